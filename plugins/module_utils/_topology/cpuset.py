@@ -1,0 +1,190 @@
+# Copyright (c) 2026, dom0.xen contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A set of CPU or NUMA node numbers, and the ways in which people and tools write one down."""
+
+import re
+import typing as t
+
+from .._errors import Failure
+
+#: No CPU or node has a number beyond this one (Xen can be built for 16,383 CPUs); a slip such as ``0-99999999`` is refused.
+LARGEST_ID = 65535
+
+_RANGE = re.compile(r"([0-9]+)(?:-([0-9]+))?\Z", re.ASCII)
+_HWLOC_WORD = re.compile(r"0x[0-9a-f]{1,8}\Z", re.ASCII | re.IGNORECASE)
+_TASKSET = re.compile(r"(?:0x)?[0-9a-f]+(?:,[0-9a-f]{8})*\Z", re.ASCII | re.IGNORECASE)
+_RUN_OF_ONES = re.compile("1+")
+
+
+class CpuSetError(Failure):
+    """A text or a number that does not name a set of CPUs or nodes. The message quotes it."""
+
+
+class CpuSet:
+    """An immutable set of CPU or node numbers (0 to :data:`LARGEST_ID`), kept as one integer, :attr:`mask`.
+
+    Like ``frozenset`` it has ``& | - ^``, ``<= < >= >`` (subset and superset), ``in``, ``len`` and truth, and can be a dictionary's
+    key. It iterates in ascending order. To sort a list of sets use ``key=lambda cpus: cpus.mask``.
+    """
+
+    __slots__ = ("_mask",)
+    _mask: int
+
+    def __init__(self, numbers: t.Iterable[int] = ()) -> None:
+        """Make the set of these numbers; :class:`CpuSetError` for one that is negative, too large or no integer."""
+        mask = 0
+        for number in numbers:
+            if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number <= LARGEST_ID:
+                raise CpuSetError(
+                    f"{number!r} is no CPU or node number: give whole numbers from 0 to {LARGEST_ID}"
+                )
+            mask |= 1 << number
+        object.__setattr__(self, "_mask", mask)
+
+    def __setattr__(self, name: str, value: t.Any) -> None:
+        raise AttributeError("a CpuSet cannot be changed")
+
+    def __reduce__(self) -> t.Tuple[t.Any, ...]:
+        return (CpuSet.from_mask, (self._mask,))
+
+    @classmethod
+    def from_mask(cls, mask: int) -> "CpuSet":
+        """Make the set whose member *n* is bit *n* of `mask`."""
+        if mask < 0 or mask.bit_length() > LARGEST_ID + 1:
+            raise CpuSetError(f"a mask has bits from 0 to {LARGEST_ID}, and this one has others")
+        made = cls.__new__(cls)
+        object.__setattr__(made, "_mask", mask)
+        return made
+
+    @classmethod
+    def parse(cls, text: str) -> "CpuSet":
+        """Read the list format, ``0-3,8``, as Linux's ``cpulist`` files have it; an empty text is the empty set."""
+        mask = 0
+        stripped = text.strip()
+        for item in stripped.split(",") if stripped else ():
+            mask |= range_mask(item.strip(), text)
+        return cls.from_mask(mask)
+
+    @classmethod
+    def from_hwloc(cls, text: str) -> "CpuSet":
+        """Read hwloc's format: words of 32 bits, most significant first, ``0x00000001,0x000000ff``; an empty word is zero."""
+        words = text.strip().split(",")
+        mask = 0
+        for position, word in enumerate(words):
+            # hwloc leaves out words of zeros except the first and the last
+            if word == "" and 0 < position < len(words) - 1:
+                word = "0x0"
+            if not _HWLOC_WORD.match(word):
+                raise CpuSetError(
+                    f"{text!r} is no hwloc mask: it has words such as 0x000000ff, separated by commas, the most significant first"
+                )
+            mask = mask << 32 | int(word, 16)
+        return cls.from_mask(mask)
+
+    @classmethod
+    def from_taskset(cls, text: str) -> "CpuSet":
+        """Read one hexadecimal number, ``ff`` or ``0xff``, as taskset prints it, or in groups of eight digits as Linux does."""
+        stripped = text.strip()
+        if not _TASKSET.match(stripped):
+            raise CpuSetError(f"{text!r} is no taskset mask: it is one hexadecimal number such as ff")
+        return cls.from_mask(int(stripped.replace(",", ""), 16))
+
+    @property
+    def mask(self) -> int:
+        """The set as an integer: bit *n* is set when *n* is a member."""
+        return self._mask
+
+    def __str__(self) -> str:
+        return ",".join(str(low) if low == high else f"{low}-{high}" for low, high in self.ranges())
+
+    def __repr__(self) -> str:
+        return f"CpuSet.parse({str(self)!r})"
+
+    def hwloc(self) -> str:
+        """Write hwloc's format: words of 32 bits, most significant first, ``0x00000001,0x000000ff``; empty is ``0x0``."""
+        if not self._mask:
+            return "0x0"
+        words = (self._mask.bit_length() + 31) // 32
+        digits = format(self._mask, "x").zfill(8 * words)
+        return ",".join("0x" + digits[start : start + 8] for start in range(0, 8 * words, 8))
+
+    def taskset(self) -> str:
+        """Write one hexadecimal number without a prefix, ``ff``, as taskset reads it."""
+        return f"{self._mask:x}"
+
+    def ranges(self) -> t.Iterator[t.Tuple[int, int]]:
+        """Go through the runs of neighbouring members, ascending, as (first, last)."""
+        for run in _RUN_OF_ONES.finditer(bin(self._mask)[:1:-1]):
+            yield run.start(), run.end() - 1
+
+    def first(self) -> int:
+        """Return the lowest member; :class:`CpuSetError` when there is none."""
+        if not self._mask:
+            raise CpuSetError("the empty set has no first member")
+        return (self._mask & -self._mask).bit_length() - 1
+
+    def __iter__(self) -> t.Iterator[int]:
+        for low, high in self.ranges():
+            yield from range(low, high + 1)
+
+    def __len__(self) -> int:
+        return bin(self._mask).count("1")
+
+    def __bool__(self) -> bool:
+        return self._mask != 0
+
+    def __contains__(self, number: object) -> bool:
+        return isinstance(number, int) and number >= 0 and bool(self._mask >> number & 1)
+
+    def __hash__(self) -> int:
+        return hash((CpuSet, self._mask))
+
+    def __eq__(self, other: object) -> bool:
+        return self._mask == other._mask if isinstance(other, CpuSet) else NotImplemented
+
+    def __le__(self, other: "CpuSet") -> bool:
+        return not self._mask & ~other._mask if isinstance(other, CpuSet) else NotImplemented
+
+    def __lt__(self, other: "CpuSet") -> bool:
+        return self <= other and self._mask != other._mask if isinstance(other, CpuSet) else NotImplemented
+
+    def __ge__(self, other: "CpuSet") -> bool:
+        return other <= self if isinstance(other, CpuSet) else NotImplemented
+
+    def __gt__(self, other: "CpuSet") -> bool:
+        return other < self if isinstance(other, CpuSet) else NotImplemented
+
+    def __and__(self, other: "CpuSet") -> "CpuSet":
+        return CpuSet.from_mask(self._mask & other._mask) if isinstance(other, CpuSet) else NotImplemented
+
+    def __or__(self, other: "CpuSet") -> "CpuSet":
+        return CpuSet.from_mask(self._mask | other._mask) if isinstance(other, CpuSet) else NotImplemented
+
+    def __xor__(self, other: "CpuSet") -> "CpuSet":
+        return CpuSet.from_mask(self._mask ^ other._mask) if isinstance(other, CpuSet) else NotImplemented
+
+    def __sub__(self, other: "CpuSet") -> "CpuSet":
+        return CpuSet.from_mask(self._mask & ~other._mask) if isinstance(other, CpuSet) else NotImplemented
+
+
+def range_mask(item: str, text: str) -> int:
+    """Return the mask of one number ``8`` or range ``0-3``. `text` is the whole of which it is a part, for the message."""
+    found = _RANGE.match(item)
+    if not found:
+        raise CpuSetError(
+            f"{text!r} is no list of CPUs or nodes: {item!r} is neither a number nor a range such as 0-3"
+        )
+    # a number of a thousand digits must not be computed with
+    low, high = (
+        int(digits) if len(digits.lstrip("0")) <= 5 else LARGEST_ID + 1
+        for digits in (found.group(1), found.group(2) or found.group(1))
+    )
+    if max(low, high) > LARGEST_ID:
+        raise CpuSetError(
+            f"{text!r} goes beyond {LARGEST_ID}, the largest number that a CPU or node can have"
+        )
+    if high < low:
+        raise CpuSetError(f"{text!r} is no list of CPUs or nodes: the range {item!r} runs backwards")
+    return (1 << high + 1) - (1 << low)

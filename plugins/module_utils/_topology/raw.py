@@ -1,0 +1,204 @@
+# Copyright (c) 2026, dom0.xen contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What was heard from a host, uninterpreted, as one plain value; and its form as a file, a *recording*.
+
+Sections of `data`. One that was not heard is absent. Integers stand exactly as Xen says them, invalid markers included; what they
+mean is `derive`'s business.
+
+==================  ===============================================================================================================
+xen                 {major, minor, extraversion, capabilities, changeset, commandline, interface {sysctl, domctl, platform, known}}
+sched_id            XEN_SYSCTL_sched_id: number of the default scheduler
+physinfo            XEN_SYSCTL_physinfo: {threads_per_core, cores_per_socket, nr_cpus, max_cpu_id, nr_nodes, max_node_id, cpu_khz,
+                    capabilities, total_pages, free_pages, scrub_pages, outstanding_pages, max_mfn}
+cputopo             XEN_SYSCTL_cputopoinfo: [[core, socket, node], ...], the index is the CPU; 0xFFFFFFFF = invalid
+numainfo            XEN_SYSCTL_numainfo: {memsize [bytes], memfree [bytes], distance [[SLIT units]]}, the index is the node;
+                    0xFFFFFFFF = invalid
+pcpuinfo            XENPF_get_cpuinfo: [[max_present, flags, apic_id, acpi_id], ...], the index is the CPU; flags 1 online, 2 invalid
+cpupools            XEN_SYSCTL_CPUPOOL_OP_INFO: [{id, sched_id, n_dom, cpus [CPU]}]
+cpupool_free        XEN_SYSCTL_CPUPOOL_OP_FREEINFO: [CPU]
+cpupool_names       {"0": "Pool-0"} as the toolstack names them
+domains             XEN_SYSCTL_getdomaininfolist, with XEN_DOMCTL_getvcpuinfo, getvcpuaffinity and getnodeaffinity:
+                    [{domain, flags, tot_pages, max_pages, outstanding_pages, shr_pages, paged_pages, cpu_time ns, nr_online_vcpus,
+                    max_vcpu_id, handle (32 hex digits), cpupool, emulation_flags or null, node_affinity [node], vcpus}]
+domain_names        {"0": "Domain-0"} as the toolstack names them
+dom0_vcpus          the vcpus of domain 0 alone, for when the domains were not asked for
+dom0_linux          {packages, cores, pus, nodes}: what Linux in dom0 believes
+page_size           bytes, XENVER_pagesize
+memory_by_node      {"3": {"0": pages}}: for each domain the pages it has on each node, when that was asked for
+==================  ===============================================================================================================
+
+A vCPU is {vcpu, online, blocked, running (0 or 1), cpu_time ns, cpu, hard [CPU], soft [CPU], hard_all, soft_all}. The masks name
+CPUs that exist; `hard_all` and `soft_all` say that every bit, also those of CPUs that do not exist, is set.
+"""
+
+import typing as t
+
+from .._errors import Failure
+from . import shape
+
+#: Version of the recording's format.
+RECORDING = 1
+
+_TEXT = shape.text
+_WHOLE = shape.whole
+_IDS = shape.items(shape.number_id)
+
+_VCPU = shape.record(
+    {
+        "vcpu": shape.number_id,
+        "online": _WHOLE,
+        "blocked": _WHOLE,
+        "running": _WHOLE,
+        "cpu_time": _WHOLE,
+        "cpu": _WHOLE,
+        "hard": _IDS,
+        "soft": _IDS,
+    },
+    {"hard_all": shape.yes_no, "soft_all": shape.yes_no},
+)
+
+_PHYSINFO = [
+    "threads_per_core",
+    "cores_per_socket",
+    "nr_cpus",
+    "max_cpu_id",
+    "nr_nodes",
+    "max_node_id",
+    "cpu_khz",
+    "capabilities",
+    "total_pages",
+    "free_pages",
+    "scrub_pages",
+    "outstanding_pages",
+    "max_mfn",
+]
+
+_SECTIONS = {
+    "xen": shape.record(
+        {"major": _WHOLE, "minor": _WHOLE},
+        {
+            "extraversion": _TEXT,
+            "capabilities": _TEXT,
+            "changeset": _TEXT,
+            "commandline": _TEXT,
+            "interface": shape.record(
+                {},
+                {
+                    "sysctl": shape.maybe(_WHOLE),
+                    "domctl": shape.maybe(_WHOLE),
+                    "platform": shape.maybe(_WHOLE),
+                    "known": shape.maybe(shape.yes_no),
+                },
+            ),
+        },
+    ),
+    "sched_id": _WHOLE,
+    "physinfo": shape.record(
+        {},
+        dict.fromkeys(_PHYSINFO, _WHOLE),
+    ),
+    "cputopo": shape.items(shape.row(_WHOLE, _WHOLE, _WHOLE)),
+    "numainfo": shape.record(
+        {
+            "memsize": shape.items(_WHOLE),
+            "memfree": shape.items(_WHOLE),
+            "distance": shape.items(shape.items(_WHOLE)),
+        }
+    ),
+    "pcpuinfo": shape.items(shape.row(_WHOLE, _WHOLE, _WHOLE, _WHOLE)),
+    "cpupools": shape.items(
+        shape.record({"id": shape.number_id, "cpus": _IDS}, {"sched_id": _WHOLE, "n_dom": _WHOLE}),
+    ),
+    "cpupool_free": _IDS,
+    "cpupool_names": shape.keyed(_TEXT),
+    "domains": shape.items(
+        shape.record(
+            {
+                "domain": shape.number_id,
+                "flags": _WHOLE,
+                "tot_pages": _WHOLE,
+                "max_pages": _WHOLE,
+                "max_vcpu_id": _WHOLE,
+                "handle": _TEXT,
+                "cpupool": _WHOLE,
+                "vcpus": shape.items(_VCPU),
+            },
+            {
+                "outstanding_pages": _WHOLE,
+                "shr_pages": _WHOLE,
+                "paged_pages": _WHOLE,
+                "cpu_time": _WHOLE,
+                "nr_online_vcpus": _WHOLE,
+                "emulation_flags": shape.maybe(_WHOLE),
+                "node_affinity": shape.maybe(_IDS),
+            },
+        )
+    ),
+    "domain_names": shape.keyed(_TEXT),
+    "dom0_vcpus": shape.items(_VCPU),
+    "dom0_linux": shape.record(
+        {}, {key: shape.maybe(_WHOLE) for key in ("packages", "cores", "pus", "nodes")}
+    ),
+    "page_size": _WHOLE,
+    "memory_by_node": shape.keyed(shape.keyed(_WHOLE)),
+}  # type: t.Dict[str, shape.Shape]
+
+_COMPONENT = shape.record(
+    {
+        "name": _TEXT,
+        "priority": shape.signed,
+        "state": shape.one_of("used", "passed_over"),
+        "reason": shape.maybe(_TEXT),
+    }
+)
+_RECORDING = shape.record(
+    {
+        "components": shape.items(_COMPONENT),
+        "warnings": shape.items(_TEXT),
+        "data": shape.record({}, _SECTIONS),
+    }
+)
+
+
+class RawHost:
+    """What the discovery components heard.
+
+    `data` has the sections listed above. `components` is a list of {name, priority, state ("used" or "passed_over"), reason
+    (text or None)}. `warnings` are sentences for the user.
+    """
+
+    def __init__(
+        self,
+        data: t.Optional[t.Dict[str, t.Any]] = None,
+        components: t.Iterable[t.Dict[str, t.Any]] = (),
+        warnings: t.Iterable[str] = (),
+    ) -> None:
+        self.data = {} if data is None else data  # type: t.Dict[str, t.Any]
+        self.components = list(components)  # type: t.List[t.Dict[str, t.Any]]
+        self.warnings = list(warnings)  # type: t.List[str]
+
+    def to_recording(self) -> t.Dict[str, t.Any]:
+        """Return the value as a dict that JSON can hold."""
+        return {
+            "recording": RECORDING,
+            "components": self.components,
+            "warnings": self.warnings,
+            "data": self.data,
+        }
+
+    @classmethod
+    def from_recording(cls, recording: t.Any) -> "RawHost":
+        """Take over what :meth:`to_recording` gave; :class:`Failure` names the spot where it is damaged."""
+        if not isinstance(recording, dict) or "recording" not in recording:
+            raise Failure(
+                "this is no recording of a host: it should be a JSON object with the key 'recording'"
+            )
+        if recording["recording"] != RECORDING or isinstance(recording["recording"], bool):
+            raise Failure(
+                f"the recording has format {recording['recording']!r}, but this version of the collection reads format {RECORDING}: "
+                "use the version that wrote it"
+            )
+        shape.fit(recording, _RECORDING, "the recording is damaged")
+        return cls(recording["data"], recording["components"], recording["warnings"])

@@ -1,0 +1,182 @@
+# Copyright (c) 2026, dom0.xen contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Check that plain data (from JSON, from facts) has the shape that the code relies on, and name the spot where it has not.
+
+A shape is a function that takes a value and raises :class:`MisfitError` when it does not fit. Shapes are built from smaller ones.
+"""
+
+import typing as t
+
+from .._errors import Failure
+from .cpuset import LARGEST_ID, CpuSet, CpuSetError
+
+Shape = t.Callable[[t.Any], None]
+
+
+class MisfitError(Exception):
+    """A value that does not fit. `where` grows from the inside to the outside while the exception travels up."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.where = ""
+
+
+def fit(value: t.Any, shape: Shape, what: str) -> None:
+    """Raise :class:`Failure` with `what`, the spot and the problem unless `value` has this shape."""
+    try:
+        shape(value)
+    except MisfitError as misfit:
+        raise Failure(
+            "{}: {} {}".format(what, misfit.where.lstrip(".") or "the whole", misfit.problem)
+        ) from None
+
+
+def _shown(value: t.Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 40 else text[:37] + "..."
+
+
+def _number(value: t.Any, low: int, high: int, name: str) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+        raise MisfitError(f"should be {name}, not {_shown(value)}")
+
+
+def whole(value: t.Any) -> None:
+    """Accept a whole number from 0 to what 64 bits hold."""
+    _number(value, 0, 2**64 - 1, "a whole number from 0 up")
+
+
+def number_id(value: t.Any) -> None:
+    """Accept the number of a CPU, node, vCPU, domain or pool."""
+    _number(value, 0, LARGEST_ID, f"a number from 0 to {LARGEST_ID}")
+
+
+def signed(value: t.Any) -> None:
+    """Accept any whole number that 64 bits hold."""
+    _number(value, -(2**63), 2**64 - 1, "a whole number")
+
+
+def text(value: t.Any) -> None:
+    """Accept a text."""
+    if not isinstance(value, str):
+        raise MisfitError(f"should be a text, not {_shown(value)}")
+
+
+def yes_no(value: t.Any) -> None:
+    """Accept true or false."""
+    if not isinstance(value, bool):
+        raise MisfitError(f"should be true or false, not {_shown(value)}")
+
+
+def anything(value: t.Any) -> None:
+    """Accept whatever there is."""
+
+
+def id_list(value: t.Any) -> None:
+    """Accept a text in list format, ``0-3,8``."""
+    text(value)
+    try:
+        CpuSet.parse(value)
+    except CpuSetError as error:
+        raise MisfitError(f"cannot be read: {error}") from None
+
+
+def one_of(*choices: t.Any) -> Shape:
+    """Accept one of these values."""
+
+    def check(value: t.Any) -> None:
+        if isinstance(value, (dict, list)) or value not in choices:
+            raise MisfitError(
+                "should be one of {}, not {}".format(
+                    ", ".join(str(choice) for choice in choices), _shown(value)
+                )
+            )
+
+    return check
+
+
+def maybe(shape: Shape) -> Shape:
+    """Accept None or what `shape` accepts."""
+
+    def check(value: t.Any) -> None:
+        if value is not None:
+            shape(value)
+
+    return check
+
+
+def items(shape: Shape) -> Shape:
+    """Accept a list, all of whose members fit `shape`."""
+
+    def check(value: t.Any) -> None:
+        if not isinstance(value, (list, tuple)):
+            raise MisfitError(f"should be a list, not {_shown(value)}")
+        for index, item in enumerate(value):
+            try:
+                shape(item)
+            except MisfitError as misfit:
+                misfit.where = f"[{index}]{misfit.where}"
+                raise
+
+    return check
+
+
+def row(*shapes: Shape) -> Shape:
+    """Accept a list of exactly as many members, each fitting its own shape."""
+
+    def check(value: t.Any) -> None:
+        if not isinstance(value, (list, tuple)) or len(value) != len(shapes):
+            raise MisfitError(f"should be a list of {len(shapes)} values, not {_shown(value)}")
+        for index, shape in enumerate(shapes):
+            try:
+                shape(value[index])
+            except MisfitError as misfit:
+                misfit.where = f"[{index}]{misfit.where}"
+                raise
+
+    return check
+
+
+def keyed(shape: Shape) -> Shape:
+    """Accept a dictionary whose keys are numbers written as text (JSON has no other keys) and whose values fit `shape`."""
+
+    def check(value: t.Any) -> None:
+        if not isinstance(value, dict):
+            raise MisfitError(f"should be a dictionary, not {_shown(value)}")
+        for key, item in value.items():
+            if not isinstance(key, str) or not key.isdigit() or len(key) > 5:
+                raise MisfitError(
+                    f"has the key {_shown(key)} where a number from 0 to {LARGEST_ID}, as a text, should be"
+                )
+            try:
+                shape(item)
+            except MisfitError as misfit:
+                misfit.where = f".{key}{misfit.where}"
+                raise
+
+    return check
+
+
+def record(required: t.Mapping[str, Shape], optional: t.Optional[t.Mapping[str, Shape]] = None) -> Shape:
+    """Accept a dictionary with all `required` keys; `optional` ones are checked where present, others are left alone."""
+
+    def check(value: t.Any) -> None:
+        if not isinstance(value, dict):
+            raise MisfitError(f"should be a dictionary, not {_shown(value)}")
+        key = ""
+        try:
+            for key, shape in required.items():
+                if key not in value:
+                    raise MisfitError("is missing")
+                shape(value[key])
+            for key, shape in (optional or {}).items():
+                if key in value:
+                    shape(value[key])
+        except MisfitError as misfit:
+            misfit.where = f".{key}{misfit.where}"
+            raise
+
+    return check
