@@ -1,0 +1,384 @@
+# Copyright (c) 2026, dom0.xen contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This file is private to the collection: it may change or go away in any release.
+
+"""Is a guest where it was wanted? Wanted against what the hypervisor says, one row a guest. Pure.
+
+Two askers, one judge: a plan says exactly which nodes and masks a guest has (:func:`judge_plan`); an administrator may also
+ask only for limits, such as "nobody on more than one node" (:func:`judge_limits`). Sizes are bytes.
+
+A row is a JSON-able dict::
+
+    {"name", "host", "domid": int|None, "state": str|None, "vcpus": int|None, "nodes": "1" or "" (any),
+     "affinity": [{"vcpus": "0-3", "hard": "all", "soft": "4-7"}], "memory_bytes": int|None,
+     "memory_by_node": {"1": bytes}|None, "memory_source": "debug_key"|"deltas"|None,
+     "verdict": "good"|"bad"|"unproved"|"planned"|"unplaced", "reasons": [str], "notes": [str]}
+
+``good``: everything asked was measured and is right. ``bad``: something is not, `reasons` say what. ``unproved``: what was
+measured is right, but where the memory is was not measured. ``planned``: nothing has been done yet (check mode). ``unplaced``:
+the plan found no room for it, on any host.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ...module_utils._errors import Failure
+from ...module_utils._topology.cpuset import CpuSet, CpuSetError
+from ...module_utils._topology.expression import resolve
+from ...module_utils._topology.facts import from_facts
+from ...module_utils._topology.model import Topology
+
+Row = t.Dict[str, t.Any]
+Data = t.Mapping[str, t.Any]
+NodeBytes = t.Dict[int, int]
+
+
+class Wanted(t.NamedTuple):
+    """What a guest is held to. None and the empty set of nodes: anything goes."""
+
+    name: str
+    nodes: CpuSet  # its memory and its vCPUs belong to these nodes
+    max_nodes: int | None  # its memory and its vCPUs may be on so many nodes
+    hard: CpuSet | None  # every vCPU has exactly this hard affinity
+    soft: CpuSet | None  # every vCPU has exactly this soft affinity
+
+
+class Memory(t.NamedTuple):
+    """Memory by node as it was measured, and how far the way it was measured can be off (bytes)."""
+
+    source: str
+    by_node: NodeBytes
+    tolerance: int
+
+
+def nodes_text(nodes: CpuSet) -> str:
+    """``node 1`` or ``nodes 0-2``."""
+    return f"node{'' if len(nodes) == 1 else 's'} {nodes}"
+
+
+def _plural(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def mib(size: float) -> str:
+    """A size in MiB, with one decimal when it is not a whole number: ``512 MiB``, ``3.5 MiB``."""
+    value = size / (1 << 20)
+    return f"{value:.0f} MiB" if abs(value - round(value)) < 0.05 else f"{value:.1f} MiB"
+
+
+def _mask(text: str | None, topology: Topology) -> CpuSet:
+    """A mask of the facts or of a plan: list format, or ``all``."""
+    return topology.complete_cpuset if text in (None, "all") else CpuSet.parse(text)
+
+
+def _mask_text(mask: CpuSet, topology: Topology) -> str:
+    return "all" if topology.complete_cpuset and mask >= topology.complete_cpuset else str(mask)
+
+
+def _nodes_of(cpus: CpuSet, topology: Topology) -> CpuSet:
+    return CpuSet(pu.node for pu in topology.pus if pu.os_index in cpus and pu.node is not None)
+
+
+def _with_neighbours(nodes: CpuSet, topology: Topology) -> CpuSet:
+    """The nodes and, for those without CPUs, the nearest that have some: vCPUs can be no closer to such memory."""
+    near: set[int] = set(nodes)
+    for node in topology.nodes:
+        if node.os_index in nodes and not node.cpuset:
+            near.update(node.nearest_cpu_nodes)
+    return CpuSet(near)
+
+
+def _affinity(domain: Data) -> list[dict[str, str]]:
+    """The vCPUs' masks, vCPUs with the same masks in one entry, in the order of the vCPUs."""
+    groups: dict[tuple[str, str], list[int]] = {}
+    for vcpu in domain.get("vcpus") or []:
+        groups.setdefault((str(vcpu["hard"]), str(vcpu["soft"])), []).append(int(vcpu["vcpu"]))
+    return [{"vcpus": str(CpuSet(ids)), "hard": hard, "soft": soft} for (hard, soft), ids in groups.items()]
+
+
+def _check_masks(wanted: Wanted, domain: Data, topology: Topology) -> list[str]:
+    """Exact masks: each that is not as wanted, in a sentence."""
+    reasons = []
+    for group in _affinity(domain):
+        for kind, mask in (("hard", wanted.hard), ("soft", wanted.soft)):
+            if mask is None:
+                continue
+            actual = _mask(group[kind], topology)
+            if actual & topology.complete_cpuset != mask & topology.complete_cpuset:
+                reasons.append(
+                    f"vCPU {group['vcpus']} has {kind} affinity {_mask_text(actual, topology)}"
+                    f" instead of {_mask_text(mask, topology)}."
+                )
+    return reasons
+
+
+def _reach(domain: Data, topology: Topology) -> dict[CpuSet, list[int]]:
+    """For each set of nodes, the vCPUs whose masks keep them there. Soft counts where hard leaves it any CPU."""
+    reach: dict[CpuSet, list[int]] = {}
+    for vcpu in domain.get("vcpus") or []:
+        hard, soft = (_mask(str(vcpu[kind]), topology) for kind in ("hard", "soft"))
+        reach.setdefault(_nodes_of(hard & soft or hard, topology), []).append(int(vcpu["vcpu"]))
+    return reach
+
+
+def _check_vcpu_nodes(allowed: CpuSet, domain: Data, topology: Topology) -> list[str]:
+    return [
+        f"vCPU {CpuSet(vcpus)} may run on {nodes_text(nodes)}, away from {nodes_text(allowed)}."
+        for nodes, vcpus in _reach(domain, topology).items()
+        if not nodes <= allowed
+    ]
+
+
+def _check_memory(wanted: Wanted, memory: Memory, size: int | None) -> list[str]:
+    """Memory on other nodes than wanted, on too many of them, or not found at all."""
+    tolerance = memory.tolerance
+    found = {node: amount for node, amount in memory.by_node.items() if amount > tolerance}
+    reasons = []
+    if wanted.nodes:
+        away = {node: amount for node, amount in found.items() if node not in wanted.nodes}
+        reasons += [
+            f"{mib(amount)} of its memory are on node {node}." for node, amount in sorted(away.items())
+        ]
+    if wanted.max_nodes is not None and len(found) > wanted.max_nodes:
+        reasons.append(
+            f"Its memory is on {_plural(len(found), 'node')} ({CpuSet(found)}); allowed are {wanted.max_nodes}."
+        )
+    total = sum(memory.by_node.values())
+    if size is not None and not reasons and total < size - tolerance:
+        reasons.append(f"Only {mib(max(total, 0))} of its {mib(size)} were seen on any node.")
+    return reasons
+
+
+def _running_elsewhere(nodes: CpuSet, domain: Data, topology: Topology) -> list[str]:
+    """Soft affinity is a wish: say which vCPUs were running elsewhere at the moment of asking."""
+    home = {pu.os_index: pu.node for pu in topology.pus}
+    away = [
+        f"vCPU {vcpu['vcpu']} was on CPU {vcpu['cpu']} (node {home.get(vcpu['cpu'])})"
+        for vcpu in domain.get("vcpus") or []
+        if vcpu.get("running") and vcpu.get("cpu") is not None and home.get(vcpu["cpu"]) not in nodes
+    ]
+    return [f"When asked, {'; '.join(away)}."] if away else []
+
+
+def judge(
+    wanted: Wanted,
+    domain: Data,
+    memory: Memory | None,
+    topology: Topology,
+    host: str,
+    size: int | None = None,
+) -> Row:
+    """One guest's row. `size`: bytes of memory that must have been found when memory was measured at all."""
+    reasons = _check_masks(wanted, domain, topology)
+    allowed = _with_neighbours(wanted.nodes, topology) if wanted.nodes else CpuSet()
+    if allowed:
+        reasons += _check_vcpu_nodes(allowed, domain, topology)
+    if wanted.max_nodes is not None:
+        reach = CpuSet(node for nodes in _reach(domain, topology) for node in nodes)
+        if len(reach) > wanted.max_nodes:
+            reasons.append(
+                f"Its vCPUs may run on {_plural(len(reach), 'node')} ({reach}); allowed are {wanted.max_nodes}."
+            )
+    if memory is not None:
+        reasons += _check_memory(wanted, memory, size)
+        if wanted.max_nodes is not None and not wanted.nodes:
+            home = CpuSet(node for node, amount in memory.by_node.items() if amount > memory.tolerance)
+            reasons += _check_vcpu_nodes(_with_neighbours(home, topology), domain, topology)
+    return {
+        "name": wanted.name,
+        "host": host,
+        "domid": domain.get("domid"),
+        "state": domain.get("state"),
+        "vcpus": len(domain.get("vcpus") or []) or domain.get("max_vcpus"),
+        "nodes": str(wanted.nodes),
+        "affinity": _affinity(domain),
+        "memory_bytes": size if size is not None else domain.get("memory_bytes"),
+        "memory_by_node": None if memory is None else {str(n): b for n, b in sorted(memory.by_node.items())},
+        "memory_source": None if memory is None else memory.source,
+        "verdict": "bad" if reasons else "unproved" if memory is None else "good",
+        "reasons": reasons,
+        "notes": _running_elsewhere(allowed, domain, topology) if allowed else [],
+    }
+
+
+def _topology(facts: Data, host: str) -> Topology:
+    if not isinstance(facts, t.Mapping) or "schema_version" not in facts:
+        raise Failure(f"There are no facts of {host}: run dom0.xen.topology_facts on it first.")
+    return from_facts(facts)
+
+
+def _by_name(domains: t.Iterable[Data]) -> dict[str, Data]:
+    return {str(domain["name"]): domain for domain in domains}
+
+
+def _measured(domain: Data | None) -> Memory | None:
+    """What domain_info brought from the debug key: exact, to the page."""
+    by_node = domain.get("memory_by_node") if domain else None
+    if by_node is None:
+        return None
+    return Memory("debug_key", {int(node): int(amount) for node, amount in by_node.items()}, 0)
+
+
+def _absent(name: str, host: str | None, verdict: str, reasons: list[str], entry: Data | None = None) -> Row:
+    entry = entry or {}
+    planned = {"vcpus": "", "hard": entry["hard"], "soft": entry["soft"]} if "hard" in entry else None
+    return {
+        "name": name,
+        "host": host,
+        "domid": None,
+        "state": None,
+        "vcpus": entry.get("vcpus"),
+        "nodes": str(CpuSet(entry.get("nodes") or ())),
+        "affinity": [planned] if planned else [],
+        "memory_bytes": entry.get("memory_bytes"),
+        "memory_by_node": None,
+        "memory_source": None,
+        "verdict": verdict,
+        "reasons": reasons,
+        "notes": [],
+    }
+
+
+def judge_plan(
+    plan: Data,
+    facts: Data,
+    host: str,
+    domains: t.Iterable[Data],
+    deltas: t.Mapping[str, t.Mapping[str, int] | None] | None = None,
+    tolerance: int = 0,
+    check: bool = False,
+) -> list[Row]:
+    """Rows of the guests that `plan` puts on `host`, in the plan's order, and of those that it could not place at all.
+
+    `domains` as domain_info returns them; memory by node is taken from there when it was asked for, else from `deltas`, the
+    free memory that each node lost around the guest's creation (module guest); `tolerance` (bytes a node) is for those, as
+    Xen and dom0 may take or give memory at the same moment. With `check` a guest that does not exist yet is only planned.
+    """
+    topology = _topology(facts, host)
+    present = _by_name(domains)
+    rows = []
+    for entry in plan["guests"]:
+        if entry["host"] != host:
+            continue
+        name = str(entry["name"])
+        domain = present.get(name)
+        if entry["action"] == "restart":
+            why = list(entry.get("reasons") or [])
+            rows.append(
+                _absent(
+                    name,
+                    host,
+                    "bad",
+                    ["It would have to be restarted, which is not done by itself.", *why],
+                    entry,
+                )
+            )
+            continue
+        if domain is None:
+            if check and entry["action"] == "create":
+                rows.append(_absent(name, host, "planned", [], entry))
+            else:
+                rows.append(
+                    _absent(
+                        name,
+                        host,
+                        "bad",
+                        ["It is not there any more: see its log under /var/log/xen."],
+                        entry,
+                    )
+                )
+            continue
+        memory = _measured(domain)
+        delta = (deltas or {}).get(name)
+        if memory is None and delta is not None:
+            memory = Memory("deltas", {int(node): int(amount) for node, amount in delta.items()}, tolerance)
+        wanted = Wanted(
+            name,
+            CpuSet(entry["nodes"]),
+            None,
+            _mask(entry["hard"], topology),
+            _mask(entry["soft"], topology),
+        )
+        if check and entry["action"] != "keep":
+            rows.append(_absent(name, host, "planned", [], entry))
+            continue
+        rows.append(judge(wanted, domain, memory, topology, host, int(entry["memory_bytes"])))
+    for entry in plan.get("unplaced") or []:
+        rows.append(_absent(str(entry["name"]), None, "unplaced", list(entry.get("reasons") or [])))
+    return rows
+
+
+_LIMITS = ("name", "nodes", "max_nodes", "hard", "soft")
+
+
+def _wanted(entry: t.Any, index: int, topology: Topology, max_nodes: int | None) -> Wanted:
+    """One checked entry of the list of guests that an administrator gives."""
+    where = f"guests[{index}]"
+    if not isinstance(entry, t.Mapping) or not isinstance(entry.get("name"), str) or not entry["name"]:
+        raise Failure(f"{where}: give a mapping with at least the name of a guest, not {entry!r}.")
+    for key in entry:
+        if key not in _LIMITS:
+            raise Failure(
+                f"{where} ({entry['name']}): {key} is not a known field; known are {', '.join(_LIMITS)}."
+            )
+    masks: dict[str, CpuSet | None] = {"hard": None, "soft": None}
+    for kind in masks:
+        if entry.get(kind) is not None:
+            try:
+                masks[kind] = resolve(entry[kind], topology)
+            except CpuSetError as error:
+                raise Failure(f"{where} ({entry['name']}).{kind}: {error}") from error
+    nodes = entry.get("nodes")
+    try:
+        nodes = (
+            CpuSet() if nodes is None else CpuSet.parse(nodes) if isinstance(nodes, str) else CpuSet(nodes)
+        )
+    except (CpuSetError, TypeError, ValueError):
+        raise Failure(
+            f'{where} ({entry["name"]}).nodes: give node numbers, such as [0, 1] or "0-1", not {nodes!r}.'
+        ) from None
+    if not nodes <= topology.complete_nodeset:
+        unknown = nodes - topology.complete_nodeset
+        raise Failure(f"{where} ({entry['name']}).nodes: the host has no {nodes_text(unknown)}.")
+    limit = entry.get("max_nodes", None if nodes else max_nodes)
+    if limit is not None:
+        try:
+            limit = int(limit)
+        except (TypeError, ValueError):
+            limit = 0
+        if limit < 1:
+            raise Failure(
+                f"{where} ({entry['name']}).max_nodes: give a whole number from 1 up, not {entry.get('max_nodes')!r}."
+            )
+    return Wanted(str(entry["name"]), nodes, limit, masks["hard"], masks["soft"])
+
+
+def judge_limits(
+    domains: t.Iterable[Data],
+    facts: Data,
+    host: str,
+    guests: t.Iterable[t.Any] | None = None,
+    max_nodes: int | None = 1,
+    ignore: t.Iterable[str] = ("Domain-0",),
+) -> list[Row]:
+    """Rows of the guests named in `guests`, or of every guest but those in `ignore`, held to what is asked of them.
+
+    An entry of `guests`: ``name`` and any of ``nodes``, ``max_nodes``, ``hard``, ``soft``. `max_nodes` holds for guests that have
+    neither nodes nor a limit of their own. Raises Failure naming the entry and the field.
+    """
+    topology = _topology(facts, host)
+    present = _by_name(domains)
+    skip = set(ignore)
+    entries = list(guests or []) or [{"name": name} for name in present if name not in skip]
+    rows = []
+    for index, entry in enumerate(entries):
+        wanted = _wanted(entry, index, topology, max_nodes)
+        domain = present.get(wanted.name)
+        if domain is None:
+            rows.append(_absent(wanted.name, host, "bad", ["There is no such guest on the host."]))
+        else:
+            rows.append(judge(wanted, domain, _measured(domain), topology, host))
+    return rows

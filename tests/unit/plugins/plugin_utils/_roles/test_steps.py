@@ -1,0 +1,105 @@
+# Copyright (c) 2026, dom0.xen contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.dom0.xen.plugins.module_utils._errors import Failure
+from ansible_collections.dom0.xen.plugins.plugin_utils._roles.steps import place_steps
+from ansible_collections.dom0.xen.plugins.plugin_utils._roles.wanted import wanted_guests
+
+MIB = 1 << 20
+
+
+def planned(name, action="create", host="xen1", hard="all", soft="4-7", nodes=(1,)):
+    return {
+        "name": name,
+        "host": host,
+        "action": action,
+        "domid": None if action == "create" else 3,
+        "nodes": list(nodes),
+        "vcpus": 2,
+        "memory_bytes": 256 * MIB,
+        "hard": hard,
+        "soft": soft,
+    }
+
+
+WANTED = wanted_guests(
+    {"xen1": [{"name": name, "vcpus": 2, "memory": 256, "config": {"type": "pv"}} for name in "abcd"]}
+)
+
+
+def test_steps_hold_everything_that_the_modules_need_in_the_order_of_the_plan():
+    plan = {"guests": [planned("b"), planned("a", hard="0-3", soft="all", nodes=(0,))]}
+    assert place_steps(plan, WANTED, "xen1", "/srv/xen/") == {
+        "configs": [
+            {
+                "path": "/srv/xen/b.cfg",
+                "name": "b",
+                "content": 'type = "pv"\n',
+                "vcpus": 2,
+                "memory": 256,
+                "cpus": [],
+                "cpus_soft": "4-7",
+            },
+            {
+                "path": "/srv/xen/a.cfg",
+                "name": "a",
+                "content": 'type = "pv"\n',
+                "vcpus": 2,
+                "memory": 256,
+                "cpus": "0-3",
+                "cpus_soft": [],
+            },
+        ],
+        "guests": [
+            {"name": "b", "config": "/srv/xen/b.cfg", "state": "running", "nodes": [1], "memory": 256},
+            {"name": "a", "config": "/srv/xen/a.cfg", "state": "running", "nodes": [0], "memory": 256},
+        ],
+        "affinities": [
+            {"guest": "b", "hard": "all", "soft": "4-7"},
+            {"guest": "a", "hard": "0-3", "soft": "all"},
+        ],
+        "present": ["b", "a"],
+    }
+
+
+def test_other_hosts_and_guests_that_need_a_restart_are_left_alone():
+    plan = {
+        "guests": [
+            planned("a", host="xen2"),
+            planned("b", "restart"),
+            planned("c", "keep"),
+            planned("d", "repin"),
+        ]
+    }
+    steps = place_steps(plan, WANTED, "xen1")
+    assert [guest["name"] for guest in steps["guests"]] == ["c", "d"]
+    assert steps["present"] == ["c", "d"]
+
+
+def test_in_check_mode_only_guests_that_exist_are_pinned_and_read():
+    steps = place_steps({"guests": [planned("a"), planned("b", "keep")]}, WANTED, "xen1", check=True)
+    assert [config["name"] for config in steps["configs"]] == ["a", "b"]
+    assert [affinity["guest"] for affinity in steps["affinities"]] == ["b"]
+    assert steps["present"] == ["b"]
+
+
+def test_a_rendered_template_takes_the_place_of_the_content():
+    steps = place_steps({"guests": [planned("a")]}, WANTED, "xen1", texts={"a": "type = 'hvm'"})
+    assert steps["configs"][0]["content"] == "type = 'hvm'\n"
+
+
+def test_without_content_the_file_on_the_host_is_edited():
+    wanted = wanted_guests({"xen1": [{"name": "a", "path": "/vm/a", "timeout": 9}]})
+    steps = place_steps({"guests": [planned("a")]}, wanted, "xen1")
+    assert "content" not in steps["configs"][0]
+    assert steps["configs"][0]["path"] == "/vm/a"
+    assert steps["guests"][0]["timeout"] == 9
+
+
+def test_a_plan_of_another_list_is_refused():
+    with pytest.raises(Failure, match="'z'"):
+        place_steps({"guests": [planned("z")]}, WANTED, "xen1")
