@@ -1,0 +1,3 @@
+# Copyright (c) 2026, dom0.xen contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Real Xen hosts for tests, under QEMU's software emulation. See README.md in this directory."""

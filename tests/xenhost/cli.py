@@ -1,0 +1,147 @@
+# Copyright (c) 2026, dom0.xen contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Command line of the test host."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import sys
+import time
+import typing as t
+from pathlib import Path
+
+from . import cache, description, image, reach, run, tools
+from .errors import HostError
+
+PROGRAM = "python3 -m tests.xenhost"
+
+
+def say(text: str) -> None:
+    """Progress, for a person: on standard error, so that output can be piped."""
+    print(f"xenhost: {text}", file=sys.stderr, flush=True)
+
+
+class Commands:
+    """One method a command."""
+
+    def __init__(self) -> None:
+        self.cache = cache.Cache(cache.default_root(os.environ))
+
+    def instance(self, name: str) -> run.Instance:
+        return run.Instance(description.load(name), self.cache, say)
+
+    def build(self, options: argparse.Namespace) -> int:
+        for name in options.names:
+            print(image.build(description.load(name), self.cache, say))
+        return 0
+
+    def up(self, options: argparse.Namespace) -> int:
+        for name in options.names:
+            instance = self.instance(name)
+            state = instance.up(fresh=options.restart)
+            say(f"{name} is up at {reach.ADDRESS}:{state['port']}, {state['seconds']} s after it was started")
+            print(shlex.join(instance.ssh_argv()))
+        return 0
+
+    def down(self, options: argparse.Namespace) -> int:
+        names = description.names() if options.all else options.names
+        if not names:
+            raise HostError("Say which host to stop, or --all.")
+        for name in names:
+            if self.instance(name).down():
+                say(f"{name} is stopped")
+        return 0
+
+    def status(self, options: argparse.Namespace) -> int:
+        for name in description.names():
+            instance = self.instance(name)
+            state = instance.state()
+            line = "not running" if state is None else f"runs at {reach.ADDRESS}:{state['port']} (process {state['pid']})"
+            print(f"{name:16} {line:40} {instance.host.summary}")
+        return 0
+
+    def ssh(self, options: argparse.Namespace) -> int:
+        instance = self.instance(options.name)
+        instance.host_variables()
+        words = options.words[1:] if options.words[:1] == ["--"] else options.words
+        argv = instance.ssh_argv(*words)
+        tools.require("ssh")
+        os.execvp(argv[0], argv)
+
+    def inventory(self, options: argparse.Namespace) -> int:
+        text = reach.inventory({name: self.instance(name).host_variables() for name in options.names})
+        if options.output is None:
+            print(text, end="")
+        else:
+            cache.write_atomically(options.output, text)
+        return 0
+
+    def console(self, options: argparse.Namespace) -> int:
+        print(run.tail(self.instance(options.name).console_log, options.lines))
+        return 0
+
+    def clean(self, options: argparse.Namespace) -> int:
+        for name in description.names():
+            self.instance(name).down()
+        if self.cache.clean():
+            say(f"removed {self.cache.root}")
+        return 0
+
+    def doctor(self, options: argparse.Namespace) -> int:
+        wanted = tools.wanted()
+        lost = tools.missing(wanted)
+        for program, package in wanted.items():
+            print(f"{program:20} {'MISSING, in package ' + package if program in lost else tools.find(program)}")
+        print(f"{'cache':20} {self.cache.root}")
+        if lost:
+            print(f"apt-get install {' '.join(sorted({wanted[program] for program in lost}))}")
+        return 1 if lost else 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line's grammar."""
+    top = argparse.ArgumentParser(prog=PROGRAM, description="Builds, boots, snapshots and stops real Xen hosts under QEMU.")
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def add(name: str, text: str) -> argparse.ArgumentParser:
+        return commands.add_parser(name, help=text, description=text)
+
+    known = f"one of: {', '.join(description.names())}"
+    add("build", "build the disk image of hosts").add_argument("names", nargs="+", metavar="NAME", help=known)
+    command = add("up", "start hosts (built and booted if need be, else restored) and print how to reach them")
+    command.add_argument("names", nargs="+", metavar="NAME", help=known)
+    command.add_argument("--restart", action="store_true", help="give a running host its pristine state back")
+    command = add("down", "stop hosts; their state is gone")
+    command.add_argument("names", nargs="*", metavar="NAME", help=known)
+    command.add_argument("--all", action="store_true", help="stop every host")
+    add("status", "say which hosts run")
+    command = add("ssh", "log in to a running host, or run a command in it")
+    command.add_argument("name", metavar="NAME", help=known)
+    command.add_argument("words", nargs=argparse.REMAINDER, metavar="-- COMMAND")
+    command = add("inventory", "print an Ansible inventory of running hosts")
+    command.add_argument("names", nargs="+", metavar="NAME", help=known)
+    command.add_argument("--output", type=Path, metavar="FILE", help="write it to a file instead")
+    command = add("console", "print the last lines of a host's serial console")
+    command.add_argument("name", metavar="NAME", help=known)
+    command.add_argument("--lines", type=int, default=40, metavar="N", help="how many lines (default: 40)")
+    add("clean", "stop every host and remove images, snapshots and the key")
+    add("doctor", "say which programs are missing and which Debian packages bring them")
+    return top
+
+
+def main(arguments: t.Sequence[str] | None = None) -> int:
+    """Run a command; its exit status. Errors are one sentence on standard error."""
+    try:
+        options = parser().parse_args(arguments)
+        return int(getattr(Commands(), options.command)(options))
+    except HostError as error:
+        print(f"xenhost: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("xenhost: interrupted", file=sys.stderr)
+        return 130
+
+
+_ = time
