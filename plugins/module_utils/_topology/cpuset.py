@@ -15,7 +15,6 @@ LARGEST_ID = 65535
 _RANGE = re.compile(r"([0-9]+)(?:-([0-9]+))?\Z", re.ASCII)
 _HWLOC_WORD = re.compile(r"0x[0-9a-f]{1,8}\Z", re.ASCII | re.IGNORECASE)
 _TASKSET = re.compile(r"(?:0x)?[0-9a-f]+(?:,[0-9a-f]{8})*\Z", re.ASCII | re.IGNORECASE)
-_RUN_OF_ONES = re.compile("1+")
 
 
 class CpuSetError(Failure):
@@ -106,9 +105,13 @@ class CpuSet:
         """Write hwloc's format: words of 32 bits, most significant first, ``0x00000001,0x000000ff``; empty is ``0x0``."""
         if not self._mask:
             return "0x0"
-        words = (self._mask.bit_length() + 31) // 32
-        digits = format(self._mask, "x").zfill(8 * words)
-        return ",".join("0x" + digits[start : start + 8] for start in range(0, 8 * words, 8))
+        zeros = self.first() // 32
+        digits = format(self._mask >> 32 * zeros, "x")
+        digits = digits.zfill(-(-len(digits) // 8) * 8)
+        return (
+            ",".join("0x" + digits[start : start + 8] for start in range(0, len(digits), 8))
+            + ",0x00000000" * zeros
+        )
 
     def taskset(self) -> str:
         """Write one hexadecimal number without a prefix, ``ff``, as taskset reads it."""
@@ -116,8 +119,14 @@ class CpuSet:
 
     def ranges(self) -> t.Iterator[t.Tuple[int, int]]:
         """Go through the runs of neighbouring members, ascending, as (first, last)."""
-        for run in _RUN_OF_ONES.finditer(bin(self._mask)[:1:-1]):
-            yield run.start(), run.end() - 1
+        rest, base = self._mask, 0
+        while rest:
+            gap = (rest & -rest).bit_length() - 1
+            rest >>= gap
+            run = (~rest & rest + 1).bit_length() - 1
+            yield base + gap, base + gap + run - 1
+            rest >>= run
+            base += gap + run
 
     def first(self) -> int:
         """Return the lowest member; :class:`CpuSetError` when there is none."""

@@ -7,10 +7,13 @@
 A shape is a function that takes a value and raises :class:`MisfitError` when it does not fit. Shapes are built from smaller ones.
 """
 
+import re
 import typing as t
 
 from .._errors import Failure
 from .cpuset import LARGEST_ID, CpuSet, CpuSetError
+
+_KEY = re.compile(r"[0-9]{1,5}\Z", re.ASCII)
 
 Shape = t.Callable[[t.Any], None]
 
@@ -147,7 +150,7 @@ def keyed(shape: Shape) -> Shape:
         if not isinstance(value, dict):
             raise MisfitError(f"should be a dictionary, not {_shown(value)}")
         for key, item in value.items():
-            if not isinstance(key, str) or not key.isdigit() or len(key) > 5:
+            if not isinstance(key, str) or not _KEY.match(key):
                 raise MisfitError(
                     f"has the key {_shown(key)} where a number from 0 to {LARGEST_ID}, as a text, should be"
                 )

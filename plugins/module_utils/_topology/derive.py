@@ -1,0 +1,452 @@
+# Copyright (c) 2026, dom0.xen contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""From what was heard to what is: RawHost in, Topology out. Pure, and one code path for every level.
+
+What Xen means by its answers (xen/include/public/{sysctl,platform,domctl}.h and the code behind them):
+
+* cputopoinfo lists present CPUs, online or not, and has no flag that tells which. An offline CPU keeps its place on some processors and
+  loses it on others (package and core become 0xFFFFFFFF, the node stays).
+* Whether a CPU is online: XENPF_get_cpuinfo's flags; without them, being in a cpupool or free for one.
+* physinfo's threads_per_core and cores_per_socket describe CPU 0. They are not used to group CPUs.
+* A node that Xen does not know has 0xFFFFFFFF bytes and distances of 0xFFFFFFFF.
+
+Contradictions become warnings, never guesses. The only :class:`Failure` is for a host of which no CPU was heard.
+"""
+
+import typing as t
+
+from .._errors import Failure
+from .cpuset import LARGEST_ID, CpuSet
+from .model import (
+    Component,
+    Core,
+    CpuPool,
+    Distances,
+    Dom0Linux,
+    Domain,
+    Memory,
+    NumaNode,
+    Package,
+    Pu,
+    Topology,
+    Vcpu,
+    Xen,
+)
+from .raw import RawHost
+
+#: Xen's ~0U: "no such thing" for cores, packages, nodes, sizes, distances, pools and vCPU counts. 64-bit fields get it unextended.
+INVALID = 0xFFFFFFFF
+
+PCPU_ONLINE = 1  # XEN_PCPU_FLAGS_ONLINE
+PCPU_INVALID = 2  # XEN_PCPU_FLAGS_INVALID: not present
+
+SCHEDULERS = {4: "sedf", 5: "credit", 6: "credit2", 7: "arinc653", 8: "rtds", 9: "null"}
+
+# XEN_DOMINF_*
+_DYING, _HVM, _SHUTDOWN, _PAUSED, _BLOCKED = 1 << 0, 1 << 1, 1 << 2, 1 << 3, 1 << 4
+_REASON_SHIFT, _REASON_CRASH = 16, 3
+# XEN_X86_EMU_*: a PVH guest has at most the local APIC, the I/O APIC and virtual PCI
+_EMULATES_A_PC = 1 << 1 | 1 << 2 | 1 << 3 | 1 << 5 | 1 << 6 | 1 << 8  # HPET, PM, RTC, PIC, VGA, PIT
+
+PAGE_SIZE = 4096  # what every architecture of Xen uses
+
+
+class Group(t.NamedTuple):
+    """The PUs that share one value at a level. `nodes` are the NUMA nodes that they belong to."""
+
+    key: t.Tuple[int, ...]
+    cpuset: CpuSet
+    complete_cpuset: CpuSet
+    nodes: CpuSet
+
+
+#: The levels, and which fields of a PU say to which object of that level it belongs.
+LEVELS = {
+    "package": ("package",),
+    "core": ("package", "core"),
+    "node": ("node",),
+}  # type: t.Dict[str, t.Tuple[str, ...]]
+
+
+def group(pus: t.Iterable[Pu], level: str) -> t.List[Group]:
+    """Put together the PUs that have the same place at this level, ordered by that place; those of unknown place are left out."""
+    members = {}  # type: t.Dict[t.Tuple[int, ...], t.List[Pu]]
+    for pu in pus:
+        key = tuple(getattr(pu, field) for field in LEVELS[level])
+        if None not in key:
+            members.setdefault(key, []).append(pu)
+    return [
+        Group(
+            key,
+            CpuSet(pu.os_index for pu in members[key] if usable(pu)),
+            CpuSet(pu.os_index for pu in members[key]),
+            CpuSet(pu.node for pu in members[key] if pu.node is not None),
+        )
+        for key in sorted(members)
+    ]
+
+
+def usable(pu: Pu) -> bool:
+    """Tell whether the PU belongs to `cpuset`: online and its place known at every level."""
+    return bool(pu.online) and None not in (pu.package, pu.core, pu.node)
+
+
+def derive(raw: RawHost) -> Topology:
+    """Derive the model from what was heard. :class:`Failure` when no CPU was heard of."""
+    heard = raw.data
+    warnings = list(raw.warnings)
+    pus = _pus(heard, warnings)
+    cpuset = CpuSet(pu.os_index for pu in pus if usable(pu))
+    complete_cpuset = CpuSet(pu.os_index for pu in pus)
+    groups = {level: group(pus, level) for level in LEVELS}
+    nodes, distances = _nodes(heard, groups["node"])
+    domains = None
+    names = heard.get("domain_names", {})
+    page_size = heard.get("page_size") or PAGE_SIZE
+    complete_nodeset = CpuSet(node.os_index for node in nodes)
+    if "domains" in heard:
+        domains = tuple(
+            _domain(
+                info, names, heard.get("memory_by_node", {}), page_size, complete_cpuset, complete_nodeset
+            )
+            for info in sorted(heard["domains"], key=lambda info: info["domain"])
+        )
+    dom0_vcpus = _vcpus(heard.get("dom0_vcpus", ()), complete_cpuset)
+    if not dom0_vcpus and domains and domains[0].domid == 0:
+        dom0_vcpus = domains[0].vcpus
+    components = tuple(
+        Component(component["name"], component["priority"], component["state"], component.get("reason"))
+        for component in raw.components
+    )
+    used = [component for component in components if component.state == "used"]
+    physinfo = heard.get("physinfo", {})
+    return Topology(
+        xen=_xen(heard),
+        pus=tuple(pus),
+        cores=_cores(groups["core"], warnings),
+        packages=tuple(
+            Package(found.key[0], found.cpuset, found.complete_cpuset, found.nodes)
+            for found in groups["package"]
+        ),
+        nodes=nodes,
+        distances=distances,
+        cpupools=_cpupools(heard),
+        cpupool_free=CpuSet(heard.get("cpupool_free", ())),
+        domains=domains,
+        dom0_vcpus=dom0_vcpus,
+        dom0_linux=Dom0Linux(*(heard["dom0_linux"].get(field) for field in Dom0Linux._fields))
+        if "dom0_linux" in heard
+        else None,
+        memory=Memory(*(_pages(physinfo.get(field + "_pages"), page_size) for field in Memory._fields)),
+        cpu_khz=physinfo.get("cpu_khz"),
+        cpuset=cpuset,
+        complete_cpuset=complete_cpuset,
+        allowed_cpuset=cpuset,
+        nodeset=CpuSet(node.os_index for node in nodes if node.cpuset or node.memory_spanned),
+        complete_nodeset=complete_nodeset,
+        source=max(used, key=lambda component: component.priority).name if used else "unknown",
+        components=components,
+        warnings=tuple(warnings),
+    )
+
+
+def _pages(pages: t.Optional[int], page_size: int) -> t.Optional[int]:
+    return None if pages is None else pages * page_size
+
+
+def _valid(value: int) -> t.Optional[int]:
+    return None if value == INVALID else value
+
+
+def _at(values: t.Sequence[t.Any], index: int) -> t.Optional[int]:
+    return _valid(values[index]) if index < len(values) else None
+
+
+def _cpus(cpus: CpuSet) -> str:
+    return f"CPU {cpus}" if len(cpus) == 1 else f"CPUs {cpus}"
+
+
+# --- PUs
+
+
+def _pus(heard: t.Dict[str, t.Any], warnings: t.List[str]) -> t.List[Pu]:
+    topo = heard.get("cputopo", ())
+    infos = heard.get("pcpuinfo", ())
+    pool_of, pooled = _pool_members(heard, warnings)
+    count = max(len(topo), len(infos), pooled.mask.bit_length())
+    if not count or not (topo or infos):
+        raise Failure(
+            "no CPU of this host was heard of, so nothing can be said about its topology: see which components were used"
+        )
+    one_core_each = _constant_places(heard, topo)
+    if one_core_each:
+        warnings.append(
+            "Xen gives every CPU of this host the same core and package and says that cores have one thread, "
+            "as it does on Arm: each CPU is taken for a core of its own."
+        )
+    exist, denied = [], []
+    for cpu in range(count):
+        place = [_valid(value) for value in topo[cpu]] if cpu < len(topo) else [None, None, None]
+        absent = cpu < len(infos) and infos[cpu][1] & PCPU_INVALID
+        if absent and place == [None, None, None] and cpu not in pooled:
+            continue
+        if absent:
+            denied.append(cpu)
+        core, package, node = place
+        if one_core_each and core is not None:
+            core = cpu
+        if node is not None and node > LARGEST_ID:
+            node = None
+        info = infos[cpu] if cpu < len(infos) and not absent else (0, 0, INVALID, INVALID)
+        exist.append(Pu(cpu, None, package, core, node, pool_of.get(cpu), _valid(info[2]), _valid(info[3])))
+    if denied:
+        warnings.append(
+            f"Xen says that {_cpus(CpuSet(denied))} are not present, yet gives them a place or a cpupool: they are taken for offline."
+        )
+    online = _online(heard, CpuSet(pu.os_index for pu in exist), pooled, warnings)
+    pus = [pu._replace(online=online[pu.os_index]) for pu in exist]
+    lost = CpuSet(pu.os_index for pu in pus if pu.online and not usable(pu))
+    if lost:
+        warnings.append(
+            f"Xen does not say where {_cpus(lost)} sit although online: nothing will be placed there."
+        )
+    return pus
+
+
+def _constant_places(heard: t.Dict[str, t.Any], topo: t.Sequence[t.Sequence[int]]) -> bool:
+    """Tell whether Xen knows no topology at all: every CPU in core 0 of package 0, more of them online than a core has threads."""
+    known = [place for place in topo if place[0] != INVALID]
+    physinfo = heard.get("physinfo", {})
+    return (
+        len(known) > 1
+        and all(place[0] == 0 and place[1] == 0 for place in known)
+        and physinfo.get("threads_per_core") == 1
+        # one online CPU is no contradiction: the others may be its siblings, switched off
+        and physinfo.get("nr_cpus", 2) > 1
+    )
+
+
+def _pool_members(heard: t.Dict[str, t.Any], warnings: t.List[str]) -> t.Tuple[t.Dict[int, int], CpuSet]:
+    """Return the cpupool of each CPU that is in one, and the CPUs that are in one or free for one."""
+    pool_of = {}  # type: t.Dict[int, int]
+    for pool in heard.get("cpupools", ()):
+        for cpu in pool["cpus"]:
+            if cpu in pool_of:
+                warnings.append(
+                    f"Xen says that CPU {cpu} is in cpupools {pool_of[cpu]} and {pool['id']}: the first is reported."
+                )
+            pool_of.setdefault(cpu, pool["id"])
+    return pool_of, CpuSet(pool_of) | CpuSet(heard.get("cpupool_free", ()))
+
+
+def _online(
+    heard: t.Dict[str, t.Any], exist: CpuSet, pooled: CpuSet, warnings: t.List[str]
+) -> t.Dict[int, t.Optional[bool]]:
+    """Tell for each CPU whether it is online; None where nothing that was heard can tell."""
+    infos = heard.get("pcpuinfo", ())
+    count = heard.get("physinfo", {}).get("nr_cpus")
+    whole_pools = "cpupools" in heard and "cpupool_free" in heard
+    online = {}  # type: t.Dict[int, t.Optional[bool]]
+    for cpu in exist:
+        if cpu < len(infos):
+            online[cpu] = bool(infos[cpu][1] & PCPU_ONLINE)
+        elif cpu in pooled:
+            online[cpu] = True
+        elif whole_pools or count == len(pooled):
+            online[cpu] = False
+        elif count == len(exist):
+            online[cpu] = True
+        else:
+            online[cpu] = None
+    unknown = CpuSet(cpu for cpu in exist if online[cpu] is None)
+    up = CpuSet(cpu for cpu in exist if online[cpu])
+    if unknown:
+        warnings.append(
+            f"Nothing that could be asked tells whether {_cpus(unknown)} are online: nothing will be placed there."
+        )
+    if infos and whole_pools and up != pooled:
+        for odd, said in (
+            (up - pooled, "online, yet in no cpupool and not free for one"),
+            (pooled - up, "in a cpupool, yet offline"),
+        ):
+            if odd:
+                warnings.append(f"Xen says that {_cpus(odd)} are {said}: the CPU's own state is believed.")
+    if count is not None and not unknown and count != len(up):
+        warnings.append(f"Xen counts {count} online CPUs, but {len(up)} are found online ({up}).")
+    return online
+
+
+# --- cores and nodes
+
+
+def _cores(groups: t.Iterable[Group], warnings: t.List[str]) -> t.Tuple[Core, ...]:
+    cores = []
+    for index, found in enumerate(
+        sorted(groups, key=lambda found: (found.key[0], found.complete_cpuset.first()))
+    ):
+        package, core = found.key
+        if len(found.nodes) > 1:
+            warnings.append(
+                f"Core {core} of package {package} has CPUs on the NUMA nodes {found.nodes}: its node is reported as unknown."
+            )
+        node = found.nodes.first() if len(found.nodes) == 1 else None
+        cores.append(Core(index, package, core, node, found.cpuset, found.complete_cpuset))
+    return tuple(cores)
+
+
+def _nodes(
+    heard: t.Dict[str, t.Any], groups: t.Iterable[Group]
+) -> t.Tuple[t.Tuple[NumaNode, ...], Distances]:
+    """Return the nodes that have CPUs or memory, by OS index, and the distances between them."""
+    info = heard.get("numainfo", {"memsize": (), "memfree": (), "distance": ()})
+    by_id = {found.key[0]: found for found in groups}
+    with_memory = [index for index in range(len(info["memsize"])) if _at(info["memsize"], index)]
+    ids = sorted(set(by_id) | set(with_memory))
+    rows = info["distance"]
+    matrix = tuple(
+        tuple(_at(rows[source], target) if source < len(rows) else None for target in ids) for source in ids
+    )
+    distances = Distances(tuple(ids), matrix)
+    cpu_nodes = [found.key[0] for found in groups if found.cpuset]
+    nodes = []
+    for index in ids:
+        cpus = by_id.get(index, Group((index,), CpuSet(), CpuSet(), CpuSet()))
+        nodes.append(
+            NumaNode(
+                index,
+                cpus.cpuset,
+                cpus.complete_cpuset,
+                _at(info["memsize"], index),
+                _at(info["memfree"], index),
+                (index,) if cpus.cpuset else _nearest(index, cpu_nodes, distances),
+            )
+        )
+    return tuple(nodes), distances
+
+
+def _nearest(node: int, cpu_nodes: t.Iterable[int], distances: Distances) -> t.Tuple[int, ...]:
+    """Return the nodes with online CPUs from which `node` is reached at the least distance."""
+    reach = {}  # type: t.Dict[int, int]
+    for cpu_node in cpu_nodes:
+        # the way from the CPU to the memory counts
+        distance = distances.between(cpu_node, node)
+        if distance is None:
+            distance = distances.between(node, cpu_node)
+        if distance is not None:
+            reach[cpu_node] = distance
+    least = min(reach.values(), default=None)
+    return tuple(cpu_node for cpu_node in sorted(reach) if reach[cpu_node] == least)
+
+
+# --- Xen, cpupools, domains
+
+
+def _scheduler(sched_id: t.Optional[int]) -> t.Optional[str]:
+    return None if sched_id is None else SCHEDULERS.get(sched_id, f"unknown-{sched_id}")
+
+
+def _xen(heard: t.Dict[str, t.Any]) -> Xen:
+    xen = heard.get("xen", {})
+    interface = xen.get("interface", {})
+    return Xen(
+        major=xen.get("major"),
+        minor=xen.get("minor"),
+        extraversion=xen.get("extraversion", ""),
+        changeset=xen.get("changeset"),
+        capabilities=tuple(xen.get("capabilities", "").split()),
+        command_line=xen.get("commandline"),
+        scheduler=_scheduler(heard.get("sched_id")),
+        interface={key: interface.get(key) for key in ("sysctl", "domctl", "platform", "known")},
+    )
+
+
+def _cpupools(heard: t.Dict[str, t.Any]) -> t.Tuple[CpuPool, ...]:
+    names = heard.get("cpupool_names", {})
+    return tuple(
+        CpuPool(
+            pool["id"],
+            names.get(str(pool["id"])),
+            _scheduler(pool.get("sched_id")),
+            CpuSet(pool["cpus"]),
+            pool.get("n_dom"),
+        )
+        for pool in sorted(heard.get("cpupools", ()), key=lambda pool: pool["id"])
+    )
+
+
+def _affinity(vcpu: t.Dict[str, t.Any], kind: str, complete_cpuset: CpuSet) -> CpuSet:
+    # bits of CPUs that do not exist mean nothing to a reader, and "all" is said with them
+    return complete_cpuset if vcpu.get(kind + "_all") else CpuSet(vcpu[kind]) & complete_cpuset
+
+
+def _vcpus(vcpus: t.Iterable[t.Dict[str, t.Any]], complete_cpuset: CpuSet) -> t.Tuple[Vcpu, ...]:
+    return tuple(
+        Vcpu(
+            vcpu["vcpu"],
+            bool(vcpu["online"]),
+            bool(vcpu["running"]),
+            bool(vcpu["blocked"]),
+            vcpu["cpu"] if vcpu["online"] and vcpu["cpu"] in complete_cpuset else None,
+            _affinity(vcpu, "hard", complete_cpuset),
+            _affinity(vcpu, "soft", complete_cpuset),
+            vcpu["cpu_time"],
+        )
+        for vcpu in vcpus
+    )
+
+
+def domain_state(flags: int) -> str:
+    """Name the state that XEN_DOMINF_* flags describe. A domain that waits for a CPU counts as running."""
+    if flags & _DYING:
+        return "dying"
+    if flags & _SHUTDOWN:
+        return "crashed" if flags >> _REASON_SHIFT & 0xFF == _REASON_CRASH else "shutdown"
+    if flags & _PAUSED:
+        return "paused"
+    return "blocked" if flags & _BLOCKED else "running"
+
+
+def domain_type(flags: int, emulation_flags: t.Optional[int]) -> t.Optional[str]:
+    """Name the kind of guest; None for one with hardware support whose emulated devices are not known (HVM or PVH)."""
+    if not flags & _HVM:
+        return "pv"
+    if emulation_flags is None:
+        return None
+    return "hvm" if emulation_flags & _EMULATES_A_PC else "pvh"
+
+
+def uuid_text(handle: str) -> str:
+    """Write 32 hexadecimal digits the way UUIDs are written."""
+    digits = handle.replace("-", "").lower()
+    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
+
+
+def _domain(
+    info: t.Dict[str, t.Any],
+    names: t.Dict[str, str],
+    memory_by_node: t.Dict[str, t.Dict[str, int]],
+    page_size: int,
+    complete_cpuset: CpuSet,
+    complete_nodeset: CpuSet,
+) -> Domain:
+    key = str(info["domain"])
+    by_node = memory_by_node.get(key)
+    nodes = info.get("node_affinity")
+    return Domain(
+        domid=info["domain"],
+        name=names.get(key),
+        uuid=uuid_text(info["handle"]),
+        type=domain_type(info["flags"], info.get("emulation_flags")),
+        state=domain_state(info["flags"]),
+        cpupool=_valid(info["cpupool"]),
+        memory=info["tot_pages"] * page_size,
+        max_memory=info["max_pages"] * page_size if info["max_pages"] < INVALID else None,
+        max_vcpus=0 if info["max_vcpu_id"] == INVALID else info["max_vcpu_id"] + 1,
+        vcpus=_vcpus(info["vcpus"], complete_cpuset),
+        node_affinity=None if nodes is None else CpuSet(nodes) & complete_nodeset,
+        memory_by_node=None
+        if by_node is None
+        else {int(node): pages * page_size for node, pages in by_node.items()},
+    )

@@ -1,0 +1,316 @@
+# Copyright (c) 2026, dom0.xen contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The model on the wire: ``ansible_facts["xen_topology"]``. The schema is public and versioned; docs/facts.md describes each key.
+
+One table says for every value how it is checked, written and read back.
+"""
+
+import typing as t
+
+from .._errors import Failure
+from . import shape
+from .cpuset import CpuSet
+from .model import (
+    Component,
+    Core,
+    CpuPool,
+    Distances,
+    Dom0Linux,
+    Domain,
+    Memory,
+    NumaNode,
+    Package,
+    Pu,
+    Topology,
+    Vcpu,
+    Xen,
+)
+
+#: major.minor. A new minor version only adds keys; a new major version may change or remove some.
+SCHEMA_VERSION = "1.0"
+
+#: How an affinity is written that covers every CPU that exists.
+ALL = "all"
+
+Facts = t.Dict[str, t.Any]
+
+
+class Form(t.NamedTuple):
+    """How one kind of value stands in the facts. `write` and `read` are given the value and the host's complete_cpuset."""
+
+    shape: shape.Shape
+    write: t.Callable[[t.Any, CpuSet], t.Any]
+    read: t.Callable[[t.Any, CpuSet], t.Any]
+
+
+def affinity_text(mask: CpuSet, complete_cpuset: CpuSet) -> str:
+    """Write an affinity: "all" when it covers every CPU that exists, else those that it names in list format."""
+    return ALL if complete_cpuset <= mask else str(mask & complete_cpuset)
+
+
+def _affinity_shape(value: t.Any) -> None:
+    if value != ALL:
+        shape.id_list(value)
+
+
+def _plain(check: shape.Shape) -> Form:
+    return Form(check, lambda value, _all: value, lambda value, _all: value)
+
+
+def _maybe(form: Form) -> Form:
+    return Form(
+        shape.maybe(form.shape),
+        lambda value, everything: None if value is None else form.write(value, everything),
+        lambda value, everything: None if value is None else form.read(value, everything),
+    )
+
+
+def _many(form: Form) -> Form:
+    return Form(
+        shape.items(form.shape),
+        lambda values, everything: [form.write(value, everything) for value in values],
+        lambda values, everything: tuple(form.read(value, everything) for value in values),
+    )
+
+
+def _entry(
+    kind: t.Any, computed: t.Optional[t.Dict[str, t.Callable[[t.Any], t.Any]]] = None, **keys: t.Any
+) -> Form:
+    """Make the form of a NamedTuple: a dictionary with these keys, each a form, or a pair (field, form) where the names differ.
+
+    A set also gets a second key with the suffix ``_mask`` in hwloc's format; that and the `computed` keys are not read back.
+    """
+    fields = {
+        key: form if isinstance(form, tuple) and not isinstance(form, Form) else (key, form)
+        for key, form in keys.items()
+    }
+    order = sorted(fields, key=lambda key: kind._fields.index(fields[key][0]))
+
+    def write(value: t.Any, everything: CpuSet) -> Facts:
+        entry = {key: compute(value) for key, compute in (computed or {}).items()}
+        for key, (field, form) in fields.items():
+            member = getattr(value, field)
+            entry[key] = form.write(member, everything)
+            if form is SET:
+                entry[key + "_mask"] = member.hwloc()
+        return entry
+
+    def read(entry: Facts, everything: CpuSet) -> t.Any:
+        return kind(*(fields[key][1].read(entry[key], everything) for key in order))
+
+    return Form(shape.record({key: form.shape for key, (_field, form) in fields.items()}), write, read)
+
+
+TEXT = _plain(shape.text)
+WHOLE = _plain(shape.whole)
+ID = _plain(shape.number_id)
+FLAG = _plain(shape.yes_no)
+INTERFACE = ("sysctl", "domctl", "platform", "known")
+SET = Form(shape.id_list, lambda members, _all: str(members), lambda members, _all: CpuSet.parse(members))
+AFFINITY = Form(
+    _affinity_shape,
+    affinity_text,
+    lambda members, everything: everything if members == ALL else CpuSet.parse(members),
+)
+BY_NODE = Form(
+    shape.keyed(shape.whole),
+    lambda sizes, _all: {str(node): sizes[node] for node in sorted(sizes)},
+    lambda sizes, _all: {int(node): sizes[node] for node in sizes},
+)
+
+VCPU = _entry(
+    Vcpu,
+    vcpu=ID,
+    online=FLAG,
+    running=FLAG,
+    blocked=FLAG,
+    cpu=_maybe(ID),
+    hard=AFFINITY,
+    soft=AFFINITY,
+    time_ns=WHOLE,
+)
+DOMAIN = _entry(
+    Domain,
+    domid=ID,
+    name=_maybe(TEXT),
+    uuid=TEXT,
+    type=_maybe(TEXT),
+    state=TEXT,
+    cpupool=_maybe(ID),
+    memory_bytes=("memory", WHOLE),
+    max_memory_bytes=("max_memory", _maybe(WHOLE)),
+    max_vcpus=WHOLE,
+    # no mask beside it: it may be unknown
+    node_affinity=_maybe(SET),
+    vcpus=_many(VCPU),
+    memory_by_node=_maybe(BY_NODE),
+)
+XEN = _entry(
+    Xen,
+    computed={"version": lambda xen: xen.version},
+    major=_maybe(WHOLE),
+    minor=_maybe(WHOLE),
+    extraversion=TEXT,
+    changeset=_maybe(TEXT),
+    capabilities=_many(TEXT),
+    command_line=_maybe(TEXT),
+    scheduler=_maybe(TEXT),
+    interface=Form(
+        shape.record(
+            {key: shape.maybe(shape.yes_no if key == "known" else shape.whole) for key in INTERFACE},
+        ),
+        lambda versions, _all: dict(versions),
+        lambda versions, _all: {key: versions[key] for key in INTERFACE},
+    ),
+)
+DOM0_LINUX = _entry(
+    Dom0Linux, packages=_maybe(WHOLE), cores=_maybe(WHOLE), pus=_maybe(WHOLE), nodes=_maybe(WHOLE)
+)
+DOMAINS = _many(DOMAIN)
+DOM0_VCPUS = _many(VCPU)
+
+#: The keys of the facts that hold one field of Topology each, in the order in which they are written.
+_TOP = {
+    "source": TEXT,
+    "components": _many(
+        _entry(Component, name=TEXT, priority=_plain(shape.signed), state=TEXT, reason=_maybe(TEXT)),
+    ),
+    "warnings": _many(TEXT),
+    "xen": XEN,
+    "cpu_khz": _maybe(WHOLE),
+    "cpuset": SET,
+    "complete_cpuset": SET,
+    "allowed_cpuset": SET,
+    "nodeset": SET,
+    "complete_nodeset": SET,
+    "memory": _entry(
+        Memory,
+        total_bytes=("total", _maybe(WHOLE)),
+        free_bytes=("free", _maybe(WHOLE)),
+        scrub_bytes=("scrub", _maybe(WHOLE)),
+        outstanding_claims_bytes=("outstanding", _maybe(WHOLE)),
+    ),
+    "pus": _many(
+        _entry(
+            Pu,
+            os_index=ID,
+            online=_maybe(FLAG),
+            package=_maybe(WHOLE),
+            core=_maybe(WHOLE),
+            node=_maybe(ID),
+            cpupool=_maybe(ID),
+            apic_id=_maybe(WHOLE),
+            acpi_id=_maybe(WHOLE),
+        )
+    ),
+    "cores": _many(
+        _entry(
+            Core,
+            logical_index=WHOLE,
+            package=WHOLE,
+            os_index=WHOLE,
+            node=_maybe(ID),
+            cpuset=SET,
+            complete_cpuset=SET,
+        )
+    ),
+    "packages": _many(_entry(Package, os_index=WHOLE, cpuset=SET, complete_cpuset=SET, nodeset=SET)),
+    "nodes": _many(
+        _entry(
+            NumaNode,
+            os_index=ID,
+            cpuset=SET,
+            complete_cpuset=SET,
+            memory_spanned_bytes=("memory_spanned", _maybe(WHOLE)),
+            memory_free_bytes=("memory_free", _maybe(WHOLE)),
+            nearest_cpu_nodes=_many(ID),
+        )
+    ),
+    "distances": _entry(Distances, nodes=_many(ID), matrix=_many(_many(_maybe(WHOLE)))),
+    "cpupools": _many(
+        _entry(CpuPool, id=ID, name=_maybe(TEXT), scheduler=_maybe(TEXT), cpuset=SET, domains=_maybe(WHOLE))
+    ),
+    "cpupool_free": SET,
+}  # type: t.Dict[str, Form]
+
+_SHAPE = shape.record(
+    dict(
+        {key: form.shape for key, form in _TOP.items()},
+        dom0=shape.record({"linux": shape.maybe(DOM0_LINUX.shape), "vcpus": DOM0_VCPUS.shape}),
+    ),
+    {"domains": DOMAINS.shape},
+)
+
+
+def to_facts(topology: Topology) -> Facts:
+    """Return the facts: plain dictionaries, lists, texts, numbers, booleans and None. `domains` is there only if they were asked for."""
+    everything = topology.complete_cpuset
+    facts = {"schema_version": SCHEMA_VERSION}  # type: Facts
+    for key, form in _TOP.items():
+        value = getattr(topology, key)
+        facts[key] = form.write(value, everything)
+        if form is SET:
+            facts[key + "_mask"] = value.hwloc()
+    facts["totals"] = {
+        "pus": len(topology.pus),
+        "pus_online": len(topology.online_cpuset),
+        "cores": len(topology.cores),
+        "packages": len(topology.packages),
+        "nodes": len(topology.nodes),
+        "threads_per_core": topology.threads_per_core,
+    }
+    facts["dom0"] = {
+        "linux": _maybe(DOM0_LINUX).write(topology.dom0_linux, everything),
+        "vcpus": DOM0_VCPUS.write(topology.dom0_vcpus, everything),
+    }
+    if topology.domains is not None:
+        facts["domains"] = DOMAINS.write(topology.domains, everything)
+    return facts
+
+
+def domain_facts(domain: Domain, topology: Topology) -> Facts:
+    """Return one entry of the key `domains`; `topology` is the host that the domain runs on."""
+    return t.cast(Facts, DOMAIN.write(domain, topology.complete_cpuset))
+
+
+def from_facts(facts: t.Any) -> Topology:
+    """Read facts back into the model.
+
+    A newer minor version of the schema is accepted; what it added is not looked at. :class:`Failure` names a missing or damaged key,
+    or says that the facts have another major version.
+    """
+    _check_version(facts)
+    shape.fit(facts, _SHAPE, "the topology facts are damaged")
+    everything = CpuSet.parse(facts["complete_cpuset"])
+    topology = Topology(
+        dom0_linux=_maybe(DOM0_LINUX).read(facts["dom0"]["linux"], everything),
+        dom0_vcpus=DOM0_VCPUS.read(facts["dom0"]["vcpus"], everything),
+        domains=DOMAINS.read(facts["domains"], everything) if "domains" in facts else None,
+        **{key: form.read(facts[key], everything) for key, form in _TOP.items()},
+    )
+    count = len(topology.distances.nodes)
+    if [len(row) for row in topology.distances.matrix] != [count] * count:
+        raise Failure(
+            f"the topology facts are damaged: distances.matrix should have {count} rows of {count} distances"
+        )
+    return topology
+
+
+def _check_version(facts: t.Any) -> None:
+    if not isinstance(facts, dict):
+        raise Failure(
+            "these are no topology facts: give the dictionary ansible_facts['xen_topology'] of a host"
+        )
+    version = facts.get("schema_version")
+    major, dot, minor = version.partition(".") if isinstance(version, str) else ("", "", "")
+    if not (dot and major.isdigit() and minor.isdigit()):
+        raise Failure(
+            "these are no topology facts: schema_version is missing or damaged; gather them with dom0.xen.topology_facts"
+        )
+    if major != SCHEMA_VERSION.partition(".")[0]:
+        raise Failure(
+            f"the topology facts have schema version {version}, but this version of the collection reads {SCHEMA_VERSION}: "
+            "gather them again with the same version of dom0.xen"
+        )
