@@ -1,0 +1,142 @@
+# Copyright (c) 2026, dom0.xen contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The component that asks the hypervisor itself. Everything in it is Xen's own word, read through `_xen`."""
+
+import typing as t
+
+from .._xen import domctl, errors, numa_dump, platform, sysctl, version
+from .registry import DOMAINS, MEMORY_BY_NODE, TOPOLOGY, Component, Heard, Request
+
+
+class Hypercall(Component):
+    """Hypercalls through libxencall."""
+
+    name = "hypercall"
+    priority = 55
+    provides = (TOPOLOGY, DOMAINS, MEMORY_BY_NODE)
+    excludes = ("xl",)
+
+    def collect(self, request: Request, heard: t.Dict[str, t.Any]) -> Heard:
+        """Ask Xen. Raises what opening it raises."""
+        with request.open_xen() as xen:
+            warnings = list(xen.warnings)
+            sections = _host(xen, warnings)
+            cpus = len(sections["cputopo"])
+            if DOMAINS in request.subset:
+                sections["domains"] = _domains(xen, cpus)
+            else:
+                sections["dom0_vcpus"] = _vcpus(xen, sysctl.getdomaininfolist(xen, limit=1)[0], cpus)
+            if MEMORY_BY_NODE in request.subset:
+                sections["memory_by_node"] = {
+                    str(domid): {str(node): pages for node, pages in nodes.items()}
+                    for domid, nodes in numa_dump.memory_by_node(xen).items()
+                }
+            return Heard(sections, warnings, xen.calls)
+
+
+def _host(xen: t.Any, warnings: t.List[str]) -> t.Dict[str, t.Any]:
+    """The sections that do not depend on guests."""
+    major, minor = xen.version
+    numa = sysctl.numainfo(xen)
+    topology = sysctl.cputopoinfo(xen)
+    sections = {
+        "xen": {
+            "major": major,
+            "minor": minor,
+            "extraversion": version.extraversion(xen),
+            "capabilities": version.capabilities(xen).strip(),
+            "changeset": version.changeset(xen),
+            "commandline": version.commandline(xen).strip(),
+            "interface": dict(xen.interface),
+        },
+        "page_size": version.page_size(xen),
+        "sched_id": sysctl.sched_id(xen),
+        "physinfo": dict(sysctl.physinfo(xen)._asdict()),
+        "cputopo": [list(place) for place in topology],
+        "numainfo": {
+            "memsize": list(numa.memsize),
+            "memfree": list(numa.memfree),
+            "distance": [list(row) for row in numa.distance],
+        },
+        "cpupools": [
+            {
+                "id": pool.cpupool_id,
+                "sched_id": pool.sched_id,
+                "n_dom": pool.n_dom,
+                "cpus": _members(pool.cpus),
+            }
+            for pool in sysctl.cpupools(xen)
+        ],
+        "cpupool_free": _members(sysctl.cpupool_free(xen)),
+    }  # type: t.Dict[str, t.Any]
+    try:
+        sections["pcpuinfo"] = _pcpuinfo(xen, len(topology))
+    except errors.XenError as error:
+        warnings.append("%s Online CPUs are taken from the cpupools instead." % error.message)
+    return sections
+
+
+def _pcpuinfo(xen: t.Any, listed: int) -> t.List[t.List[int]]:
+    """XENPF_get_cpuinfo of every CPU: of those that cputopoinfo lists, and of those beyond that Xen calls present."""
+    found = []  # type: t.List[t.List[int]]
+    while len(found) < listed or len(found) <= found[-1][0]:
+        found.append(list(platform.get_cpuinfo(xen, len(found))))
+        if len(found) >= sysctl.cpu_bits(xen):
+            break
+    return found
+
+
+def _domains(xen: t.Any, cpus: int) -> t.List[t.Dict[str, t.Any]]:
+    """All domains with their vCPUs. One that ends while it is asked about is left out as if it had ended before."""
+    found = []
+    nodes_there = len(sysctl.numainfo(xen).memfree)
+    for info in sysctl.getdomaininfolist(xen):
+        try:
+            nodes = _members(domctl.getnodeaffinity(xen, info.domain))
+            domain = dict(info._asdict())
+            domain["node_affinity"] = [node for node in nodes if node < nodes_there]
+            domain["vcpus"] = _vcpus(xen, info, cpus)
+        except errors.NoSuchDomain:
+            continue
+        found.append(domain)
+    return found
+
+
+def _vcpus(xen: t.Any, info: sysctl.DomainInfo, cpus: int) -> t.List[t.Dict[str, t.Any]]:
+    """The vCPUs of one domain. Raises NoSuchDomain when it ends meanwhile."""
+    if info.max_vcpu_id == sysctl.INVALID_32:
+        return []
+    everything = (1 << sysctl.cpu_bits(xen)) - 1
+    there = (1 << cpus) - 1
+    found = []
+    for vcpu in range(info.max_vcpu_id + 1):
+        try:
+            state = domctl.getvcpuinfo(xen, info.domain, vcpu)
+            hard, soft = domctl.getvcpuaffinity(xen, info.domain, vcpu)
+        except errors.NoSuchVcpu:
+            # Either the domain is gone, which this tells, or it has a gap in its vCPUs' numbers.
+            if domctl.getdomaininfo(xen, info.domain).handle != info.handle:
+                raise
+            continue
+        found.append(
+            {
+                "vcpu": vcpu,
+                "online": state.online,
+                "blocked": state.blocked,
+                "running": state.running,
+                "cpu_time": state.cpu_time,
+                "cpu": state.cpu,
+                "hard": _members(hard & there),
+                "soft": _members(soft & there),
+                "hard_all": hard == everything,
+                "soft_all": soft == everything,
+            }
+        )
+    return found
+
+
+def _members(mask: int) -> t.List[int]:
+    """The numbers of the bits that are set."""
+    return [number for number in range(mask.bit_length()) if mask >> number & 1]

@@ -1,0 +1,167 @@
+# Copyright (c) 2026, dom0.xen contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Names that only xenstore knows: of domains and of cpupools. Reading only, standard library only.
+
+Xenstore is a tree of small values that a daemon keeps. Its wire protocol (xen/include/public/io/xs_wire.h) is the same over the
+daemon's Unix socket and over the kernel's device: a header of four 32-bit numbers in the machine's byte order, then `len` bytes.
+"""
+
+import os
+import socket
+import struct
+import typing as t
+from functools import partial
+
+from .._errors import Failure
+
+SOCKETS = ("/run/xenstored/socket", "/var/run/xenstored/socket")
+DEVICES = ("/dev/xen/xenbus", "/proc/xen/xenbus")
+TIMEOUT = 30.0  # seconds without an answer until the daemon counts as stuck
+
+XS_DIRECTORY = 1
+XS_READ = 2
+XS_ERROR = 16
+
+HEADER = struct.Struct("=IIII")  # type, req_id, tx_id, len
+LONGEST = 4096  # XENSTORE_PAYLOAD_MAX
+
+
+class XenstoreError(Failure):
+    """Xenstore cannot be reached or does not answer as it should."""
+
+
+class Xenstore:
+    """A connection. `send` takes bytes, `receive(n)` gives up to n bytes, `close` ends it."""
+
+    def __init__(
+        self,
+        send: t.Callable[[bytes], t.Any],
+        receive: t.Callable[[int], bytes],
+        close: t.Callable[[], None],
+    ) -> None:
+        self._send = send
+        self._receive = receive
+        self._close = close
+        self._request = 0
+
+    @classmethod
+    def open(cls, sockets: t.Sequence[str] = SOCKETS, devices: t.Sequence[str] = DEVICES) -> "Xenstore":
+        """Connect to the daemon's socket, else to the kernel's device, which also reaches a daemon in a domain of its own."""
+        reasons = []
+        for path in sockets:
+            connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            connection.settimeout(TIMEOUT)
+            try:
+                connection.connect(path)
+            except OSError as error:
+                connection.close()
+                reasons.append("%s: %s" % (path, error.strerror or error))
+            else:
+                return cls(connection.sendall, connection.recv, connection.close)
+        for path in devices:
+            try:
+                device = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+            except OSError as error:
+                reasons.append("%s: %s" % (path, error.strerror or error))
+            else:
+                return cls(partial(_write_all, device), partial(os.read, device), partial(os.close, device))
+        raise XenstoreError(
+            "Xenstore cannot be reached (%s): run this as root in dom0, and see that xenstored is running."
+            % "; ".join(reasons)
+        )
+
+    def close(self) -> None:
+        """End the connection."""
+        self._close()
+
+    def __enter__(self) -> "Xenstore":
+        return self
+
+    def __exit__(self, *_exception: t.Any) -> None:
+        self.close()
+
+    def read(self, path: str) -> t.Optional[bytes]:
+        """The value at `path`, None when there is none."""
+        return self._ask(XS_READ, path)
+
+    def directory(self, path: str) -> t.List[str]:
+        """The names right below `path`, an empty list when it does not exist."""
+        answer = self._ask(XS_DIRECTORY, path) or b""
+        return [name.decode("ascii", "replace") for name in answer.split(b"\0") if name]
+
+    def _ask(self, kind: int, path: str) -> t.Optional[bytes]:
+        """Send one request and wait for its answer; None for ENOENT (and for EACCES: nothing there for us)."""
+        self._request += 1
+        payload = path.encode("utf-8") + b"\0"
+        try:
+            self._send(HEADER.pack(kind, self._request, 0, len(payload)) + payload)
+            while True:
+                answer, request, _transaction, length = HEADER.unpack(self._exactly(HEADER.size))
+                if length > LONGEST:
+                    raise XenstoreError(
+                        "Xenstore answered with %d bytes, more than its protocol allows." % length
+                    )
+                body = self._exactly(length)
+                # Anything else (a watch event, say) was not asked for here.
+                if request == self._request and answer in (kind, XS_ERROR):
+                    break
+        except OSError as error:
+            raise XenstoreError(
+                "Xenstore did not answer (%s): see that xenstored is running and try again."
+                % (error.strerror or error)
+            ) from error
+        if answer == XS_ERROR:
+            name = body.rstrip(b"\0").decode("ascii", "replace")
+            if name in ("ENOENT", "EACCES"):
+                return None
+            raise XenstoreError("Xenstore refused to read %s (%s)." % (path, name))
+        return body
+
+    def _exactly(self, size: int) -> bytes:
+        """`size` bytes, however many pieces they come in."""
+        pieces = []
+        while size:
+            piece = self._receive(size)
+            if not piece:
+                raise XenstoreError(
+                    "Xenstore closed the connection: see that xenstored is running and try again."
+                )
+            pieces.append(piece)
+            size -= len(piece)
+        return b"".join(pieces)
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(descriptor, data) :]
+
+
+def _text(value: bytes) -> str:
+    """A name as text that JSON and terminals can hold: bytes that are not UTF-8 are written as \\xNN."""
+    return value.rstrip(b"\0").decode("utf-8", "backslashreplace")
+
+
+def _names(store: Xenstore, numbers: t.Iterable[int], path: str) -> t.Dict[int, str]:
+    found = {}
+    for number in numbers:
+        value = store.read(path % number)
+        if value is not None:
+            found[number] = _text(value)
+    return found
+
+
+def _numbers(names: t.Iterable[str]) -> t.List[int]:
+    return sorted(int(name) for name in names if name.isdigit())
+
+
+def domain_names(store: Xenstore, domids: t.Optional[t.Iterable[int]] = None) -> t.Dict[int, str]:
+    """Name of each domain, by id; of those in `domids`, else of all. A domain that is gone, or was given no name, is not in it."""
+    wanted = _numbers(store.directory("/local/domain")) if domids is None else domids
+    return _names(store, wanted, "/local/domain/%d/name")
+
+
+def cpupool_names(store: Xenstore) -> t.Dict[int, str]:
+    """Name of each cpupool, by id. Xen itself has none: they are the toolstack's."""
+    return _names(store, _numbers(store.directory("/local/pool")), "/local/pool/%d/name")

@@ -1,0 +1,121 @@
+# Copyright (c) 2026, dom0.xen contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""On which NUMA nodes the memory of each domain is, from Xen's debug key "u".
+
+Xen has no hypercall for it (up to 4.22). The key makes Xen walk every page of every domain while it holds the domain's page lock, and
+print into its console ring, which is small, shared and plain text. Costly on large hosts: only for those who ask for it.
+Source: dump_numa() in xen/common/numa.c (xen/arch/x86/numa.c up to 4.17).
+"""
+
+import re
+import time
+import typing as t
+
+from .._errors import Failure
+from . import errors, sysctl
+
+if t.TYPE_CHECKING:
+    from .connection import Xen
+
+KEY = "u"
+PATIENCE = 60.0  # seconds for the dump to be complete in the ring
+PAUSE = 0.5
+
+# Guests may write into the ring too, with their own number in front: only Xen's own lines count.
+_LINE = re.compile(r"^\(XEN\)(?: *\[[^\]]*\])* ?(.*)$")
+_START = re.compile(r"'u' pressed -> dumping numa info")
+_NODE_OF_HOST = re.compile(r"^NODE(\d+) start->")
+_DOMAINS = re.compile(r"^Memory location of each domain:")
+_DOMAIN = re.compile(r"^(?:Domain |d)(\d+) \(total: \d+\):")
+_NODE = re.compile(r"^ +Node (\d+): (\d+)$")
+
+MemoryByNode = t.Dict[int, t.Dict[int, int]]
+
+_CUT = (
+    "Xen's console ring does not hold the whole dump of the domains' memory (%s): it is too small or something else is filling "
+    "it; boot Xen with a larger one (conring_size=128k on its command line), or do not ask for the memory by node."
+)
+
+
+class DumpCut(errors.XenError):
+    """The console ring does not hold a complete dump."""
+
+
+def parse_numa_dump(text: str) -> MemoryByNode:
+    """Pages of each domain on each node: {domid: {node: pages}}, from the last complete dump in the console's `text`.
+
+    Raises DumpCut when there is none. Whether all domains are there cannot be seen from the text.
+    """
+    lines = [match.group(1) for match in map(_LINE.match, text.replace("\r", "").split("\n")) if match]
+    starts = [number for number, line in enumerate(lines) if _START.search(line)]
+    reason = "its beginning is missing"
+    ends = starts[1:] + [len(lines)]
+    for start, end in reversed(list(zip(starts, ends))):
+        try:
+            return _parse_one(lines[start + 1 : end])
+        except ValueError as error:
+            reason = str(error)
+    raise DumpCut(_CUT % reason)
+
+
+def _parse_one(lines: t.Sequence[str]) -> MemoryByNode:
+    """The same from the lines of one dump; ValueError says what is missing."""
+    nodes = set()  # type: t.Set[int]
+    found = {}  # type: MemoryByNode
+    current = None  # type: t.Optional[t.Dict[int, int]]
+    reached = False
+    for line in lines:
+        match = _NODE_OF_HOST.match(line)
+        if match and not reached:
+            nodes.add(int(match.group(1)))
+            continue
+        reached = reached or _DOMAINS.match(line) is not None
+        if not reached:
+            continue
+        match = _DOMAIN.match(line)
+        if match:
+            current = found.setdefault(int(match.group(1)), {})
+            continue
+        match = _NODE.match(line)
+        if match and current is not None:
+            current[int(match.group(1))] = int(match.group(2))
+    if not nodes:
+        raise ValueError("the list of nodes is missing")
+    if not found:
+        raise ValueError("the list of domains is missing")
+    for domid, pages in sorted(found.items()):
+        if set(pages) != nodes:
+            raise ValueError("the lines of domain %d are incomplete" % domid)
+    return found
+
+
+def memory_by_node(
+    xen: "Xen",
+    clock: t.Callable[[], float] = time.monotonic,
+    sleep: t.Callable[[float], None] = time.sleep,
+) -> MemoryByNode:
+    """Press the key, read what it printed: {domid: {node: pages}} for every domain that was there before and after.
+
+    Raises DumpCut when the ring does not hold it all, NotPermitted when a policy forbids the key or reading the ring.
+    """
+    before = {info.domain: info.handle for info in sysctl.getdomaininfolist(xen)}
+    _text, index = sysctl.readconsole(xen)
+    sysctl.debug_keys(xen, KEY)
+    limit = clock() + PATIENCE
+    while True:
+        text, _end = sysctl.readconsole(xen, index)
+        try:
+            found = parse_numa_dump(text.decode("utf-8", "replace"))
+            after = {info.domain: info.handle for info in sysctl.getdomaininfolist(xen)}
+            missing = sorted(
+                domid for domid, handle in before.items() if after.get(domid) == handle and domid not in found
+            )
+            if not missing:
+                return found
+            raise DumpCut(_CUT % ("domain %d is missing" % missing[0]))
+        except Failure:
+            if clock() >= limit:
+                raise
+        sleep(PAUSE)
