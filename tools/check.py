@@ -165,6 +165,7 @@ def lint(bench: Bench) -> None:
     configured = ["mypy", "--config-file", ROOT / "pyproject.toml"]
     bench.run("mypy plugins", [*configured, "--package", "ansible_collections.dom0.xen.plugins"], CACHE)
     bench.run("mypy tools", [*configured, "tools", "tests/xenhost"], ROOT, MYPYPATH="tools")
+    bench.run("reuse lint", ["reuse", "lint"], REUSE_ENCODING_MODULE="charset_normalizer")
     bench.run("ansible-lint", ["ansible-lint", "--offline", "--profile", "production"])
     docs = ["antsibull-docs", "lint-collection-docs", "--plugin-docs", "--validate-collection-refs=all", "."]
     bench.run("antsibull-docs lint", docs)
