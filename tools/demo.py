@@ -26,6 +26,9 @@ GUESTS = ROOT / "demo" / "guests.yml"
 PLAYBOOK = "dom0.xen.place_guests"
 XENHOST = [sys.executable, "-m", "tests.xenhost"]
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+CLEANUP_LIMIT_S = 120
+
 _ANSIBLE_CFG = """\
 # Written by tools/demo.py.
 [defaults]
@@ -63,15 +66,34 @@ def program(name: str) -> str:
     return found
 
 
-def run(argv: t.Sequence[str], **options: t.Any) -> subprocess.CompletedProcess[str]:
-    """Run a program in the checkout; its output goes where ours goes."""
-    return subprocess.run(argv, cwd=ROOT, text=True, check=False, **options)
+def run(argv: t.Sequence[str], **options: t.Any) -> int:
+    """Run a program in the checkout and return its status; its output goes where ours goes.
+
+    When we are interrupted it is asked to stop too, and given the time to clean up.
+    """
+    with subprocess.Popen(argv, cwd=ROOT, **options) as process:
+        try:
+            return process.wait()
+        except Interrupted:
+            ignore_signals()
+            process.send_signal(signal.SIGINT)
+            try:
+                process.wait(CLEANUP_LIMIT_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+            raise
 
 
-def ended(done: subprocess.CompletedProcess[str], what: str) -> None:
+def ignore_signals() -> None:
+    """From here on we end by ourselves."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+
+
+def ended(status: int, what: str) -> None:
     """Raise DemoError when a program failed."""
-    if done.returncode != 0:
-        raise DemoError(f"{what} failed with status {done.returncode}: its own words are above.")
+    if status != 0:
+        raise DemoError(f"{what} failed with status {status}: its own words are above.")
 
 
 def prepare() -> dict[str, str]:
@@ -110,8 +132,7 @@ def place(host: str, environment: dict[str, str], extra: t.Sequence[str]) -> lis
 
 def stop(host: str) -> None:
     """Stop the host, whatever else is asked of us meanwhile."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
+    ignore_signals()
     say(f"Stopping {host} …")
     ended(run([*XENHOST, "down", host]), f"Stopping {host}")
 
@@ -182,7 +203,7 @@ def main(arguments: t.Sequence[str] | None = None) -> int:
     )
     options = parser.parse_args(arguments)
     keep = options.keep or os.environ.get("KEEP", "") not in ("", "0")
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in SIGNALS:
         signal.signal(number, _interrupt)
     try:
         demo(options.host, keep, options.extra)

@@ -64,8 +64,10 @@ def _plural(count: int, noun: str) -> str:
 
 
 def mib(size: float) -> str:
-    """A size in MiB, with one decimal when it is not a whole number: ``512 MiB``, ``3.5 MiB``."""
+    """A size for people: ``512 MiB``, ``3.5 MiB``, and ``4 KiB`` below a tenth of a MiB."""
     value = size / (1 << 20)
+    if 0 < abs(value) < 0.1:
+        return f"{size / 1024:.0f} KiB"
     return f"{value:.0f} MiB" if abs(value - round(value)) < 0.05 else f"{value:.1f} MiB"
 
 
@@ -146,9 +148,9 @@ def _check_memory(wanted: Wanted, memory: Memory, size: int | None) -> list[str]
         reasons.append(
             f"Its memory is on {_plural(len(found), 'node')} ({CpuSet(found)}); allowed are {wanted.max_nodes}."
         )
-    total = sum(memory.by_node.values())
+    total = sum(amount for amount in memory.by_node.values() if amount > 0)
     if size is not None and not reasons and total < size - tolerance:
-        reasons.append(f"Only {mib(max(total, 0))} of its {mib(size)} were seen on any node.")
+        reasons.append(f"Only {mib(total)} of its {mib(size)} were seen on any node.")
     return reasons
 
 
@@ -211,7 +213,7 @@ def _topology(facts: Data, host: str) -> Topology:
 
 
 def _by_name(domains: t.Iterable[Data]) -> dict[str, Data]:
-    return {str(domain["name"]): domain for domain in domains}
+    return {str(domain["name"]): domain for domain in domains if domain.get("name") is not None}
 
 
 def _measured(domain: Data | None) -> Memory | None:

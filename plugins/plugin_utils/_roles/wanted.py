@@ -27,12 +27,12 @@ class _At(t.NamedTuple):
     """Where an entry stands, for messages."""
 
     host: str
-    index: int
+    place: int
     name: str = ""
 
     def fail(self, text: str) -> Failure:
         name = f" ({self.name})" if self.name else ""
-        return Failure(f"{self.host}: place_guests_guests[{self.index}]{name}: {text}")
+        return Failure(f"{self.host}: place_guests_guests[{self.place}]{name}: {text}")
 
 
 def config_text(config: t.Any) -> str:
