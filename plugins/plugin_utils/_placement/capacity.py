@@ -1,0 +1,160 @@
+# Copyright (c) 2026, dom0.xen contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This file is private to the collection: it may change or go away in any release.
+
+"""A host's topology as room for guests: memory that may be taken, cores that share the work, and who holds what already."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ...module_utils._errors import Failure
+from ...module_utils._topology.cpuset import CpuSet
+from ...module_utils._topology.model import Domain, Topology
+from .model import PAGE, VCPU, Cell, Host, Node, Pool, Reserve, Running, split_evenly
+
+#: Memory below which a node does not count as one that a guest is on: 4,096 pages, as XAPI has it for its own count of nodes.
+TRACE_OF_MEMORY = 4096 * PAGE
+
+
+def host_room(name: str, topology: Topology, reserve: Reserve) -> Host:
+    """Turn a topology into room. Raises :class:`Failure` when the facts do not say which domains run."""
+    if topology.domains is None:
+        raise Failure(
+            f"the facts of {name} do not tell which domains run, so nothing can be planned around them: "
+            "gather them again with dom0.xen.topology_facts and gather_subset [all]"
+        )
+    pools = _pools(topology)
+    nodes = {node.os_index: node for node in _nodes(topology, reserve)}
+    claimed = topology.memory.outstanding or 0
+    room = sum((node.memory_free or 0) for node in nodes.values()) - claimed - reserve.host_memory
+    distances = {(a, b): topology.distance(a, b) for a in nodes for b in nodes if a != b}
+    running = tuple(
+        _running(topology, domain, pools, nodes)
+        for domain in sorted(topology.domains, key=lambda domain: domain.domid)
+    )
+    return Host(name, nodes, pools, distances, running, max(0, room), claimed)
+
+
+def low_memory(topology: Topology) -> tuple[int, int] | None:
+    """(node, bytes) of the low memory that Xen gives to guests last; None on a host with one node.
+
+    On a host with several nodes Xen sets the memory below a limit aside for devices with short DMA addresses and takes it only when *all*
+    nodes have nothing else (alloc_domheap_pages, xen/common/page_alloc.c). The limit is a quarter of the first node, rounded up to a power
+    of two, at most 4 GiB (arch_get_dma_bitsize, xen/arch/x86/numa.c). So a guest that needs the last memory of that node gets memory of
+    other nodes instead. How much of it is free is not known: the whole counts. The node is taken to begin at address 0.
+    """
+    spans = [(node.os_index, node.memory_spanned) for node in topology.nodes if node.memory_spanned]
+    if len(topology.nodes) < 2 or not spans:
+        return None
+    node, spanned = min(spans)
+    bits = min((max(1, spanned // PAGE // 4) - 1).bit_length() + 12, 32)
+    return node, 1 << bits
+
+
+_Key = t.TypeVar("_Key", int, tuple[str, int])
+
+
+def split_load(load: int, weights: t.Mapping[_Key, int]) -> dict[_Key, int]:
+    """Divide `load` (thousandths of a vCPU) in proportion to `weights`; the parts sum up to it exactly."""
+    total = sum(weights.values())
+    if not total:
+        return {}
+    parts = {key: load * weight // total for key, weight in weights.items()}
+    by_rest = sorted(weights, key=lambda key: (-(load * weights[key] % total), key))
+    for key in by_rest[: load - sum(parts.values())]:
+        parts[key] += 1
+    return {key: part for key, part in sorted(parts.items()) if part}
+
+
+def _nodes(topology: Topology, reserve: Reserve) -> t.Iterator[Node]:
+    low = low_memory(topology) if reserve.low_memory else None
+    for node in topology.nodes:
+        free = node.memory_free
+        held_back = min(low[1], free or 0) if low is not None and low[0] == node.os_index else 0
+        online = node.cpuset & topology.cpuset
+        yield Node(
+            node.os_index,
+            online,
+            _cores(topology, online),
+            free,
+            min(max(reserve.node_memory, held_back), free or 0),
+            held_back,
+        )
+
+
+def _cores(topology: Topology, cpuset: CpuSet) -> int:
+    """Physical cores with a PU in the set. Where Xen does not tell cores, each PU counts as one."""
+    return topology.cores_of(cpuset) or len(cpuset)
+
+
+def _pools(topology: Topology) -> dict[int, Pool]:
+    named = [(pool.id, pool.name, pool.cpuset & topology.cpuset) for pool in topology.cpupools]
+    if not named:
+        named = [(0, "Pool-0", topology.cpuset)]
+    pools = {}
+    for number, name, cpuset in sorted(named, key=lambda pool: pool[0]):
+        cells = {}
+        for node in topology.nodes:
+            part = node.cpuset & cpuset
+            if part:
+                cells[node.os_index] = Cell(node.os_index, part, _cores(topology, part))
+        pools[number] = Pool(number, name or str(number), cpuset, cells)
+    return pools
+
+
+def _running(
+    topology: Topology, domain: Domain, pools: t.Mapping[int, Pool], nodes: t.Mapping[int, Node]
+) -> Running:
+    pool = pools.get(-1 if domain.cpupool is None else domain.cpupool) or next(iter(pools.values()))
+    loads: dict[int, int] = {}
+    shares: dict[int, dict[int, int]] = {}
+    masks = []
+    online = 0
+    for vcpu in domain.vcpus:
+        hard, soft = vcpu.hard & pool.cpuset, vcpu.soft & pool.cpuset
+        masks.append((hard, soft))
+        if not vcpu.online:
+            continue
+        online += 1
+        wished = hard & soft or hard or pool.cpuset
+        if wished.mask not in shares:
+            weights = {
+                cell.node: _cores(topology, cell.cpuset & wished)
+                for cell in pool.cells.values()
+                if cell.cpuset & wished
+            }
+            shares[wished.mask] = split_load(VCPU, weights)
+        for node, load in shares[wished.mask].items():
+            loads[node] = loads.get(node, 0) + load
+    held, measured = _held(domain, nodes)
+    return Running(
+        domain.domid,
+        domain.name or "",
+        domain.state,
+        pool.id,
+        online,
+        domain.max_vcpus,
+        domain.memory,
+        domain.max_memory,
+        tuple(sorted(held)),
+        measured,
+        held,
+        loads,
+        tuple(masks),
+    )
+
+
+def _held(domain: Domain, nodes: t.Mapping[int, Node]) -> tuple[dict[int, int], bool]:
+    """Bytes of the domain on each node, and whether that was measured rather than told by its node affinity."""
+    if domain.memory_by_node:
+        found = {int(node): size for node, size in domain.memory_by_node.items()}
+        much = {node: size for node, size in found.items() if size > TRACE_OF_MEMORY}
+        if much or any(found.values()):
+            return much or dict([max(found.items(), key=lambda item: (item[1], -item[0]))]), True
+    with_memory = [number for number, node in sorted(nodes.items()) if node.memory_free is not None]
+    affine = [number for number in with_memory if number in (domain.node_affinity or CpuSet())]
+    where = affine or with_memory or sorted(nodes)[:1]
+    return split_evenly(domain.memory, where), False

@@ -1,0 +1,184 @@
+# Copyright (c) 2026, dom0.xen contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This file is private to the collection: it may change or go away in any release.
+
+"""The values of a placement. Immutable; sizes in bytes, distances in SLIT units, loads in thousandths of a vCPU."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass
+
+from ...module_utils._topology.cpuset import CpuSet
+
+MIB = 1 << 20
+PAGE = 4096
+
+#: One vCPU. Loads are kept as integers so that sums do not depend on the order in which they are made.
+VCPU = 1000
+
+
+def memory_need(memory: int, vcpus: int) -> int:
+    """Bytes that a guest of `memory` bytes and `vcpus` vCPUs takes from its nodes, Xen's own share included.
+
+    libxl's rule (libxl_domain_need_memory, libxl__get_required_paging_memory in tools/libs/light): 1 MiB for each vCPU, 4 KiB for
+    each MiB of memory, and 2 MiB. A PV guest needs a little less; the figure is kept the same for all types, as the safe side.
+    """
+    return memory + vcpus * MIB + -(-memory // MIB) * PAGE + 2 * MIB
+
+
+def split_evenly(amount: int, nodes: t.Sequence[int]) -> dict[int, int]:
+    """Divide `amount` bytes over `nodes` in whole pages, as Xen stripes a guest over its node affinity.
+
+    Nodes in the order given; the first ones take the pages that are left over.
+    """
+    pages, rest = divmod(-(-amount // PAGE), len(nodes))
+    return {node: (pages + (index < rest)) * PAGE for index, node in enumerate(nodes)}
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What a guest may ask of its placement.
+
+    `numa_policy`: "single" (one node or not at all), "preferred" (as few nodes as needed), "spread" (all nodes of the host's pool).
+    `pin`: "soft" or "hard", which affinity the plan sets. `cpu_policy`: "shared". `memory_only_nodes`: "avoid" or "allow", whether
+    memory may come from nodes without CPUs.
+    """
+
+    numa_policy: str = "preferred"
+    pin: str = "soft"
+    cpu_policy: str = "shared"
+    memory_only_nodes: str = "avoid"
+
+
+@dataclass(frozen=True)
+class Reserve:
+    """Memory that the plan leaves alone, in bytes: on each node, on each host, and whether the low memory counts as reserved."""
+
+    node_memory: int = 0
+    host_memory: int = 0
+    low_memory: bool = True
+
+
+@dataclass(frozen=True)
+class Guest:
+    """A guest that is wanted. `label` is where it stands in the request, for messages, such as ``guests[2]``."""
+
+    name: str
+    vcpus: int
+    memory: int
+    host: str | None = None
+    nodes: tuple[int, ...] | None = None
+    pool: str | None = None
+    priority: int = 0
+    policy: Policy = Policy()
+    label: str = "guests"
+
+    @property
+    def need(self) -> int:
+        """Bytes that it takes from its nodes in all."""
+        return memory_need(self.memory, self.vcpus)
+
+
+@dataclass(frozen=True)
+class Node:
+    """A NUMA node as room. `cpuset`: its online PUs. `memory_free`: bytes, None for a node without memory.
+
+    `reserved`: bytes of the free memory that the plan leaves alone; `low_memory`: how much of that Xen gives out last.
+    """
+
+    os_index: int
+    cpuset: CpuSet
+    cores: int
+    memory_free: int | None
+    reserved: int = 0
+    low_memory: int = 0
+
+    @property
+    def usable(self) -> int:
+        """Bytes that guests of the plan may take."""
+        return max(0, (self.memory_free or 0) - self.reserved)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """The part of a cpupool that lies on one node: what vCPUs compete for. `load`: what dom0 and unmanaged guests put on it."""
+
+    node: int
+    cpuset: CpuSet
+    cores: int
+
+    @property
+    def pus(self) -> int:
+        """Online PUs."""
+        return len(self.cpuset)
+
+
+@dataclass(frozen=True)
+class Pool:
+    """A cpupool: its online PUs, and the cells they make, by node id."""
+
+    id: int
+    name: str
+    cpuset: CpuSet
+    cells: t.Mapping[int, Cell]
+
+    @property
+    def cores(self) -> int:
+        """Physical cores that have an online PU in this pool."""
+        return sum(cell.cores for cell in self.cells.values())
+
+
+@dataclass(frozen=True)
+class Running:
+    """A domain that is there now.
+
+    `pool`: id. `memory`, `max_memory`: bytes (the latter None when unlimited or unknown). `nodes`: where its memory is, as far as it is
+    known: from its memory by node when the facts have it, else its node affinity. `held`: bytes on each of these nodes. `loads`:
+    thousandths of a vCPU on each node. `masks`: for each vCPU (hard, soft), cut down to the online PUs of its pool.
+    """
+
+    domid: int
+    name: str
+    state: str
+    pool: int
+    vcpus_online: int
+    vcpus_max: int
+    memory: int
+    max_memory: int | None
+    nodes: tuple[int, ...]
+    nodes_measured: bool
+    held: t.Mapping[int, int]
+    loads: t.Mapping[int, int]
+    masks: tuple[tuple[CpuSet, CpuSet], ...]
+
+
+@dataclass(frozen=True)
+class Host:
+    """A host as room for guests. `room`: bytes that the plan may take from all its nodes together."""
+
+    name: str
+    nodes: t.Mapping[int, Node]
+    pools: t.Mapping[int, Pool]
+    distances: t.Mapping[tuple[int, int], int | None]
+    running: tuple[Running, ...]
+    room: int
+    claimed: int = 0
+
+    def distance(self, from_node: int, to_node: int) -> int | None:
+        """SLIT units from one node to another, never below 10; None when it cannot be reached."""
+        if from_node == to_node:
+            return 10
+        found = self.distances.get((from_node, to_node))
+        return None if found is None else max(10, found)
+
+    def find_pool(self, wanted: str | None) -> Pool | None:
+        """Return the pool of this name or id; the one that new guests get (id 0) for None."""
+        if wanted is None:
+            return self.pools.get(0)
+        named = [pool for pool in self.pools.values() if pool.name == wanted]
+        if named:
+            return named[0]
+        return self.pools.get(int(wanted)) if wanted.isascii() and wanted.isdigit() else None
