@@ -117,7 +117,13 @@ def derive(raw: RawHost) -> Topology:
     if not dom0_vcpus and domains and domains[0].domid == 0:
         dom0_vcpus = domains[0].vcpus
     components = tuple(
-        Component(component["name"], component["priority"], component["state"], component.get("reason"))
+        Component(
+            component["name"],
+            component["priority"],
+            component["state"],
+            component["reason"],
+            component.get("hypercalls"),
+        )
         for component in raw.components
     )
     used = [component for component in components if component.state == "used"]
@@ -164,8 +170,8 @@ def _at(values: t.Sequence[t.Any], index: int) -> t.Optional[int]:
     return _valid(values[index]) if index < len(values) else None
 
 
-def _cpus(cpus: CpuSet) -> str:
-    return f"CPU {cpus}" if len(cpus) == 1 else f"CPUs {cpus}"
+def _are(cpus: CpuSet) -> str:
+    return f"CPU {cpus} is" if len(cpus) == 1 else f"CPUs {cpus} are"
 
 
 # --- PUs
@@ -176,10 +182,6 @@ def _pus(heard: t.Dict[str, t.Any], warnings: t.List[str]) -> t.List[Pu]:
     infos = heard.get("pcpuinfo", ())
     pool_of, pooled = _pool_members(heard, warnings)
     count = max(len(topo), len(infos), pooled.mask.bit_length())
-    if not count or not (topo or infos):
-        raise Failure(
-            "no CPU of this host was heard of, so nothing can be said about its topology: see which components were used"
-        )
     one_core_each = _constant_places(heard, topo)
     if one_core_each:
         warnings.append(
@@ -201,17 +203,19 @@ def _pus(heard: t.Dict[str, t.Any], warnings: t.List[str]) -> t.List[Pu]:
             node = None
         info = infos[cpu] if cpu < len(infos) and not absent else (0, 0, INVALID, INVALID)
         exist.append(Pu(cpu, None, package, core, node, pool_of.get(cpu), _valid(info[2]), _valid(info[3])))
+    if not exist or not (topo or infos):
+        raise Failure(
+            "no CPU of this host was heard of, so nothing can be said about its topology: see which components were used"
+        )
     if denied:
         warnings.append(
-            f"Xen says that {_cpus(CpuSet(denied))} are not present, yet gives them a place or a cpupool: they are taken for offline."
+            f"Xen says that {_are(CpuSet(denied))} not present, yet names a place or a cpupool: taken for offline."
         )
     online = _online(heard, CpuSet(pu.os_index for pu in exist), pooled, warnings)
     pus = [pu._replace(online=online[pu.os_index]) for pu in exist]
     lost = CpuSet(pu.os_index for pu in pus if pu.online and not usable(pu))
     if lost:
-        warnings.append(
-            f"Xen does not say where {_cpus(lost)} sit although online: nothing will be placed there."
-        )
+        warnings.append(f"{_are(lost)} online, but Xen does not say where: nothing will be placed there.")
     return pus
 
 
@@ -264,7 +268,7 @@ def _online(
     up = CpuSet(cpu for cpu in exist if online[cpu])
     if unknown:
         warnings.append(
-            f"Nothing that could be asked tells whether {_cpus(unknown)} are online: nothing will be placed there."
+            f"Nothing that could be asked tells whether {_are(unknown)} online: nothing will be placed there."
         )
     if infos and whole_pools and up != pooled:
         for odd, said in (
@@ -272,7 +276,7 @@ def _online(
             (pooled - up, "in a cpupool, yet offline"),
         ):
             if odd:
-                warnings.append(f"Xen says that {_cpus(odd)} are {said}: the CPU's own state is believed.")
+                warnings.append(f"Xen says that {_are(odd)} {said}: the CPU's own state is believed.")
     if count is not None and not unknown and count != len(up):
         warnings.append(f"Xen counts {count} online CPUs, but {len(up)} are found online ({up}).")
     return online

@@ -175,7 +175,14 @@ DOM0_VCPUS = _many(VCPU)
 _TOP = {
     "source": TEXT,
     "components": _many(
-        _entry(Component, name=TEXT, priority=_plain(shape.signed), state=TEXT, reason=_maybe(TEXT)),
+        _entry(
+            Component,
+            name=TEXT,
+            priority=_plain(shape.signed),
+            state=TEXT,
+            reason=_maybe(TEXT),
+            hypercalls=_maybe(WHOLE),
+        ),
     ),
     "warnings": _many(TEXT),
     "xen": XEN,

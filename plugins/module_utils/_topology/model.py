@@ -16,12 +16,16 @@ from .cpuset import CpuSet
 
 
 class Component(t.NamedTuple):
-    """A discovery component and what became of it: `state` is "used" or "passed_over", `reason` says why it was passed over."""
+    """A discovery component and what became of it: `state` is "used" or "passed_over", `reason` says why it was passed over.
+
+    `hypercalls` counts those that it made, None for one that makes none.
+    """
 
     name: str
     priority: int
     state: str
     reason: t.Optional[str]
+    hypercalls: t.Optional[int] = None
 
 
 class Xen(t.NamedTuple):

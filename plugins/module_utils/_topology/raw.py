@@ -151,7 +151,8 @@ _COMPONENT = shape.record(
         "priority": shape.signed,
         "state": shape.one_of("used", "passed_over"),
         "reason": shape.maybe(_TEXT),
-    }
+    },
+    {"hypercalls": _WHOLE},
 )
 _RECORDING = shape.record(
     {
@@ -166,7 +167,7 @@ class RawHost:
     """What the discovery components heard.
 
     `data` has the sections listed above. `components` is a list of {name, priority, state ("used" or "passed_over"), reason
-    (text or None)}. `warnings` are sentences for the user.
+    (text or None)}, with hypercalls (a number) where it made some. `warnings` are sentences for the user.
     """
 
     def __init__(
