@@ -49,17 +49,8 @@ def seed(venv: Path) -> None:
         script = cache / f"get_pip_{version.replace('.', '_')}.py"
         wheel = cache / f"pip-{version}-py3-none-any.whl"
         if not wheel.exists():
-            download = [
-                venv / "bin" / "python",
-                "-m",
-                "pip",
-                "download",
-                "--quiet",
-                "--no-deps",
-                "--dest",
-                cache,
-                f"pip=={version}",
-            ]
+            download = [str(venv / "bin" / "python"), "-m", "pip", "download", "--quiet", "--no-deps"]
+            download += ["--dest", str(cache), f"pip=={version}"]
             done = subprocess.run(
                 download, env=variables(venv), capture_output=True, text=True, stdin=subprocess.DEVNULL
             )

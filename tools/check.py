@@ -75,7 +75,12 @@ class Bench:
         """
         LOGS.mkdir(parents=True, exist_ok=True)
         log = LOGS / (re.sub(r"\W+", "-", title.lower()).strip("-") + ".log")
-        environment = {**workshop.variables(venv or self.venv), **variables}
+        environment = {
+            **workshop.variables(venv or self.venv),
+            "NO_COLOR": "1",
+            "ANSIBLE_NOCOLOR": "1",
+            **variables,
+        }
         live = bool(os.environ.get("V"))
         print(f"{title} ... ", end="\n" if live else "", flush=True)
         begin = time.monotonic()
@@ -147,14 +152,15 @@ def unit(bench: Bench) -> None:
     LOGS.mkdir(parents=True, exist_ok=True)
     report = LOGS / "unit.xml"
     extra = os.environ.get("PYTEST_ARGS", "").split()
-    pytest = ["-m", "pytest", "--color=no", f"--junitxml={report}"]
-    bench.run("unit tests", [bench.venv / "bin/python", *pytest, *extra], ROOT, result=_junit(report))
+    pytest = ["-m", "pytest", "--color=no"]
+    argv: list[str | Path] = [bench.venv / "bin/python", *pytest, f"--junitxml={report}", *extra]
+    bench.run("unit tests", argv, ROOT, result=_junit(report))
     old = workshop.python36_environment()
     if not old:
         bench.skip("unit tests on Python 3.6", "no Python 3.6 found")
     elif not extra:
         report = LOGS / "unit-3.6.xml"
-        argv = [old / "bin/python", *pytest[:-1], f"--junitxml={report}"]
+        argv = [old / "bin/python", *pytest, f"--junitxml={report}"]
         bench.run("unit tests on Python 3.6", argv, ROOT, old, result=_junit(report))
 
 
@@ -162,9 +168,14 @@ def lint(bench: Bench) -> None:
     """Style, types, and the linters of playbooks, documentation and changelog."""
     bench.run("ruff check", ["ruff", "check", "."], ROOT)
     bench.run("ruff format", ["ruff", "format", "--check", "--diff", "."], ROOT)
-    configured = ["mypy", "--config-file", ROOT / "pyproject.toml"]
+    configured = ["mypy", "--config-file", str(ROOT / "pyproject.toml")]
     bench.run("mypy plugins", [*configured, "--package", "ansible_collections.dom0.xen.plugins"], CACHE)
-    bench.run("mypy tools", [*configured, "tools", "tests/xenhost"], ROOT, MYPYPATH="tools")
+    bench.run(
+        "mypy tools",
+        [*configured, "--python-version", "3.11", "tools", "tests/xenhost"],
+        ROOT,
+        MYPYPATH="tools",
+    )
     bench.run("reuse lint", ["reuse", "lint"], REUSE_ENCODING_MODULE="charset_normalizer")
     bench.run("ansible-lint", ["ansible-lint", "--offline", "--profile", "production"])
     docs = ["antsibull-docs", "lint-collection-docs", "--plugin-docs", "--validate-collection-refs=all", "."]

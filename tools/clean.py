@@ -10,7 +10,9 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from workshop import CACHE, ROOT, remove, say
+from workshop import CACHE, ROOT, say
+
+from tests.xenhost.cache import remove
 
 LEFT = (
     ".ansible",
