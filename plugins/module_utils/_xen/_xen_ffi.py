@@ -7,11 +7,14 @@
 `ffi` is None where this interpreter has no `_cffi_backend`.
 """
 
+import typing as t
+
 # fmt: off
+ffi = None  # type: t.Any
 try:
     import _cffi_backend
 except ImportError:
-    ffi = None
+    pass
 else:
     ffi = _cffi_backend.FFI(
         'dom0_xen_ffi',

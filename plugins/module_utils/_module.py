@@ -1,0 +1,75 @@
+# Copyright (c) 2026, dom0.xen contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the modules share: how they fail, how they reach Xen, how they gather. The only file in module_utils that knows Ansible.
+
+Private to this collection.
+"""
+
+import contextlib
+import typing as t
+
+from ._discovery import registry
+from ._errors import Failure
+from ._topology.raw import RawHost
+from ._xen.connection import Xen
+from ._xen.errors import BindingMissing
+
+if t.TYPE_CHECKING:
+    from ansible.module_utils.basic import AnsibleModule
+
+#: Interpreters of the system that may have `_cffi_backend` where the one in use lacks it, in the order in which to try them.
+INTERPRETERS = ("/usr/bin/python3", "/usr/libexec/platform-python", "/usr/local/bin/python3")
+
+
+@contextlib.contextmanager
+def failures(module: "AnsibleModule") -> t.Iterator[None]:
+    """Within it, whatever is meant for the user ends the module with that one sentence and with what was done so far."""
+    try:
+        yield
+    except Failure as failure:
+        module.fail_json(msg=failure.message, **failure.result)
+    except OSError as error:
+        where = "" if error.filename is None else "%s: " % error.filename
+        module.fail_json(msg="The system refused: %s%s." % (where, error.strerror or error))
+
+
+def open_xen(module: "AnsibleModule", allow_unknown: bool = False) -> Xen:
+    """Open the way to the hypervisor.
+
+    Where this interpreter lacks `_cffi_backend`, run the module again, once, under one that has it; this then does not return.
+    Raises what :meth:`Xen.open` raises.
+    """
+    try:
+        return Xen.open(allow_unknown=allow_unknown)
+    except BindingMissing as missing:
+        _respawn()
+        # Still here: nobody on this host has it.
+        missing.result.update({"interpreters_tried": list(INTERPRETERS)})
+        raise
+
+
+def _respawn() -> None:
+    """Run this module under another interpreter and end with its result; return when there is none, or when this is that run."""
+    # Needed by few hosts, so loaded only there.
+    from ansible.module_utils.common.respawn import (
+        has_respawned,
+        probe_interpreters_for_module,
+        respawn_module,
+    )
+
+    if has_respawned():
+        return
+    interpreter = probe_interpreters_for_module(list(INTERPRETERS), "_cffi_backend")
+    if interpreter:
+        respawn_module(interpreter)
+
+
+def gather(module: "AnsibleModule", subset: t.Iterable[str] = ()) -> RawHost:
+    """Ask this host, `subset` besides its topology (see `_discovery/registry.py`). Raises Failure when nobody can answer."""
+    return registry.collect(
+        subset=subset,
+        run_command=module.run_command,
+        open_xen=lambda: open_xen(module),
+    )

@@ -1,0 +1,304 @@
+#!/usr/bin/python
+# Copyright (c) 2026, dom0.xen contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+DOCUMENTATION = r"""
+module: topology_facts
+short_description: The real CPU and NUMA topology of a Xen host
+description:
+  - Asks the Xen hypervisor itself, through hypercalls, which CPUs, cores, packages, and NUMA nodes the host has, how far the nodes
+    are from each other, and how much memory is free on each. What Linux in the control domain (dom0) shows is a picture of dom0's
+    virtual CPUs and has nothing to do with it.
+  - Also tells Xen's version, scheduler, and command line, the cpupools, the virtual CPUs of dom0, and, unless left out, all domains
+    with their virtual CPUs and affinities.
+  - CPUs are named by Xen's own numbers, the ones that C(xl vcpu-pin) and C(cpus=) use. Sets of CPUs and of NUMA nodes come as
+    lists such as V(0-3,8), and beside them, with C(_mask) added to the key, as masks in the form that hwloc uses.
+version_added: 0.1.0
+author:
+  - dom0.xen contributors (@dom0-xen)
+extends_documentation_fragment:
+  - dom0.xen._attributes
+  - dom0.xen._attributes.facts_module
+  - dom0.xen._attributes.actiongroup_xen
+  - dom0.xen._requirements
+options:
+  gather_subset:
+    description:
+      - What to gather, in the words that M(ansible.builtin.setup) uses.
+      - V(min) is the topology of the host with Xen, cpupools, and the virtual CPUs of dom0. It is always gathered.
+      - V(domains) adds all domains with their virtual CPUs, affinities, and memory. It costs two hypercalls a virtual CPU.
+      - V(all) is everything.
+      - V(!) in front of a name leaves it out.
+    type: list
+    elements: str
+    default: [all]
+notes:
+  - To have these facts gathered with all others, put V(dom0.xen.topology_facts) beside V(ansible.builtin.setup) into C(facts_modules)
+    of C(ansible.cfg) or into the variable C(ansible_facts_modules). The C(gather_subset) of a play does not reach it then;
+    C(module_defaults) does.
+  - Memory that Xen reports for a node spans from its first to its last page and may contain holes. Only the free memory is exact.
+seealso:
+  - module: dom0.xen.domain_info
+  - module: dom0.xen.placement_plan
+"""
+
+EXAMPLES = r"""
+- name: Ask Xen for the topology of the host
+  dom0.xen.topology_facts:
+  become: true
+
+- name: Show each NUMA node with its CPUs and its free memory
+  ansible.builtin.debug:
+    msg: "node {{ item.os_index }}: CPUs {{ item.cpuset }}, {{ item.memory_free_bytes | human_readable }} free"
+  loop: "{{ ansible_facts['xen_topology']['nodes'] }}"
+  loop_control:
+    label: "{{ item.os_index }}"
+
+- name: Only the host, without its guests
+  dom0.xen.topology_facts:
+    gather_subset:
+      - min
+  become: true
+
+- name: Gather them with all other facts
+  hosts: xen_hosts
+  become: true
+  gather_facts: true
+  vars:
+    ansible_facts_modules:
+      - ansible.builtin.setup
+      - dom0.xen.topology_facts
+  tasks:
+    - name: The host has threads
+      ansible.builtin.debug:
+        msg: "{{ ansible_facts['xen_topology']['totals']['threads_per_core'] }} threads per core"
+"""
+
+RETURN = r"""
+ansible_facts:
+  description: Facts to add.
+  returned: success
+  type: dict
+  contains:
+    xen_topology:
+      description: The host as Xen knows it. Sizes are in bytes, frequencies in kHz.
+      returned: success
+      type: dict
+      contains:
+        schema_version:
+          description: Version of this structure. A new minor version only adds keys.
+          returned: success
+          type: str
+          sample: "1.0"
+        source:
+          description: The component that gave the topology.
+          returned: success
+          type: str
+          sample: hypercall
+        components:
+          description: Everybody that was asked, with whether it was used, and if not, why.
+          returned: success
+          type: list
+          elements: dict
+          sample:
+            - name: hypercall
+              priority: 55
+              state: used
+              reason: null
+              hypercalls: 33
+            - name: xenstore
+              priority: 40
+              state: used
+              reason: null
+              hypercalls: null
+            - name: dom0
+              priority: 10
+              state: used
+              reason: null
+              hypercalls: null
+        warnings:
+          description: What contradicts itself or is doubtful, one sentence each. The module warns of them as well.
+          returned: success
+          type: list
+          elements: str
+          sample: []
+        xen:
+          description: The running hypervisor. C(interface) has the interface versions in use, and whether this collection knows them.
+          returned: success
+          type: dict
+          sample:
+            version: "4.17.7"
+            major: 4
+            minor: 17
+            extraversion: ".7"
+            changeset: ""
+            capabilities: [xen-3.0-x86_64, hvm-3.0-x86_32, hvm-3.0-x86_32p, hvm-3.0-x86_64]
+            command_line: dom0_mem=1024M,max:1024M dom0_max_vcpus=2 console=com1 com1=115200,8n1 loglvl=info numa=on
+            scheduler: credit2
+            interface: {sysctl: 21, domctl: 21, platform: 50331649, known: true}
+        cpu_khz:
+          description: Frequency of the time stamp counter.
+          returned: success
+          type: int
+          sample: 2445406
+        totals:
+          description: How many there are. C(threads_per_core) is the largest number of any core, CPUs that are offline included.
+          returned: success
+          type: dict
+          sample: {pus: 8, pus_online: 8, cores: 4, packages: 2, nodes: 2, threads_per_core: 2}
+        cpuset:
+          description: CPUs that are online and whose place is known.
+          returned: success
+          type: str
+          sample: 0-7
+        complete_cpuset:
+          description: CPUs that exist, offline ones included.
+          returned: success
+          type: str
+          sample: 0-7
+        allowed_cpuset:
+          description: CPUs that may be used. The same as C(cpuset); what cpupools do is told in C(cpupools).
+          returned: success
+          type: str
+          sample: 0-7
+        nodeset:
+          description: NUMA nodes whose place is known.
+          returned: success
+          type: str
+          sample: 0-1
+        complete_nodeset:
+          description: NUMA nodes that exist.
+          returned: success
+          type: str
+          sample: 0-1
+        memory:
+          description: Memory of the host. Claims are memory that is promised to domains under construction.
+          returned: success
+          type: dict
+          sample: {total_bytes: 4294426624, free_bytes: 3174391808, scrub_bytes: 0, outstanding_claims_bytes: 0}
+        pus:
+          description: Hardware threads. C(core) is Xen's number and unique within its package only. Unknown is V(null).
+          returned: success
+          type: list
+          elements: dict
+          sample:
+            - {os_index: 0, online: true, package: 0, core: 0, node: 0, cpupool: 0, apic_id: 0, acpi_id: 0}
+            - {os_index: 1, online: true, package: 0, core: 0, node: 0, cpupool: 0, apic_id: 1, acpi_id: 1}
+        cores:
+          description: Cores. C(logical_index) counts them through the whole host.
+          returned: success
+          type: list
+          elements: dict
+          sample:
+            - logical_index: 0
+              package: 0
+              os_index: 0
+              node: 0
+              cpuset: 0-1
+              cpuset_mask: "0x00000003"
+              complete_cpuset: 0-1
+              complete_cpuset_mask: "0x00000003"
+        packages:
+          description: Packages, also called sockets.
+          returned: success
+          type: list
+          elements: dict
+          sample:
+            - os_index: 0
+              cpuset: 0-3
+              cpuset_mask: "0x0000000f"
+              complete_cpuset: 0-3
+              complete_cpuset_mask: "0x0000000f"
+              nodeset: "0"
+              nodeset_mask: "0x00000001"
+        nodes:
+          description:
+            - NUMA nodes, also those that have memory or CPUs only. C(nearest_cpu_nodes) has the nodes with online CPUs that are
+              nearest to it, itself if it has any.
+          returned: success
+          type: list
+          elements: dict
+          sample:
+            - os_index: 0
+              cpuset: 0-3
+              cpuset_mask: "0x0000000f"
+              complete_cpuset: 0-3
+              complete_cpuset_mask: "0x0000000f"
+              memory_spanned_bytes: 2147483648
+              memory_free_bytes: 1793241088
+              nearest_cpu_nodes: [0]
+        distances:
+          description: How far each node in C(nodes) is from each other, a row for each that looks. Ten is itself, V(null) unreachable.
+          returned: success
+          type: dict
+          sample: {nodes: [0, 1], matrix: [[10, 21], [21, 10]]}
+        cpupools:
+          description: The cpupools, with the number of domains in each.
+          returned: success
+          type: list
+          elements: dict
+          sample:
+            - {id: 0, name: Pool-0, scheduler: credit2, cpuset: 0-7, cpuset_mask: "0x000000ff", domains: 1}
+        cpupool_free:
+          description: Online CPUs in no cpupool.
+          returned: success
+          type: str
+          sample: ""
+        dom0:
+          description: The control domain. C(linux) is what Linux in it believes, C(vcpus) are its virtual CPUs.
+          returned: success
+          type: dict
+          sample:
+            linux: {packages: 1, cores: 1, pus: 2, nodes: 1}
+            vcpus:
+              - {vcpu: 0, online: true, running: true, blocked: false, cpu: 5, hard: all, soft: all, time_ns: 566885044289}
+              - {vcpu: 1, online: true, running: true, blocked: false, cpu: 2, hard: all, soft: all, time_ns: 527220631710}
+        domains:
+          description:
+            - All domains, dom0 included, as M(dom0.xen.domain_info#module) returns them.
+            - C(memory_by_node) is always V(null) here.
+          returned: when O(gather_subset) has V(domains)
+          type: list
+          elements: dict
+          sample:
+            - domid: 3
+              name: disc-db
+              uuid: 6b1f0a52-5d0e-4d2c-9d7f-0a4bb1c7a002
+              type: pv
+              state: paused
+              cpupool: 0
+              memory_bytes: 201326592
+              max_memory_bytes: 202375168
+              max_vcpus: 2
+              node_affinity: "0"
+              vcpus:
+                - {vcpu: 0, online: true, running: false, blocked: false, cpu: 0, hard: all, soft: 0-3, time_ns: 0}
+                - {vcpu: 1, online: false, running: false, blocked: false, cpu: null, hard: all, soft: 0-3, time_ns: 0}
+              memory_by_node: null
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils._discovery.registry import resolve_subset
+from ..module_utils._module import failures, gather
+from ..module_utils._topology.derive import derive
+from ..module_utils._topology.facts import to_facts
+
+
+def main():
+    """Collect, derive, put on the wire."""
+    module = AnsibleModule(
+        argument_spec={"gather_subset": {"type": "list", "elements": "str", "default": ["all"]}},
+        supports_check_mode=True,
+    )
+    with failures(module):
+        subset = resolve_subset(module.params["gather_subset"])
+        topology = derive(gather(module, subset))
+        for warning in topology.warnings:
+            module.warn(warning)
+        module.exit_json(changed=False, ansible_facts={"xen_topology": to_facts(topology)})
+
+
+if __name__ == "__main__":
+    main()
