@@ -12,10 +12,13 @@ from .model import Topology
 
 _CORE = re.compile(r"([0-9]{1,10})\.([0-9]{1,10})\Z", re.ASCII)
 
+#: What may stand before a colon.
+PLACES = ("node", "nodes", "package", "packages", "core")
+
 Expression = t.Union[str, int, t.Iterable[t.Union[str, int]]]
 
 
-def resolve(expression: Expression, topology: Topology) -> CpuSet:
+def resolve(expression: Expression, topology: t.Optional[Topology]) -> CpuSet:
     """Return the CPUs that an expression names.
 
     The text is what xl.cfg(5) has for ``cpus``: items separated by commas, taken from left to right, each added to what is there or,
@@ -23,7 +26,8 @@ def resolve(expression: Expression, topology: Topology) -> CpuSet:
     ``package:0``, ``packages:0-1`` or ``core:0.3`` (core 3 of package 0). Blanks around items do not matter. ``none`` alone, an
     empty text or an empty list is the empty set. A list of texts and numbers is the union of its members, in their order.
 
-    ``all`` and the places mean all CPUs there, offline ones too. :class:`CpuSetError` quotes an expression that cannot be read, names
+    ``all`` and the places mean all CPUs there, offline ones too. Without a topology numbers alone can be read, and no number is
+    unknown. :class:`CpuSetError` quotes an expression that cannot be read, names
     a CPU or place that the host has not (xl ignores those), or ends with no CPU at all (as `xl` refuses to).
     """
     if isinstance(expression, int) and not isinstance(expression, bool):
@@ -42,7 +46,7 @@ def resolve(expression: Expression, topology: Topology) -> CpuSet:
     return union
 
 
-def _text(text: str, topology: Topology) -> CpuSet:
+def _text(text: str, topology: t.Optional[Topology]) -> CpuSet:
     stripped = text.strip()
     if stripped in ("", "none"):
         return CpuSet()
@@ -64,18 +68,21 @@ def _text(text: str, topology: Topology) -> CpuSet:
     return chosen
 
 
-def _item(word: str, text: str, topology: Topology) -> CpuSet:
+def _item(word: str, text: str, topology: t.Optional[Topology]) -> CpuSet:
     place, colon, rest = (part.strip() for part in word.partition(":"))
     if not colon:
         if word == "all":
-            return topology.complete_cpuset
+            return _need(topology, text).complete_cpuset
         cpus = CpuSet.from_mask(range_mask(word, text))
-        missing = cpus - topology.complete_cpuset
-        if missing:
+        missing = CpuSet() if topology is None else cpus - topology.complete_cpuset
+        if missing and topology is not None:
             raise CpuSetError(
                 f"{text!r} names CPU {missing}, which this host has not: it has {topology.complete_cpuset}"
             )
         return cpus
+    if place not in PLACES:
+        raise CpuSetError(f"{text!r} cannot be read: {place!r} is none of {', '.join(PLACES)}")
+    topology = _need(topology, text)
     if place in ("node", "nodes"):
         # as xl has it
         if rest == "all":
@@ -90,11 +97,15 @@ def _item(word: str, text: str, topology: Topology) -> CpuSet:
             "package",
             {package.os_index: package.complete_cpuset for package in topology.packages},
         )
-    if place == "core":
-        return _core(rest, text, topology)
-    raise CpuSetError(
-        f"{text!r} cannot be read: {place!r} is none of node, nodes, package, packages and core"
-    )
+    return _core(rest, text, topology)
+
+
+def _need(topology: t.Optional[Topology], text: str) -> Topology:
+    if topology is None:
+        raise CpuSetError(
+            f"{text!r} cannot be resolved without the topology of a host: give its facts, or numbers alone"
+        )
+    return topology
 
 
 def _union(rest: str, text: str, name: str, places: t.Dict[int, CpuSet]) -> CpuSet:
