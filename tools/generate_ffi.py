@@ -43,7 +43,7 @@ HEAD = '''\
 import typing as t
 
 # fmt: off
-ffi = None  # type: t.Any
+ffi: t.Any = None
 try:
     import _cffi_backend
 except ImportError:

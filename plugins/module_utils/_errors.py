@@ -21,7 +21,7 @@ class Failure(Exception):
     def __init__(self, message: str, **result: t.Any) -> None:
         super().__init__(message)
         self.message = message
-        self.result = result  # type: t.Dict[str, t.Any]
+        self.result: t.Dict[str, t.Any] = result
 
     def __str__(self) -> str:
         return self.message

@@ -8,12 +8,11 @@ That is a view of dom0's virtual CPUs, never of the host. It is kept to be shown
 Source: sysfs (Documentation/admin-guide/cputopology.rst of Linux).
 """
 
-import glob
 import os
 import re
 import typing as t
 
-from .registry import Component, Heard, Request
+from .component import Component, Heard, Request
 
 
 class Dom0(Component):
@@ -48,8 +47,11 @@ class Dom0(Component):
 
 def _numbered(folder: str, prefix: str) -> t.List[str]:
     """Paths in `folder` that are `prefix` and a number."""
-    paths = glob.glob(os.path.join(glob.escape(folder), prefix + "[0-9]*"))
-    return sorted(path for path in paths if re.match("^%s[0-9]+$" % prefix, os.path.basename(path)))
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return []
+    return [os.path.join(folder, name) for name in sorted(names) if re.match("^%s[0-9]+$" % prefix, name)]
 
 
 def _number(path: str) -> t.Optional[int]:

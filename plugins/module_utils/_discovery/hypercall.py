@@ -7,7 +7,7 @@
 import typing as t
 
 from .._xen import domctl, errors, numa_dump, platform, sysctl, version
-from .registry import DOMAINS, MEMORY_BY_NODE, TOPOLOGY, Component, Heard, Request
+from .component import DOMAINS, MEMORY_BY_NODE, TOPOLOGY, Component, Heard, Request
 
 
 class Hypercall(Component):
@@ -25,7 +25,7 @@ class Hypercall(Component):
             sections = _host(xen, warnings)
             cpus = len(sections["cputopo"])
             if DOMAINS in request.subset:
-                sections["domains"] = _domains(xen, cpus)
+                sections["domains"] = _domains(xen, cpus, len(sections["numainfo"]["memfree"]))
             else:
                 sections["dom0_vcpus"] = _vcpus(xen, sysctl.getdomaininfolist(xen, limit=1)[0], cpus)
             if MEMORY_BY_NODE in request.subset:
@@ -41,7 +41,7 @@ def _host(xen: t.Any, warnings: t.List[str]) -> t.Dict[str, t.Any]:
     major, minor = xen.version
     numa = sysctl.numainfo(xen)
     topology = sysctl.cputopoinfo(xen)
-    sections = {
+    sections: t.Dict[str, t.Any] = {
         "xen": {
             "major": major,
             "minor": minor,
@@ -70,7 +70,7 @@ def _host(xen: t.Any, warnings: t.List[str]) -> t.Dict[str, t.Any]:
             for pool in sysctl.cpupools(xen)
         ],
         "cpupool_free": _members(sysctl.cpupool_free(xen)),
-    }  # type: t.Dict[str, t.Any]
+    }
     try:
         sections["pcpuinfo"] = _pcpuinfo(xen, len(topology))
     except errors.XenError as error:
@@ -80,7 +80,7 @@ def _host(xen: t.Any, warnings: t.List[str]) -> t.Dict[str, t.Any]:
 
 def _pcpuinfo(xen: t.Any, listed: int) -> t.List[t.List[int]]:
     """XENPF_get_cpuinfo of every CPU: of those that cputopoinfo lists, and of those beyond that Xen calls present."""
-    found = []  # type: t.List[t.List[int]]
+    found: t.List[t.List[int]] = []
     while len(found) < listed or len(found) <= found[-1][0]:
         found.append(list(platform.get_cpuinfo(xen, len(found))))
         if len(found) >= sysctl.cpu_bits(xen):
@@ -88,10 +88,9 @@ def _pcpuinfo(xen: t.Any, listed: int) -> t.List[t.List[int]]:
     return found
 
 
-def _domains(xen: t.Any, cpus: int) -> t.List[t.Dict[str, t.Any]]:
+def _domains(xen: t.Any, cpus: int, nodes_there: int) -> t.List[t.Dict[str, t.Any]]:
     """All domains with their vCPUs. One that ends while it is asked about is left out as if it had ended before."""
     found = []
-    nodes_there = len(sysctl.numainfo(xen).memfree)
     for info in sysctl.getdomaininfolist(xen):
         try:
             nodes = _members(domctl.getnodeaffinity(xen, info.domain))

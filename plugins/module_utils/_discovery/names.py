@@ -7,7 +7,7 @@
 import typing as t
 
 from .._toolstack import xenstore
-from .registry import DOMAINS, Component, Heard, Request
+from .component import DOMAINS, Component, Heard, Request
 
 
 class Names(Component):

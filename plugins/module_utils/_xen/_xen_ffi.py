@@ -10,7 +10,7 @@
 import typing as t
 
 # fmt: off
-ffi = None  # type: t.Any
+ffi: t.Any = None
 try:
     import _cffi_backend
 except ImportError:

@@ -106,10 +106,10 @@ class Xen:
         With `allow_unknown` a hypervisor newer than the tables may be written to; reading is allowed anyway.
         """
         self.calls = 0
-        self.warnings = []  # type: t.List[str]
+        self.warnings: t.List[str] = []
         self.allow_unknown = allow_unknown
-        self.cpu_bits = None  # type: t.Optional[int]
-        self.node_bits = None  # type: t.Optional[int]
+        self.cpu_bits: t.Optional[int] = None
+        self.node_bits: t.Optional[int] = None
         self._lib = lib
         self._handle = lib.xencall_open(ffi.NULL, 0)
         if self._handle == ffi.NULL:

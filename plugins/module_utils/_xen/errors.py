@@ -21,8 +21,8 @@ from .._errors import Failure
 class XenError(Failure):
     """Xen, or the way to it, refused. `errno` is a number or None; `operation` names what was asked."""
 
-    errno = None  # type: t.Optional[int]
-    operation = None  # type: t.Optional[str]
+    errno: t.Optional[int] = None
+    operation: t.Optional[str] = None
 
 
 class NotXen(XenError):
@@ -76,7 +76,7 @@ class Busy(XenError):
 _Sentence = t.Tuple[t.Type[XenError], str]
 
 # (errno, question). The question is the hypercall's name in the public headers, in lower case.
-_BY_QUESTION = {
+_BY_QUESTION: t.Dict[t.Tuple[int, str], _Sentence] = {
     (errno.ENOENT, "open"): (
         NotXen,
         "There is no /dev/xen/privcmd: load the kernel module xen-privcmd (modprobe xen-privcmd), and make sure that this "
@@ -145,19 +145,19 @@ _BY_QUESTION = {
         NotPermitted,
         "Debug keys are forbidden by Xen's security policy (FLASK: xen debug): allow them, or do not ask for what needs them.",
     ),
-}  # type: t.Dict[t.Tuple[int, str], _Sentence]
+}
 
 # (errno, kind), kind is one of version, sysctl, domctl, platform.
-_BY_KIND = {
+_BY_KIND: t.Dict[t.Tuple[int, str], _Sentence] = {
     (errno.ESRCH, "domctl"): (NoSuchDomain, "There is no domain {domid}: it may have ended meanwhile."),
     (errno.EACCES, "domctl"): (
         NotPermitted,
         "Xen's security policy (FLASK) forbids {what} on domain {domid}: allow it in the policy; Xen's log (xl dmesg) "
         "names the denied permission.",
     ),
-}  # type: t.Dict[t.Tuple[int, str], _Sentence]
+}
 
-_BY_ERRNO = {
+_BY_ERRNO: t.Dict[int, _Sentence] = {
     errno.EPERM: (
         NotPermitted,
         "Xen or the kernel forbids {what}: this domain is not the one that Linux calls the initial domain, the kernel is "
@@ -185,7 +185,7 @@ _BY_ERRNO = {
     errno.EBUSY: (Busy, "Xen is busy and could not do {what}: try again."),
     errno.EAGAIN: (Busy, "Xen is busy and could not do {what}: try again."),
     errno.EINVAL: (Invalid, "Xen refused {what}: one of the values is not valid for this host."),
-}  # type: t.Dict[int, _Sentence]
+}
 
 
 def failure(error: int, kind: str, question: str, **values: t.Any) -> XenError:

@@ -14,7 +14,7 @@ import typing as t
 PLATFORM = 0x03000001  # xen/include/public/platform.h: XENPF_INTERFACE_VERSION, the same in every release
 
 # Xen's version -> (XEN_SYSCTL_INTERFACE_VERSION, XEN_DOMCTL_INTERFACE_VERSION); from xen/include/public of each release.
-RELEASES = {
+RELEASES: t.Dict[t.Tuple[int, int], t.Tuple[int, int]] = {
     (4, 11): (0x11, 0x10),
     (4, 12): (0x12, 0x11),
     (4, 13): (0x12, 0x12),
@@ -27,7 +27,7 @@ RELEASES = {
     (4, 20): (0x15, 0x17),
     (4, 21): (0x16, 0x17),
     (4, 22): (0x16, 0x18),
-}  # type: t.Dict[t.Tuple[int, int], t.Tuple[int, int]]
+}
 
 SYSCTL_VERSIONS = tuple(sorted({sysctl for sysctl, _domctl in RELEASES.values()}))
 DOMCTL_VERSIONS = tuple(sorted({domctl for _sysctl, domctl in RELEASES.values()}))

@@ -62,9 +62,9 @@ def parse_numa_dump(text: str) -> MemoryByNode:
 
 def _parse_one(lines: t.Sequence[str]) -> MemoryByNode:
     """The same from the lines of one dump; ValueError says what is missing."""
-    nodes = set()  # type: t.Set[int]
-    found = {}  # type: MemoryByNode
-    current = None  # type: t.Optional[t.Dict[int, int]]
+    nodes: t.Set[int] = set()
+    found: MemoryByNode = {}
+    current: t.Optional[t.Dict[int, int]] = None
     reached = False
     for line in lines:
         match = _NODE_OF_HOST.match(line)

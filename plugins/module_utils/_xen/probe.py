@@ -44,10 +44,10 @@ def probe(xen: "Xen", machine: str) -> Found:
         with xen.buffer("struct xen_domctl") as op:
             xen.domctl(op, DOMCTL_GETDOMAININFO, "getdomaininfo", 0)
 
-    trials = (
+    trials: t.Tuple[t.Tuple[str, t.Sequence[int], t.Optional[int], t.Callable[[], t.Any]], ...] = (
         ("sysctl", layouts.SYSCTL_VERSIONS, expected[0], lambda: sysctl.sched_id(xen)),
         ("domctl", layouts.DOMCTL_VERSIONS, expected[1], domain_0),
-    )  # type: t.Tuple[t.Tuple[str, t.Sequence[int], t.Optional[int], t.Callable[[], t.Any]], ...]
+    )
     known = True
     for name, table, guess, question in trials:
         for candidate in layouts.candidates(table, guess):

@@ -208,7 +208,7 @@ def domain_info(xen: "Xen", address: int) -> DomainInfo:
 
 def getdomaininfolist(xen: "Xen", limit: t.Optional[int] = None) -> t.List[DomainInfo]:
     """XEN_SYSCTL_getdomaininfolist: all domains by ascending id, or the first `limit` of them; as many calls as that takes."""
-    found = []  # type: t.List[DomainInfo]
+    found: t.List[DomainInfo] = []
     at_once = DOMAINS_AT_ONCE if limit is None else min(limit, DOMAINS_AT_ONCE)
     with xen.buffer("struct xen_sysctl") as op, xen.buffer("uint8_t", at_once * DOMAININFO_ROOM) as memory:
         while limit is None or len(found) < limit:
@@ -248,7 +248,7 @@ def cpupool_info(xen: "Xen", first: int = 0) -> t.Optional[CpupoolInfo]:
 
 def cpupools(xen: "Xen") -> t.List[CpupoolInfo]:
     """All cpupools by ascending id."""
-    found = []  # type: t.List[CpupoolInfo]
+    found: t.List[CpupoolInfo] = []
     info = cpupool_info(xen)
     while info is not None and not (found and info.cpupool_id <= found[-1].cpupool_id):
         found.append(info)
@@ -280,7 +280,7 @@ def readconsole(xen: "Xen", index: t.Optional[int] = None) -> t.Tuple[bytes, int
 
     With the `index` of an earlier call only what came after it; all that is left when the ring has already lost some of that.
     """
-    pieces = []  # type: t.List[bytes]
+    pieces: t.List[bytes] = []
     with xen.buffer("struct xen_sysctl") as op, xen.buffer("char", CONSOLE_AT_ONCE) as memory:
         while True:
             request = op.u.readconsole
