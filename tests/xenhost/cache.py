@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Where the test host keeps things: one directory, outside the repository.
 
-    key/            the project's SSH key, generated here
-    images/KEY/     a built Debian with Xen: root disk, hypervisor, dom0's kernel and initrd
-    machines/KEY/   a booted host's snapshot
-    run/NAME/       a running host: its own disk, sockets, console log, state, ssh_config
-    locks/
+key/            the project's SSH key, generated here
+images/KEY/     a built Debian with Xen: root disk, hypervisor, dom0's kernel and initrd
+machines/KEY/   a booted host's snapshot
+run/NAME/       a running host: its own disk, sockets, console log, state, ssh_config
+locks/
 """
 
 from __future__ import annotations
@@ -31,7 +31,9 @@ def default_root(environment: t.Mapping[str, str]) -> Path:
     """``$XENHOST_CACHE``, else ``$XDG_CACHE_HOME/dom0-xen/xenhost``, else ``~/.cache/dom0-xen/xenhost``."""
     if environment.get("XENHOST_CACHE"):
         return Path(environment["XENHOST_CACHE"]).absolute()
-    base = environment.get("XDG_CACHE_HOME") or os.path.join(environment.get("HOME") or os.path.expanduser("~"), ".cache")
+    base = environment.get("XDG_CACHE_HOME") or os.path.join(
+        environment.get("HOME") or os.path.expanduser("~"), ".cache"
+    )
     return Path(base).absolute() / "dom0-xen" / "xenhost"
 
 
@@ -64,7 +66,9 @@ class Cache:
             if not (self.root / _TAG).exists():
                 write_atomically(self.root / _TAG, _SIGNATURE)
         except OSError as error:
-            raise HostError(f"Cannot use {path}: {error.strerror}; set XENHOST_CACHE to a directory of yours.") from None
+            raise HostError(
+                f"Cannot use {path}: {error.strerror}; set XENHOST_CACHE to a directory of yours."
+            ) from None
         return path
 
     @contextlib.contextmanager

@@ -8,7 +8,6 @@ import argparse
 import os
 import shlex
 import sys
-import time
 import typing as t
 from pathlib import Path
 
@@ -58,7 +57,11 @@ class Commands:
         for name in description.names():
             instance = self.instance(name)
             state = instance.state()
-            line = "not running" if state is None else f"runs at {reach.ADDRESS}:{state['port']} (process {state['pid']})"
+            line = (
+                "not running"
+                if state is None
+                else f"runs at {reach.ADDRESS}:{state['port']} (process {state['pid']})"
+            )
             print(f"{name:16} {line:40} {instance.host.summary}")
         return 0
 
@@ -93,7 +96,9 @@ class Commands:
         wanted = tools.wanted()
         lost = tools.missing(wanted)
         for program, package in wanted.items():
-            print(f"{program:20} {'MISSING, in package ' + package if program in lost else tools.find(program)}")
+            print(
+                f"{program:20} {'MISSING, in package ' + package if program in lost else tools.find(program)}"
+            )
         print(f"{'cache':20} {self.cache.root}")
         if lost:
             print(f"apt-get install {' '.join(sorted({wanted[program] for program in lost}))}")
@@ -102,7 +107,9 @@ class Commands:
 
 def parser() -> argparse.ArgumentParser:
     """The command line's grammar."""
-    top = argparse.ArgumentParser(prog=PROGRAM, description="Builds, boots, snapshots and stops real Xen hosts under QEMU.")
+    top = argparse.ArgumentParser(
+        prog=PROGRAM, description="Builds, boots, snapshots and stops real Xen hosts under QEMU."
+    )
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     def add(name: str, text: str) -> argparse.ArgumentParser:
@@ -110,7 +117,9 @@ def parser() -> argparse.ArgumentParser:
 
     known = f"one of: {', '.join(description.names())}"
     add("build", "build the disk image of hosts").add_argument("names", nargs="+", metavar="NAME", help=known)
-    command = add("up", "start hosts (built and booted if need be, else restored) and print how to reach them")
+    command = add(
+        "up", "start hosts (built and booted if need be, else restored) and print how to reach them"
+    )
     command.add_argument("names", nargs="+", metavar="NAME", help=known)
     command.add_argument("--restart", action="store_true", help="give a running host its pristine state back")
     command = add("down", "stop hosts; their state is gone")
@@ -142,6 +151,3 @@ def main(arguments: t.Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("xenhost: interrupted", file=sys.stderr)
         return 130
-
-
-_ = time

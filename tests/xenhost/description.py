@@ -117,11 +117,11 @@ class _Table:
     def strings(self, key: str, pattern: re.Pattern[str] | None, what: str) -> tuple[str, ...]:
         value = self.rest.pop(key, [])
         if not isinstance(value, list):
-            raise self.fail(key, f"must be an array of {what}s")
+            raise self.fail(key, "must be an array of strings")
         for item in value:
             good = isinstance(item, str) and item.strip() == item and item != "" and "\n" not in item
             if not good or (pattern is not None and not pattern.match(item)):
-                raise self.fail(key, f"holds {item!r}, which is not a {what}")
+                raise self.fail(key, f"holds {item!r}, which is not {what}")
         return tuple(value)
 
     def end(self) -> None:
@@ -148,14 +148,16 @@ def _nodes(numa: _Table, cpus: int) -> tuple[Node, ...]:
         try:
             mine = cpu_list(text)
         except ValueError as error:
-            raise table.fail("cpus", f'must be a list such as "0-3,8", not {text!r} ({error} is neither)') from None
+            raise table.fail(
+                "cpus", f'must be a list such as "0-3,8", not {text!r} ({error} is neither)'
+            ) from None
         for cpu in mine:
             if cpu >= cpus:
                 raise table.fail("cpus", f"names CPU {cpu}, but the host has CPUs 0 to {cpus - 1}")
             if cpu in owner:
                 raise table.fail("cpus", f"names CPU {cpu}, which node {owner[cpu]} has already")
             owner[cpu] = index
-        nodes.append(Node(table.size("memory"), mine, table.strings("pci", _DEVICE, "QEMU device model")))
+        nodes.append(Node(table.size("memory"), mine, table.strings("pci", _DEVICE, "a QEMU device model")))
         table.end()
     if not nodes:
         raise numa.fail("nodes", "must describe at least one node")
@@ -169,14 +171,20 @@ def _distances(numa: _Table, count: int) -> tuple[tuple[int, ...], ...]:
     rows = numa.rest.pop("distances", [])
     if rows == []:
         return ()
-    if not isinstance(rows, list) or len(rows) != count or any(not isinstance(r, list) or len(r) != count for r in rows):
+    if (
+        not isinstance(rows, list)
+        or len(rows) != count
+        or any(not isinstance(r, list) or len(r) != count for r in rows)
+    ):
         raise numa.fail("distances", f"must be {count} rows of {count} numbers, one a node")
     for source, row in enumerate(rows):
         for target, value in enumerate(row):
             low, high = (10, 10) if source == target else (11, 254)
             if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
                 expected = "10" if low == high else f"{low} to {high}"
-                raise numa.fail("distances", f"from node {source} to node {target} must be {expected}, not {value!r}")
+                raise numa.fail(
+                    "distances", f"from node {source} to node {target} must be {expected}, not {value!r}"
+                )
     return tuple(tuple(row) for row in rows)
 
 
@@ -194,7 +202,7 @@ def parse(name: str, data: t.Mapping[str, t.Any], source: str) -> Host:
         name=name,
         summary=top.text("summary"),
         suite=image.choice("suite", "bookworm", SUITES),
-        packages=tuple(sorted(set(image.strings("packages", _PACKAGE, "package name")))),
+        packages=tuple(sorted(set(image.strings("packages", _PACKAGE, "a package name")))),
         disk_mib=image.size("disk", "3GiB"),
         sockets=sockets,
         cores=cores,
@@ -202,14 +210,15 @@ def parse(name: str, data: t.Mapping[str, t.Any], source: str) -> Host:
         vendor=cpu.choice("vendor", "GenuineIntel", VENDORS),
         nodes=nodes,
         distances=_distances(numa, len(nodes)),
-        xen_arguments=xen.strings("arguments", None, "argument"),
-        dom0_arguments=dom0.strings("arguments", None, "argument"),
+        xen_arguments=xen.strings("arguments", None, "an argument"),
+        dom0_arguments=dom0.strings("arguments", None, "an argument"),
         dom0_memory_mib=dom0.size("memory", "1GiB"),
         dom0_vcpus=dom0.number("vcpus", 2, 1, sockets * cores * threads),
     )
     if host.memory_mib < host.dom0_memory_mib + 256:
         raise dom0.fail(
-            "memory", f"is {host.dom0_memory_mib} MiB, which leaves less than 256 MiB of the host's {host.memory_mib} MiB"
+            "memory",
+            f"is {host.dom0_memory_mib} MiB, which leaves less than 256 MiB of the host's {host.memory_mib} MiB",
         )
     for table in (image, cpu, numa, xen, dom0, top):
         table.end()
@@ -229,7 +238,9 @@ def load(name: str) -> Host:
     try:
         import tomllib
     except ImportError:
-        raise HostError("Descriptions are TOML: run this with Python 3.11 or later (Debian 12 and 13 have it).") from None
+        raise HostError(
+            "Descriptions are TOML: run this with Python 3.11 or later (Debian 12 and 13 have it)."
+        ) from None
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

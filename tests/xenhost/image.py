@@ -14,6 +14,7 @@ import io
 import os
 import shlex
 import shutil
+import subprocess
 import tarfile
 import typing as t
 from pathlib import Path
@@ -74,7 +75,9 @@ class Entry(t.NamedTuple):
 def packages(host: Host) -> tuple[str, ...]:
     """Debian packages of a host's image."""
     release = SUITES[host.suite]
-    return tuple(sorted({*PACKAGES, f"xen-hypervisor-{release}-amd64", f"xen-utils-{release}", *host.packages}))
+    return tuple(
+        sorted({*PACKAGES, f"xen-hypervisor-{release}-amd64", f"xen-utils-{release}", *host.packages})
+    )
 
 
 def early_files() -> list[Entry]:
@@ -94,13 +97,22 @@ def late_files(public_key: str, private_key: str) -> list[Entry]:
         Entry("etc/hosts", "127.0.0.1 localhost\n127.0.1.1 xenhost\n::1 localhost ip6-localhost\n"),
         Entry("etc/fstab", "/dev/vda / ext4 defaults,noatime 0 0\n"),
         Entry("etc/resolv.conf", "nameserver 10.0.2.3\n"),
-        Entry("etc/systemd/network/80-dhcp.network", "[Match]\nName=en* eth*\n\n[Network]\nDHCP=ipv4\nLinkLocalAddressing=no\n"),
+        Entry(
+            "etc/systemd/network/80-dhcp.network",
+            "[Match]\nName=en* eth*\n\n[Network]\nDHCP=ipv4\nLinkLocalAddressing=no\n",
+        ),
         Entry(f"{wants}/systemd-networkd.service", target="/lib/systemd/system/systemd-networkd.service"),
-        Entry("etc/ssh/sshd_config.d/xenhost.conf", "PermitRootLogin prohibit-password\nPasswordAuthentication no\nUseDNS no\n"),
+        Entry(
+            "etc/ssh/sshd_config.d/xenhost.conf",
+            "PermitRootLogin prohibit-password\nPasswordAuthentication no\nUseDNS no\n",
+        ),
         Entry("root/.ssh/authorized_keys", public_key, mode=0o600),
         Entry("root/.ssh/id_ed25519", private_key, mode=0o600),
         Entry("root/.ssh/id_ed25519.pub", public_key),
-        Entry("root/.ssh/config", "Host *\n  StrictHostKeyChecking no\n  UserKnownHostsFile /dev/null\n  LogLevel ERROR\n"),
+        Entry(
+            "root/.ssh/config",
+            "Host *\n  StrictHostKeyChecking no\n  UserKnownHostsFile /dev/null\n  LogLevel ERROR\n",
+        ),
         # What a PV guest can boot: dom0's own kernel and initrd, under names that do not change.
         Entry("boot/guest-kernel", target="../vmlinuz"),
         Entry("boot/guest-initrd", target="../initrd.img"),
@@ -120,7 +132,10 @@ def archive(entries: t.Iterable[Entry]) -> bytes:
                 if directory not in seen:
                     seen.add(directory)
                     info = tarfile.TarInfo(directory)
-                    info.type, info.mode = tarfile.DIRTYPE, 0o700 if directory in ("root", "root/.ssh") else 0o755
+                    info.type, info.mode = (
+                        tarfile.DIRTYPE,
+                        0o700 if directory in ("root", "root/.ssh") else 0o755,
+                    )
                     tar.addfile(info)
             info = tarfile.TarInfo(entry.path)
             if entry.target:
@@ -177,14 +192,20 @@ def _own_release() -> str:
     except OSError:
         return ""
     fields = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
-    return fields.get("VERSION_CODENAME", "").strip('"') if fields.get("ID", "").strip('"') == "debian" else ""
+    return (
+        fields.get("VERSION_CODENAME", "").strip('"') if fields.get("ID", "").strip('"') == "debian" else ""
+    )
 
 
 def own_sources(suite: str) -> list[str]:
     """:func:`sources` for this machine."""
     if tools.find("apt-get") is None:
         return []
-    return sources(suite, tools.run(["apt-get", "indextargets", "--format", TARGETS, "Created-By: Packages"]), _own_release())
+    return sources(
+        suite,
+        tools.run(["apt-get", "indextargets", "--format", TARGETS, "Created-By: Packages"]),
+        _own_release(),
+    )
 
 
 def apt_options() -> list[str]:
@@ -194,14 +215,23 @@ def apt_options() -> list[str]:
     lines = []
     for line in tools.run(["apt-config", "dump", "--format", '%f "%v";%n', "Acquire"]).splitlines():
         name, _space, value = line.partition(" ")
-        if value != '"";' and (name.endswith("::Proxy") or name in ("Acquire::Check-Valid-Until", "Acquire::Check-Date")):
+        if value != '"";' and (
+            name.endswith("::Proxy") or name in ("Acquire::Check-Valid-Until", "Acquire::Check-Date")
+        ):
             lines.append(line)
     return lines
 
 
-def mmdebstrap_argv(host: Host, options: t.Iterable[str], source_lines: t.Sequence[str], directory: Path) -> list[str]:
+def mmdebstrap_argv(
+    host: Host, options: t.Iterable[str], source_lines: t.Sequence[str], directory: Path
+) -> list[str]:
     """The command that makes ``directory/root.tar``; ``early.tar`` and ``late.tar`` lie there too."""
-    args = ["mmdebstrap", "--variant=minbase", "--architectures=amd64", f"--include={','.join(packages(host))}"]
+    args = [
+        "mmdebstrap",
+        "--variant=minbase",
+        "--architectures=amd64",
+        f"--include={','.join(packages(host))}",
+    ]
     args += [f"--aptopt={option}" for option in [*options, 'Acquire::Languages "none"']]
     args += [f"--dpkgopt=path-exclude={pattern}" for pattern in _EXCLUDED]
     args += [f"--essential-hook=tar-in {shlex.quote(str(directory / 'early.tar'))} /"]
@@ -216,7 +246,9 @@ def project_key(cache: Cache) -> tuple[Path, str]:
     if not path.exists():
         tools.require("ssh-keygen")
         remove(directory / "new")
-        tools.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "xenhost", "-f", str(directory / "new")])
+        tools.run(
+            ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "xenhost", "-f", str(directory / "new")]
+        )
         os.replace(directory / "new.pub", directory / "id_ed25519.pub")
         os.replace(directory / "new", path)
     return path, (directory / "id_ed25519.pub").read_text(encoding="ascii")
@@ -236,9 +268,12 @@ def _extract_boot(archive_path: Path, directory: Path) -> None:
                 data = tar.extractfile(member)
                 if data is None:
                     continue
-                with data, (directory / target).open("wb") as out:
-                    # QEMU's multiboot loader wants the plain ELF.
-                    shutil.copyfileobj(gzip.open(data) if target == "xen" else data, out)
+                # QEMU's multiboot loader wants the hypervisor as a plain ELF.
+                with (
+                    gzip.open(data) if target == "xen" else data as stream,
+                    (directory / target).open("wb") as out,
+                ):
+                    shutil.copyfileobj(stream, out)
                 del wanted[target]
     if wanted:
         raise HostError(f"The built system has no {' and no '.join(wanted)} in /boot; see build.log.")
@@ -251,9 +286,23 @@ def _make_disk(host: Host, directory: Path) -> None:
     # mke2fs takes ownership from the files: a user who is not root keeps it in fakeroot's book.
     save: list[str] = [] if os.geteuid() == 0 else ["fakeroot", "-s", str(directory / "owners"), "--"]
     load: list[str] = [] if os.geteuid() == 0 else ["fakeroot", "-i", str(directory / "owners"), "--"]
-    tools.run([*save, "tar", "-x", "-p", "--same-owner", "-f", str(directory / "root.tar"), "-C", str(root)], log)
+    tools.run(
+        [*save, "tar", "-x", "-p", "--same-owner", "-f", str(directory / "root.tar"), "-C", str(root)], log
+    )
     mke2fs = tools.find("mke2fs") or "mke2fs"
-    options = ["-q", "-t", "ext4", "-m", "0", "-L", "dom0", "-E", "lazy_itable_init=0,lazy_journal_init=0", "-d", str(root)]
+    options = [
+        "-q",
+        "-t",
+        "ext4",
+        "-m",
+        "0",
+        "-L",
+        "dom0",
+        "-E",
+        "lazy_itable_init=0,lazy_journal_init=0",
+        "-d",
+        str(root),
+    ]
     tools.run([*load, mke2fs, *options, str(directory / DISK), f"{host.disk_mib}M"], log)
 
 
@@ -269,7 +318,9 @@ def build(host: Host, cache: Cache, say: t.Callable[[str], None]) -> Path:
         say(f"building the {host.suite} image with Xen {SUITES[host.suite]} (two to three minutes)")
         with cache.building("images", name) as directory:
             (directory / "early.tar").write_bytes(archive(early_files()))
-            (directory / "late.tar").write_bytes(archive(late_files(public, private.read_text(encoding="ascii"))))
+            (directory / "late.tar").write_bytes(
+                archive(late_files(public, private.read_text(encoding="ascii")))
+            )
             environment = dict(os.environ)
             if os.geteuid() == 0:
                 # /tmp may be a small tmpfs.
@@ -279,7 +330,7 @@ def build(host: Host, cache: Cache, say: t.Callable[[str], None]) -> Path:
                     mmdebstrap_argv(host, apt_options(), own_sources(host.suite), directory),
                     directory / "build.log",
                     env=environment,
-                    stdin=-3,
+                    stdin=subprocess.DEVNULL,
                 )
                 say("making its disk")
                 _extract_boot(directory / "root.tar", directory)

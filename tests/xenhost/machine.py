@@ -76,7 +76,10 @@ def _pci(host: Host) -> list[str]:
         bridges += 1
         args += ["-device", f"pxb-pcie,id=pxb{index},bus=pcie.0,bus_nr={0x40 * bridges:#x},numa_node={index}"]
         for device in node.pci:
-            args += ["-device", f"pcie-root-port,id=port{port},bus=pxb{index},chassis={port + 1},slot={port + 1}"]
+            args += [
+                "-device",
+                f"pcie-root-port,id=port{port},bus=pxb{index},chassis={port + 1},slot={port + 1}",
+            ]
             args += ["-device", f"{device},bus=port{port}"]
             port += 1
     return args

@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -89,7 +88,9 @@ class Instance:
         """Key of the host's snapshot: another description, image or QEMU gives another."""
         _private, public = image.project_key(self.cache)
         version = tools.run([machine.QEMU, "--version"]).splitlines()[0]
-        return content_key({"argv": machine.argv(self.host), "image": image.key(self.host, public), "qemu": version})
+        return content_key(
+            {"argv": machine.argv(self.host), "image": image.key(self.host, public), "qemu": version}
+        )
 
     # -- starting -----------------------------------------------------------------------------------------------------
 
@@ -101,8 +102,8 @@ class Instance:
             key = self.machine_key()
             if state is not None and not fresh:
                 if state["machine"] != key:
-                    raise HostError(
-                        f"{self.host.name} runs, but from an older description: stop it first (down {self.host.name})."
+                    self.say(
+                        f"{self.host.name} still runs from an older description; `up --restart` renews it"
                     )
                 return state
             self._stop()
@@ -133,7 +134,10 @@ class Instance:
         self._prepare(built)
         backing = os.path.relpath(built / image.DISK, self.directory)
         disk = self.directory / machine.DISK
-        tools.run(["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", backing, str(disk)], cwd=self.directory)
+        tools.run(
+            ["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", backing, str(disk)],
+            cwd=self.directory,
+        )
         pid = self._launch(restore=False)
         self._open_port(pid)
         self._wait(pid, BOOT_LIMIT_S)
@@ -147,13 +151,23 @@ class Instance:
         self._stop()
         with self.cache.building("machines", saved.name) as directory:
             os.rename(disk, directory / machine.DISK)
-            write_atomically(directory / "about.json", json.dumps({"host": self.host.name, "boot_seconds": booted}) + "\n")
+            write_atomically(
+                directory / "about.json", json.dumps({"host": self.host.name, "boot_seconds": booted}) + "\n"
+            )
 
     def _restore(self, saved: Path, built: Path, key: str) -> dict[str, t.Any]:
         """Continue from a copy of the snapshot in ``saved``."""
         started = time.monotonic()
         self._prepare(built)
-        tools.run(["cp", "--reflink=auto", "--sparse=always", str(saved / machine.DISK), str(self.directory / machine.DISK)])
+        tools.run(
+            [
+                "cp",
+                "--reflink=auto",
+                "--sparse=always",
+                str(saved / machine.DISK),
+                str(self.directory / machine.DISK),
+            ]
+        )
         pid = self._launch(restore=True)
         port = self._open_port(pid)
         self._wait(pid, RESTORE_LIMIT_S)
@@ -170,7 +184,12 @@ class Instance:
         with (self.directory / "qemu.log").open("wb") as log:
             # A session of its own: it outlives the command that started it, and no terminal's ^C reaches it.
             process = subprocess.Popen(
-                argv, cwd=self.directory, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                argv,
+                cwd=self.directory,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
         self._process = process
         return process.pid
@@ -218,7 +237,9 @@ class Instance:
             else:
                 raise HostError(f"No port of {reach.ADDRESS} could be forwarded: {refusal}")
         private, _public = image.project_key(self.cache)
-        write_atomically(self.ssh_config, reach.ssh_config(self.host.name, port, private, self.directory / "ssh.sock"))
+        write_atomically(
+            self.ssh_config, reach.ssh_config(self.host.name, port, private, self.directory / "ssh.sock")
+        )
         return port
 
     def _wait(self, pid: int, limit_s: float) -> None:
@@ -232,7 +253,9 @@ class Instance:
             if time.monotonic() > limit:
                 why = done.stderr.strip().splitlines()
                 last = f" ({why[-1]})" if why else ""
-                raise HostError(f"{self.host.name} was not ready within {limit_s / 60:.0f} minutes{last}.{self._tail()}")
+                raise HostError(
+                    f"{self.host.name} was not ready within {limit_s / 60:.0f} minutes{last}.{self._tail()}"
+                )
             time.sleep(_POLL_S)
 
     # -- using --------------------------------------------------------------------------------------------------------
@@ -245,7 +268,13 @@ class Instance:
         argv = self.ssh_argv(command)
         try:
             return subprocess.run(
-                argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=timeout, check=False
+                argv,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=timeout,
+                check=False,
             )
         except subprocess.TimeoutExpired:
             return subprocess.CompletedProcess(argv, 255, "", "ssh did not end")
@@ -255,7 +284,9 @@ class Instance:
         done = self._ssh(command, timeout)
         if done.returncode != 0:
             said = (done.stderr or done.stdout).strip().splitlines()
-            raise HostError(f"In {self.host.name} `{command}` failed: {said[-1] if said else done.returncode}")
+            raise HostError(
+                f"In {self.host.name} `{command}` failed: {said[-1] if said else done.returncode}"
+            )
         return done.stdout
 
     def host_variables(self) -> dict[str, t.Any]:
@@ -280,7 +311,10 @@ class Instance:
         found = False
         for pid in self._processes():
             found = True
-            with contextlib.suppress(OSError, ValueError, HostError), Monitor(self.directory / machine.QMP_SOCKET) as monitor:
+            with (
+                contextlib.suppress(OSError, ValueError, HostError),
+                Monitor(self.directory / machine.QMP_SOCKET) as monitor,
+            ):
                 monitor.execute("quit")
             for number in (signal.SIGTERM, signal.SIGKILL):
                 if self._gone(pid):
@@ -312,7 +346,8 @@ def tail(path: Path, lines: int) -> str:
 
 def copy_tree_size(path: Path) -> int:
     """Bytes on disk below a directory."""
-    return sum(entry.lstat().st_blocks * 512 for entry in path.rglob("*") if not entry.is_symlink()) if path.exists() else 0
-
-
-_ = shutil
+    return (
+        sum(entry.lstat().st_blocks * 512 for entry in path.rglob("*") if not entry.is_symlink())
+        if path.exists()
+        else 0
+    )

@@ -58,7 +58,9 @@ def run(argv: t.Sequence[str], log: Path | None = None, **options: t.Any) -> str
     if program is None:
         raise HostError(f"{argv[0]} not found: apt-get install {wanted().get(argv[0], argv[0])}")
     if log is None:
-        done = subprocess.run([program, *argv[1:]], capture_output=True, text=True, errors="replace", **options)
+        done = subprocess.run(
+            [program, *argv[1:]], capture_output=True, text=True, errors="replace", **options
+        )
         said = done.stderr or done.stdout
     else:
         with log.open("ab") as stream:
@@ -67,5 +69,7 @@ def run(argv: t.Sequence[str], log: Path | None = None, **options: t.Any) -> str
     if done.returncode != 0:
         lines = [line.strip() for line in said.splitlines() if line.strip()]
         where = f" (all of it is in {log})" if log else ""
-        raise HostError(f"{argv[0]} failed with status {done.returncode}: {lines[-1] if lines else 'it said nothing'}{where}")
+        raise HostError(
+            f"{argv[0]} failed with status {done.returncode}: {lines[-1] if lines else 'it said nothing'}{where}"
+        )
     return done.stdout if log is None else ""
