@@ -130,6 +130,11 @@ def _running(
         for node, load in shares[wished.mask].items():
             loads[node] = loads.get(node, 0) + load
     held, measured = _held(domain, nodes)
+    bare = {
+        number
+        for number in domain.node_affinity or ()
+        if number in nodes and nodes[number].memory_free is None
+    }
     return Running(
         domain.domid,
         domain.name or "",
@@ -139,7 +144,7 @@ def _running(
         domain.max_vcpus,
         domain.memory,
         domain.max_memory,
-        tuple(sorted(held)),
+        tuple(sorted({*held, *bare})),
         measured,
         held,
         loads,

@@ -21,7 +21,7 @@ from .explain import Explainer, count, listing, mib, node_words
 from .model import MIB, VCPU, Guest, Host, Pool, Reserve, Running, memory_need, split_evenly
 from .problem import Mover, Problem, hosts_of, make_problem
 from .request import RequestError
-from .search import State, by_size, improve, solve, state_of
+from .search import MOST_LOOKS, State, by_size, improve, solve, state_of
 
 #: Version of the plan's form: the minor part grows when something is added, the major part when something changes or goes.
 SCHEMA_VERSION = "1.0"
@@ -201,10 +201,10 @@ def _stay(guest: Guest, host: Host, running: Running) -> Stay:
     cpuset = CpuSet()
     for node in cpu_nodes:
         cpuset |= pool.cells[node].cpuset
-    if len(running.nodes) > 1 and guest.policy.numa_policy == "preferred" and guest.nodes is None:
+    if len(running.held) > 1 and guest.policy.numa_policy == "preferred" and guest.nodes is None:
         known = "" if running.nodes_measured else ", as far as its node affinity tells,"
         warnings.append(
-            f"its memory is{known} on {node_words(running.nodes)}: only a restart could bring it together"
+            f"its memory is{known} on {node_words(sorted(running.held))}: only a restart could bring it together"
         )
     if guest.vcpus not in (running.vcpus_online, running.vcpus_max):
         warnings.append(
@@ -243,7 +243,7 @@ def _book_growth(stays: t.Sequence[Stay]) -> dict[tuple[str, int], int]:
         if guest.memory <= limit:
             continue
         more = guest.need - memory_need(limit, guest.vcpus)
-        shares = split_evenly(more, running.nodes)
+        shares = split_evenly(more, sorted(running.held))
         short = any(
             host.nodes[node].usable - booked.get((host.name, node), 0) < share
             for node, share in shares.items()
@@ -303,7 +303,7 @@ def _solve(problem: Problem) -> tuple[State, bool]:
     better, complete = prove(problem, reached)
     if better is not None:
         improved = state_of(problem, better)
-        improve(improved, by_size(problem), most_trials=60_000)
+        improve(improved, by_size(problem), most_looks=MOST_LOOKS // 4)
         state = min(improved, state, key=State.key)
     return state, complete
 
@@ -330,7 +330,9 @@ def _stay_entry(stay: Stay) -> Plan:
         reasons.append(
             f"its {guest.policy.pin} affinity becomes {stay.cpuset}, now {' and '.join(now) or 'none'}"
         )
-    memory = dict(running.held) if running.nodes_measured else split_evenly(guest.memory, running.nodes)
+    memory = (
+        dict(running.held) if running.nodes_measured else split_evenly(guest.memory, sorted(running.held))
+    )
     return _entry(
         guest,
         host.name,

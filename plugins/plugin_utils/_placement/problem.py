@@ -49,7 +49,7 @@ class Option:
     """One place for one guest. `demand`: bytes of each resource; `loads`: thousandths of a vCPU on each cell.
 
     Costs: `excess` nodes beyond what the guest needs; `crowding`, vCPUs beyond the cores where its host has cores to spare;
-    `distance`, vCPUs times the place's distance.
+    `distance`, vCPUs times the place's distance. `cost` is the three in the order of the objective.
     """
 
     place: Place
@@ -58,11 +58,7 @@ class Option:
     excess: int
     crowding: int
     distance: int
-
-    @property
-    def cost(self) -> tuple[int, int, int]:
-        """The levels of the objective that depend on nothing else, in order."""
-        return self.excess, self.crowding, self.distance
+    cost: tuple[int, int, int]
 
 
 @dataclass(frozen=True)
@@ -289,17 +285,13 @@ class OptionMaker:
             len(place.nodes) for place, _demand, _loads, crowding in drafts if crowding == least_crowding
         )
         free_choice = guest.nodes is None and guest.policy.numa_policy == "preferred"
-        made = [
-            Option(
-                place,
-                demand,
-                loads,
-                max(0, len(place.nodes) - needed) if free_choice else 0,
-                crowding,
-                guest.vcpus * place.distance,
+        made = []
+        for place, demand, loads, crowding in drafts:
+            excess = max(0, len(place.nodes) - needed) if free_choice else 0
+            distance = guest.vcpus * place.distance
+            made.append(
+                Option(place, demand, loads, excess, crowding, distance, (excess, crowding, distance))
             )
-            for place, demand, loads, crowding in drafts
-        ]
         order = {host.name: index for index, host in enumerate(self.hosts)}
         return tuple(
             sorted(made, key=lambda option: (option.cost, order[option.place.host], option.place.nodes))

@@ -16,11 +16,15 @@ import typing as t
 from .model import VCPU
 from .problem import Option, Problem
 
-#: Trials (a guest put somewhere to see what that gives) after which the search stops with what it has.
-MOST_TRIALS = 120_000
+#: Looks at a place for a guest, after which the search stops with what it has.
+MOST_LOOKS = 1_500_000
 
-#: How many different guests are tried as the one that makes room for another.
-MOST_BLOCKERS = 24
+#: How many looks one trial (a guest put there, the whole valued, the guest taken away) is worth in time.
+TRIAL = 16
+
+#: How many different guests are tried as the one that makes room for another, and at how many places.
+MOST_BLOCKERS = 16
+MOST_PLACES = 64
 
 Key = tuple[int, ...]
 Assignment = tuple["Option | None", ...]
@@ -44,12 +48,15 @@ class State:
         self.imbalance = sum(
             load * load // cores for load, cores in zip(self.load, problem.cores, strict=True)
         )
-        self.trials = 0
+        self.looks = 0
 
     def fits(self, option: Option) -> bool:
         """Tell whether there is memory for the option now."""
         free = self.free
-        return all(free[resource] >= amount for resource, amount in option.demand)
+        for resource, amount in option.demand:  # noqa: SIM110 - asked millions of times, a loop takes a third of all()'s time
+            if free[resource] < amount:
+                return False
+        return True
 
     def put(self, guest: int, option: Option) -> None:
         """Place a guest that is not placed."""
@@ -143,12 +150,13 @@ def best_option(state: State, guest: int, rule: Rule) -> Option | None:
     """Return the best place for a guest as things are: by its own cost first, then by the rule, then by the order of hosts and nodes."""
     best: Option | None = None
     best_key: Key = ()
-    for option in state.problem.options[guest]:
+    options = state.problem.options[guest]
+    state.looks += len(options)
+    for option in options:
         if best is not None and option.cost != best.cost:
             break
         if not state.fits(option):
             continue
-        state.trials += 1
         key = rule(state, option)
         if best is None or key < best_key:
             best, best_key = option, key
@@ -179,8 +187,8 @@ def by_size(problem: Problem) -> list[int]:
     )
 
 
-def solve(problem: Problem, floor: Key, most_trials: int = MOST_TRIALS) -> State:
-    """Return the best placement found. `floor`: lower bounds of the first two levels; a start that reaches them is improved alone.
+def solve(problem: Problem, floor: Key, most_looks: int = MOST_LOOKS) -> State:
+    """Return the best placement found. `floor`: lower bounds of the first levels; once they are reached no other start is tried.
 
     The result is never worse, in the order of the objective, than any of the starts: one guest at a time by size, in the order of
     names, and by the tightest fit.
@@ -193,36 +201,44 @@ def solve(problem: Problem, floor: Key, most_trials: int = MOST_TRIALS) -> State
     ]
     starts.sort(key=State.key)
     best = starts[0]
+    left = most_looks
     for state in starts:
-        improve(state, sized, most_trials)
+        # Half of what is left for each, so that a hard instance is tried from more than one side.
+        improve(state, sized, left // 2)
+        left -= state.looks
         if state.key() < best.key():
             best = state
         if best.key()[: len(floor)] <= floor:
             break
+    improve(best, sized, left, displace=False)
     return best
 
 
 # Local search.
 
 
-def improve(state: State, order: t.Sequence[int], most_trials: int) -> None:
-    """Better the placement until no single step helps, or the trials are used up. It never becomes worse."""
-    state.trials = 0
+def improve(state: State, order: t.Sequence[int], most_looks: int, displace: bool = True) -> None:
+    """Better the placement until no single step helps, or the looks are used up. It never becomes worse.
+
+    `displace`: also move others out of the way of guests that have no place or a wide one, the costly part.
+    """
+    state.looks = 0
+    by_place = [{id(option.place): option for option in options} for options in state.problem.options]
     progress = True
-    while progress and state.trials < most_trials:
+    while progress and state.looks < most_looks:
         progress = False
         for guest in order:
-            if state.trials >= most_trials:
+            if state.looks >= most_looks:
                 return
             option = state.at[guest]
-            if option is None or option.excess or option.crowding:
+            if displace and (option is None or option.excess or option.crowding):
                 progress |= _relocate(state, guest) or _make_room(state, guest)
         for guest in order:
-            if state.trials >= most_trials:
+            if state.looks >= most_looks:
                 return
             progress |= _relocate(state, guest)
         if not progress:
-            progress = _swap_any(state, order, most_trials)
+            progress = _swap_any(state, order, by_place, most_looks)
 
 
 def _relocate(state: State, guest: int) -> bool:
@@ -237,7 +253,7 @@ def _relocate(state: State, guest: int) -> bool:
             break
         if option is mine or not state.fits(option):
             continue
-        state.trials += 1
+        state.looks += TRIAL
         state.put(guest, option)
         key = state.key()
         if key < best_key:
@@ -252,9 +268,10 @@ def _make_room(state: State, guest: int) -> bool:
     """Give a guest a better place by moving one or several others out of the way."""
     before = state.key()
     mine = state.at[guest]
-    for option in state.problem.options[guest]:
+    for option in state.problem.options[guest][:MOST_PLACES]:
         if mine is not None and option.cost >= mine.cost:
             return False
+        state.looks += len(state.at)
         for others in _blockers(state, guest, option):
             if _eject(state, guest, option, others, before):
                 return True
@@ -323,22 +340,26 @@ def _eject(state: State, guest: int, option: Option, others: t.Sequence[int], be
     return False
 
 
-def _swap_any(state: State, order: t.Sequence[int], most_trials: int) -> bool:
+def _swap_any(
+    state: State, order: t.Sequence[int], by_place: t.Sequence[t.Mapping[int, Option]], most_looks: int
+) -> bool:
     """Exchange the places of two guests where that helps: one of them on the busiest cores, or away from its memory."""
     progress = False
-    by_place = [{option.place: option for option in options} for options in state.problem.options]
+    vcpus = [mover.guest.vcpus for mover in state.problem.movers]
     for guest in order:
         if not _worth_a_swap(state, guest):
             continue
         for other in order:
-            if state.trials >= most_trials:
+            if state.looks >= most_looks:
                 return progress
             mine, theirs = state.at[guest], state.at[other]
             if mine is None:
                 break
             if other == guest or theirs is None or theirs.place is mine.place:
                 continue
-            to_theirs, to_mine = by_place[guest].get(theirs.place), by_place[other].get(mine.place)
+            if vcpus[guest] == vcpus[other] and not any(mine.cost) and not any(theirs.cost):
+                continue  # the cores would not notice
+            to_theirs, to_mine = by_place[guest].get(id(theirs.place)), by_place[other].get(id(mine.place))
             if to_theirs is not None and to_mine is not None:
                 progress |= _exchange(state, guest, to_theirs, other, to_mine)
     return progress
@@ -361,7 +382,7 @@ def _worth_a_swap(state: State, guest: int) -> bool:
 def _exchange(state: State, guest: int, to_theirs: Option, other: int, to_mine: Option) -> bool:
     before = state.key()
     mine, theirs = state.take(guest), state.take(other)
-    state.trials += 1
+    state.looks += TRIAL
     if state.fits(to_theirs):
         state.put(guest, to_theirs)
         if state.fits(to_mine):

@@ -1,0 +1,202 @@
+# Copyright (c) 2026, dom0.xen contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What holds for every host and every list of guests."""
+
+from __future__ import annotations
+
+import copy
+import json
+import typing as t
+
+from ansible_collections.dom0.xen.plugins.module_utils._topology.facts import from_facts
+from ansible_collections.dom0.xen.plugins.plugin_utils._placement.capacity import host_room
+from ansible_collections.dom0.xen.plugins.plugin_utils._placement.model import Reserve
+from ansible_collections.dom0.xen.plugins.plugin_utils._placement.plan import make_plan
+from ansible_collections.dom0.xen.plugins.plugin_utils._placement.problem import Mover, make_problem
+from ansible_collections.dom0.xen.plugins.plugin_utils._placement.request import read_request
+from ansible_collections.dom0.xen.plugins.plugin_utils._placement.search import (
+    State,
+    best_option,
+    by_load,
+    solve,
+)
+from ansible_collections.dom0.xen.tests.unit.plugins.plugin_utils._placement import checker, hosts
+from hypothesis import given, note
+from hypothesis import strategies as st
+
+Data = dict[str, t.Any]
+OPEN = {"low_memory": False}
+
+
+@st.composite
+def machines(draw: st.DrawFn, running: bool = False) -> Data:
+    """Facts of a host of up to four nodes: some without CPUs or memory, some CPUs offline, some nodes out of reach."""
+    threads = draw(st.integers(1, 2))
+    size = draw(st.integers(1, 4))
+    nodes = [
+        (draw(st.integers(0, 3)), draw(st.one_of(st.none(), st.integers(0, 40).map(lambda step: step * 100))))
+        for _node in range(size)
+    ]
+    nodes[draw(st.integers(0, size - 1))] = (draw(st.integers(1, 4)), draw(st.integers(1, 40)) * 100)
+    total = threads * sum(cores for cores, _memory in nodes)
+    offline = (
+        draw(st.sets(st.integers(0, total - 1), max_size=max(0, total - 1)).map(sorted)) if total > 1 else []
+    )
+    distance = [[10] * size for _node in range(size)]
+    for a in range(size):
+        for b in range(a):
+            distance[a][b] = distance[b][a] = draw(st.sampled_from([12, 17, 21, 21, 32, hosts.NONE]))
+    domains = []
+    if running:
+        with_memory = [number for number, (_cores, memory) in enumerate(nodes) if memory is not None]
+        for number in range(draw(st.integers(0, 3))):
+            where = draw(st.sets(st.sampled_from(with_memory), min_size=1).map(sorted))
+            domains.append(
+                hosts.domain(
+                    number + 1, f"old{number}", draw(st.integers(1, 4)), draw(st.integers(1, 9)) * 100, where
+                )
+            )
+    return hosts.facts(
+        nodes,
+        threads=threads,
+        distance=distance,
+        domains=domains,
+        offline=offline,
+        dom0_vcpus=draw(st.integers(1, 3)),
+    )
+
+
+@st.composite
+def wanted(draw: st.DrawFn, most: int = 6, old: int = 0) -> list[Data]:
+    """A list of guests with policies, some of them among those that run."""
+    names = [f"g{number}" for number in range(most)] + [f"old{number}" for number in range(old)]
+    guests = []
+    for name in draw(st.lists(st.sampled_from(names), unique=True, max_size=most)):
+        guest: Data = {
+            "name": name,
+            "vcpus": draw(st.integers(1, 6)),
+            "memory": draw(st.integers(1, 30)) * 100,
+        }
+        policy: Data = {
+            "numa_policy": draw(st.sampled_from(["preferred", "preferred", "preferred", "single", "spread"]))
+        }
+        policy["pin"] = draw(st.sampled_from(["soft", "hard"]))
+        guest["policy"] = policy
+        if draw(st.integers(0, 3)) == 0:
+            guest["priority"] = draw(st.integers(0, 2))
+        guests.append(guest)
+    return guests
+
+
+def planned(facts: Data, guests: t.Sequence[Data], reserve: Data | None = None) -> Data:
+    request, kept = read_request(["alpha"], guests, reserve=OPEN if reserve is None else reserve)
+    return make_plan({"alpha": from_facts(facts)}, request, kept)
+
+
+def objective(plan: Data) -> dict[str, Data]:
+    return {level["level"]: level for level in plan["objective"]}
+
+
+@given(machines(running=True), wanted(), st.integers(0, 8))
+def test_no_plan_breaks_a_hard_rule(facts: Data, guests: list[Data], reserve: int) -> None:
+    plan = planned(facts, guests, {"low_memory": False, "node_memory": reserve * 64})
+    checker.check(plan, facts, guests, reserve * 64 * checker.MIB)
+
+
+@given(machines(running=True), wanted(old=3), st.randoms(use_true_random=False))
+def test_the_order_of_the_input_does_not_matter(facts: Data, guests: list[Data], random: t.Any) -> None:
+    shuffled = [
+        dict(random.sample(list(guest.items()), len(guest))) for guest in random.sample(guests, len(guests))
+    ]
+    turned = copy.deepcopy(facts)
+    random.shuffle(turned["domains"])
+    first, second = planned(facts, guests), planned(turned, shuffled)
+    assert json.dumps(first) == json.dumps(second)
+
+
+@given(machines(running=True), wanted())
+def test_a_plan_that_was_carried_out_is_kept(facts: Data, guests: list[Data]) -> None:
+    plan = planned(facts, guests)
+    again = planned(checker.carried_out(facts, plan), guests)
+    now = {entry["name"]: entry for entry in again["guests"]}
+    for entry in plan["guests"]:
+        kept = now[entry["name"]]
+        note(f"{entry} then {kept}")
+        assert (kept["action"], kept["nodes"], kept["cpuset"]) == ("keep", entry["nodes"], entry["cpuset"])
+        assert (kept["hard"], kept["soft"], kept["memory_by_node"]) == (
+            entry["hard"],
+            entry["soft"],
+            entry["memory_by_node"],
+        )
+
+
+@given(machines(running=True), wanted(old=3))
+def test_running_guests_are_left_or_repinned_and_then_kept(facts: Data, guests: list[Data]) -> None:
+    plan = planned(facts, guests)
+    again = planned(checker.carried_out(facts, plan), guests)
+    now = {entry["name"]: entry for entry in again["guests"]}
+    for entry in plan["guests"]:
+        if entry["action"] != "restart":
+            assert now[entry["name"]]["action"] == "keep"
+            assert now[entry["name"]]["nodes"] == entry["nodes"]
+            assert checker.cpus(entry["cpuset"]) <= checker.cpus(facts["cpuset"])
+
+
+@given(machines(), wanted(most=1))
+def test_a_guest_that_fits_nowhere_is_told_so(facts: Data, guests: list[Data]) -> None:
+    plan = planned(facts, guests)
+    missing, _spanning = checker.fewest(facts, guests)
+    assert len(plan["unplaced"]) == sum(missing)
+    for entry in plan["unplaced"]:
+        assert entry["reasons"] and entry["nearest"]
+
+
+@given(machines(), wanted(most=4))
+def test_nothing_better_exists_on_the_first_two_levels(facts: Data, guests: list[Data]) -> None:
+    plan = planned(facts, guests)
+    missing, spanning = checker.fewest(facts, guests)
+    by_name = {guest["name"]: guest.get("priority", 0) for guest in guests}
+    priorities = sorted(set(by_name.values()), reverse=True)
+    left_out = [by_name[entry["name"]] for entry in plan["unplaced"]]
+    assert tuple(left_out.count(priority) for priority in priorities) == missing
+    assert objective(plan)["spanning"]["value"] == spanning
+
+
+@given(machines(running=True), wanted(old=3))
+def test_bounds_are_not_above_the_values(facts: Data, guests: list[Data]) -> None:
+    for level in planned(facts, guests)["objective"]:
+        if level["bound"] is not None:
+            assert level["bound"] <= level["value"], level
+
+
+@given(machines(), wanted(), st.permutations(range(6)))
+def test_never_worse_than_one_guest_at_a_time(facts: Data, guests: list[Data], order: list[int]) -> None:
+    """Against the same choice made guest by guest: by size and by name always, in any order on the first two levels."""
+    request, reserve = read_request(["alpha"], guests, reserve=OPEN)
+    movers = [Mover(guest) for guest in sorted(request, key=lambda guest: guest.name)]
+    room = host_room("alpha", from_facts(facts), Reserve(low_memory=False))
+    problem = make_problem([room], movers, {}, {}, {})
+    found = solve(problem, (0, 0)).key()
+
+    def one_by_one(turn: t.Sequence[int]) -> tuple[int, ...]:
+        state = State(problem)
+        for guest in turn:
+            option = best_option(state, guest, by_load)
+            if option is not None:
+                state.put(guest, option)
+        return state.key()
+
+    by_need = sorted(range(len(movers)), key=lambda index: (-movers[index].guest.need, index))
+    by_need.sort(key=lambda index: -movers[index].guest.priority)
+    assert found <= one_by_one(range(len(movers)))
+    assert found <= one_by_one(sorted(by_need, key=lambda index: 0))
+    assert reserve.node_memory == 0
+    plan = planned(facts, guests)
+    arrival = one_by_one([index for index in order if index < len(movers)])
+    weights = dict(zip((mover.guest.name for mover in movers), problem.weights, strict=True))
+    assert (
+        sum(weights[entry["name"]] for entry in plan["unplaced"]),
+        objective(plan)["spanning"]["value"],
+    ) <= arrival[:2]
