@@ -29,6 +29,11 @@ def mib_down(size: int) -> str:
     return f"{size // MIB} MiB"
 
 
+def sentence(clause: str) -> str:
+    """Make a sentence of a clause."""
+    return clause[:1].upper() + clause[1:] + "."
+
+
 def count(number: int, one: str, many: str | None = None) -> str:
     """Write a number with its noun."""
     return f"{number} {one if number == 1 else many or one + 's'}"
@@ -245,7 +250,9 @@ class Explainer:
         if verdict == "lacks":
             low, high = mib(min(figures)), mib(max(figures))
             span = low if low == high else f"{low.removesuffix(' MiB')} to {high}"
-            return f"{who} {'lack' if several else 'lacks'} {span}"
+            kept = sum(self.hosts[host].nodes[number].reserved for number in numbers)
+            reserve = f", with {mib(kept)} kept in reserve" if kept else ""
+            return f"{who} {'lack' if several else 'lacks'} {span}{reserve}"
         if verdict == "few CPUs":
             return f"{who} {'have' if several else 'has'} at most {count(max(figures), 'online CPU')} for {count(guest.vcpus, 'vCPU')}"
         if verdict == "busier":
@@ -297,7 +304,7 @@ class Explainer:
 
     def _why_not(self, mover: Mover, host: Host, pool: Pool, places: t.Sequence[Place]) -> list[str]:
         guest = mover.guest
-        where = f"{host.name}: " if len(self.hosts) > 1 else ""
+        where = f"on {host.name}, " if len(self.hosts) > 1 else ""
         if guest.nodes is not None and not places:
             return [
                 f"{where}{node_words(guest.nodes)} cannot serve a guest of cpupool {pool.name}: {self._unfit(host, pool, guest.nodes)}"

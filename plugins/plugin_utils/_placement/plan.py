@@ -17,7 +17,7 @@ from ...module_utils._topology.model import Topology
 from . import bounds
 from .capacity import host_room, split_load
 from .exhaustive import prove
-from .explain import Explainer, count, listing, mib, node_words
+from .explain import Explainer, count, listing, mib, node_words, sentence
 from .model import MIB, VCPU, Guest, Host, Pool, Reserve, Running, memory_need, split_evenly
 from .problem import Mover, Problem, hosts_of, make_problem
 from .request import RequestError
@@ -114,11 +114,11 @@ def summary(plan: Plan) -> list[str]:
         size = f"{count(entry['vcpus'], 'vCPU')}, {mib(entry['memory_bytes'])}"
         lines.append(f"{entry['name']}: {entry['action']} on {where}, {affinity}, {size}")
         lines += [f"    {reason}" for reason in entry["reasons"]]
-        lines += [f"    warning: {warning}" for warning in entry["warnings"]]
+        lines += [f"    Warning: {warning}" for warning in entry["warnings"]]
     for entry in plan["unplaced"]:
         lines.append(f"{entry['name']}: not placed")
         lines += [f"    {reason}" for reason in entry["reasons"]]
-        lines.append(f"    what would help: {entry['nearest']}")
+        lines.append(f"    What would help: {entry['nearest']}")
     for name, host in plan["hosts"].items():
         for node in host["nodes"]:
             free = "no memory"
@@ -404,8 +404,8 @@ def _entry(
         "cpuset": str(cpuset),
         "hard": str(cpuset) if hard else "all",
         "soft": "all" if hard else str(cpuset),
-        "reasons": reasons,
-        "warnings": warnings,
+        "reasons": [sentence(reason) for reason in reasons],
+        "warnings": [sentence(warning) for warning in warnings],
     }
 
 
@@ -416,7 +416,7 @@ def _unplaced_entry(
     if runs is not None:
         _host, _running, reason = runs
         reasons = [reason, "it is left as it is", *reasons]
-    return {"name": guest.name, "reasons": reasons, "nearest": nearest}
+    return {"name": guest.name, "reasons": [sentence(reason) for reason in reasons], "nearest": sentence(nearest)}
 
 
 def _host_entry(host: Host, problem: Problem, state: State) -> Plan:
@@ -457,7 +457,7 @@ def _host_entry(host: Host, problem: Problem, state: State) -> Plan:
     ]
     if low:
         warnings.append(f"node {listing(low)} is filled up to the low memory that Xen gives out last")
-    return {"nodes": nodes, "warnings": warnings}
+    return {"nodes": nodes, "warnings": [sentence(warning) for warning in warnings]}
 
 
 def _objective(problem: Problem, state: State, proven: bool) -> list[Plan]:
