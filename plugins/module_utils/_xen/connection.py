@@ -27,6 +27,7 @@ HYPERCALL_DOMCTL = 36
 
 DOMID_FIRST_RESERVED = 0x7FF0
 
+REQUEST_ROOM = 512  # bytes
 RETRIES_AFTER_FAULT = 2
 
 
@@ -157,6 +158,12 @@ class Xen:
             yield ffi.cast(declaration + " *", memory)
         finally:
             self._lib.xencall_free_buffer(self._handle, memory)
+
+    @contextlib.contextmanager
+    def request(self, declaration: str) -> t.Iterator[t.Any]:
+        """One zeroed operation struct, with room behind it: a newer Xen may hand back a longer one than is known here."""
+        with self.buffer("uint8_t", REQUEST_ROOM) as memory:
+            yield ffi.cast(declaration + " *", memory)
 
     @staticmethod
     def address(pointer: t.Any) -> int:

@@ -50,7 +50,7 @@ class VcpuAffinity(t.NamedTuple):
 
 def getdomaininfo(xen: "Xen", domid: int) -> DomainInfo:
     """XEN_DOMCTL_getdomaininfo of exactly this domain."""
-    with xen.buffer("struct xen_domctl") as op:
+    with xen.request("struct xen_domctl") as op:
         xen.domctl(op, GETDOMAININFO, "getdomaininfo", domid)
         info = sysctl.domain_info(xen, xen.address(op) + OFFSET_OF_U)
     # Up to 4.17 at least, Xen answers with the next domain when this one is missing.
@@ -61,7 +61,7 @@ def getdomaininfo(xen: "Xen", domid: int) -> DomainInfo:
 
 def getvcpuinfo(xen: "Xen", domid: int, vcpu: int) -> VcpuInfo:
     """XEN_DOMCTL_getvcpuinfo."""
-    with xen.buffer("struct xen_domctl") as op:
+    with xen.request("struct xen_domctl") as op:
         op.u.getvcpuinfo.vcpu = vcpu
         xen.domctl(op, GETVCPUINFO, "getvcpuinfo", domid, vcpu=vcpu)
         info = op.u.getvcpuinfo
@@ -110,7 +110,7 @@ def _vcpuaffinity(
     xen: "Xen", command: int, question: str, domid: int, vcpu: int, flags: int, hard: int, soft: int
 ) -> t.Tuple[int, int]:
     bits = cpu_bits(xen)
-    with xen.buffer("struct xen_domctl") as op, bitmap(xen, bits) as hard_map, bitmap(xen, bits) as soft_map:
+    with xen.request("struct xen_domctl") as op, bitmap(xen, bits) as hard_map, bitmap(xen, bits) as soft_map:
         request = op.u.vcpuaffinity
         request.vcpu = vcpu
         request.flags = flags
@@ -123,7 +123,7 @@ def _vcpuaffinity(
 
 def getnodeaffinity(xen: "Xen", domid: int) -> int:
     """XEN_DOMCTL_getnodeaffinity: the NUMA nodes from which the domain's future memory is taken first."""
-    with xen.buffer("struct xen_domctl") as op, bitmap(xen, node_bits(xen)) as nodes:
+    with xen.request("struct xen_domctl") as op, bitmap(xen, node_bits(xen)) as nodes:
         nodes.fill(op.u.nodeaffinity.nodemap)
         xen.domctl(op, GETNODEAFFINITY, "getnodeaffinity", domid)
         return nodes.value()
@@ -135,7 +135,7 @@ def setnodeaffinity(xen: "Xen", domid: int, nodes: int) -> None:
     Xen then no longer derives them from the vCPUs' affinity. All bits of the map, sysctl.node_bits(), give it that back.
     """
     xen.check_writable()
-    with xen.buffer("struct xen_domctl") as op, bitmap(xen, node_bits(xen)) as memory:
+    with xen.request("struct xen_domctl") as op, bitmap(xen, node_bits(xen)) as memory:
         memory.fill(op.u.nodeaffinity.nodemap, nodes)
         xen.domctl(op, SETNODEAFFINITY, "setnodeaffinity", domid, nodes=numbers(nodes))
 

@@ -29,7 +29,7 @@ def get_cpuinfo(xen: "Xen", cpu: int) -> PcpuInfo:
 
     A number without a CPU is no error: it has FLAG_INVALID. Raises NotSupported on Arm and where dom0's kernel filters hypercalls.
     """
-    with xen.buffer("struct xen_platform_op") as op:
+    with xen.request("struct xen_platform_op") as op:
         op.u.pcpu_info.xen_cpuid = cpu
         xen.platform_op(op, GET_CPUINFO, "get_cpuinfo", cpu=cpu)
         info = op.u.pcpu_info

@@ -41,7 +41,7 @@ def probe(xen: "Xen", machine: str) -> Found:
     xen.interface = {"sysctl": 0, "domctl": 0, "platform": layouts.PLATFORM, "known": False}
 
     def domain_0() -> None:
-        with xen.buffer("struct xen_domctl") as op:
+        with xen.request("struct xen_domctl") as op:
             xen.domctl(op, DOMCTL_GETDOMAININFO, "getdomaininfo", 0)
 
     trials: t.Tuple[t.Tuple[str, t.Sequence[int], t.Optional[int], t.Callable[[], t.Any]], ...] = (
@@ -79,7 +79,7 @@ def domaininfo_size(xen: "Xen") -> int:
     room = sysctl.DOMAININFO_ROOM
     seen = []
     for pattern in PATTERNS:
-        with xen.buffer("struct xen_sysctl") as op, xen.buffer("uint8_t", room) as memory:
+        with xen.request("struct xen_sysctl") as op, xen.buffer("uint8_t", room) as memory:
             ffi.buffer(memory, room)[:] = bytes([pattern]) * room
             op.u.getdomaininfolist.max_domains = 1
             op.u.getdomaininfolist.buffer = xen.address(memory)

@@ -111,7 +111,7 @@ class CpupoolInfo(t.NamedTuple):
 
 def physinfo(xen: "Xen") -> PhysInfo:
     """XEN_SYSCTL_physinfo."""
-    with xen.buffer("struct xen_sysctl") as op:
+    with xen.request("struct xen_sysctl") as op:
         xen.sysctl(op, PHYSINFO, "physinfo")
         heard = getattr(op.u, xen.layout.physinfo)
         info = PhysInfo(*[int(getattr(heard, name)) for name in PhysInfo._fields])
@@ -136,14 +136,14 @@ def node_bits(xen: "Xen") -> int:
 
 def sched_id(xen: "Xen") -> int:
     """XEN_SYSCTL_sched_id: the default scheduler, XEN_SCHEDULER_* (credit 5, credit2 6, arinc653 7, rtds 8, null 9)."""
-    with xen.buffer("struct xen_sysctl") as op:
+    with xen.request("struct xen_sysctl") as op:
         xen.sysctl(op, SCHED_ID, "sched_id")
         return int(op.u.sched_id.sched_id)
 
 
 def cputopoinfo(xen: "Xen") -> t.Tuple[CpuTopology, ...]:
     """XEN_SYSCTL_cputopoinfo: index is the CPU's number. Xen 4.11 stops at the last online CPU, later ones at the last present."""
-    with xen.buffer("struct xen_sysctl") as op:
+    with xen.request("struct xen_sysctl") as op:
         xen.sysctl(op, CPUTOPOINFO, "cputopoinfo")
         # One more than there are: a full array would not show whether a CPU was added meanwhile.
         room = int(op.u.cputopoinfo.num_cpus) + 1
@@ -162,7 +162,7 @@ def cputopoinfo(xen: "Xen") -> t.Tuple[CpuTopology, ...]:
 
 def numainfo(xen: "Xen") -> NumaInfo:
     """XEN_SYSCTL_numainfo."""
-    with xen.buffer("struct xen_sysctl") as op:
+    with xen.request("struct xen_sysctl") as op:
         xen.sysctl(op, NUMAINFO, "numainfo")
         room = int(op.u.numainfo.num_nodes) + 1
         while True:
@@ -210,7 +210,7 @@ def getdomaininfolist(xen: "Xen", limit: t.Optional[int] = None) -> t.List[Domai
     """XEN_SYSCTL_getdomaininfolist: all domains by ascending id, or the first `limit` of them; as many calls as that takes."""
     found: t.List[DomainInfo] = []
     at_once = DOMAINS_AT_ONCE if limit is None else min(limit, DOMAINS_AT_ONCE)
-    with xen.buffer("struct xen_sysctl") as op, xen.buffer("uint8_t", at_once * DOMAININFO_ROOM) as memory:
+    with xen.request("struct xen_sysctl") as op, xen.buffer("uint8_t", at_once * DOMAININFO_ROOM) as memory:
         while limit is None or len(found) < limit:
             request = op.u.getdomaininfolist
             request.first_domain = found[-1].domain + 1 if found else 0
@@ -234,7 +234,7 @@ def getdomaininfolist(xen: "Xen", limit: t.Optional[int] = None) -> t.List[Domai
 
 def cpupool_info(xen: "Xen", first: int = 0) -> t.Optional[CpupoolInfo]:
     """XEN_SYSCTL_CPUPOOL_OP_INFO: the cpupool with the lowest id that is not below `first`; None when there is none."""
-    with xen.buffer("struct xen_sysctl") as op, bitmap(xen, cpu_bits(xen)) as cpus:
+    with xen.request("struct xen_sysctl") as op, bitmap(xen, cpu_bits(xen)) as cpus:
         request = op.u.cpupool_op
         request.op = CPUPOOL_INFO
         request.cpupool_id = first
@@ -258,7 +258,7 @@ def cpupools(xen: "Xen") -> t.List[CpupoolInfo]:
 
 def cpupool_free(xen: "Xen") -> int:
     """XEN_SYSCTL_CPUPOOL_OP_FREEINFO: online CPUs that no cpupool has, as a bit mask."""
-    with xen.buffer("struct xen_sysctl") as op, bitmap(xen, cpu_bits(xen)) as cpus:
+    with xen.request("struct xen_sysctl") as op, bitmap(xen, cpu_bits(xen)) as cpus:
         op.u.cpupool_op.op = CPUPOOL_FREEINFO
         cpus.fill(op.u.cpupool_op.cpumap)
         xen.sysctl(op, CPUPOOL_OP, "cpupool_freeinfo")
@@ -268,7 +268,7 @@ def cpupool_free(xen: "Xen") -> int:
 def debug_keys(xen: "Xen", keys: str) -> None:
     """XEN_SYSCTL_debug_keys: press keys on Xen's console. What they print is in the ring when this returns."""
     text = keys.encode("ascii")
-    with xen.buffer("struct xen_sysctl") as op, xen.buffer("char", len(text)) as memory:
+    with xen.request("struct xen_sysctl") as op, xen.buffer("char", len(text)) as memory:
         ffi.buffer(memory, len(text))[:] = text
         op.u.debug_keys.keys = xen.address(memory)
         op.u.debug_keys.nr_keys = len(text)
@@ -281,7 +281,7 @@ def readconsole(xen: "Xen", index: t.Optional[int] = None) -> t.Tuple[bytes, int
     With the `index` of an earlier call only what came after it; all that is left when the ring has already lost some of that.
     """
     pieces: t.List[bytes] = []
-    with xen.buffer("struct xen_sysctl") as op, xen.buffer("char", CONSOLE_AT_ONCE) as memory:
+    with xen.request("struct xen_sysctl") as op, xen.buffer("char", CONSOLE_AT_ONCE) as memory:
         while True:
             request = op.u.readconsole
             request.incremental = 0 if index is None else 1

@@ -1,0 +1,207 @@
+# Copyright (c) 2026, dom0.xen contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The xenstore client against a daemon that speaks the wire protocol over a real socket, and against broken ones."""
+
+import os
+import socket
+import struct
+import threading
+
+import pytest
+from ansible_collections.dom0.xen.plugins.module_utils._toolstack import xenstore
+from ansible_collections.dom0.xen.plugins.module_utils._toolstack.xenstore import Xenstore, XenstoreError
+
+TREE = {
+    "/local": b"",
+    "/local/domain": b"",
+    "/local/domain/0": b"",
+    "/local/domain/0/name": b"Domain-0",
+    "/local/domain/12": b"",
+    "/local/domain/12/name": b"web one",
+    "/local/domain/13": b"",
+    "/local/domain/14": b"",
+    "/local/domain/14/name": "bäume".encode(),
+    "/local/domain/15": b"",
+    "/local/domain/15/name": b"\xff\xfe odd",
+    "/local/pool": b"",
+    "/local/pool/0": b"",
+    "/local/pool/0/name": b"Pool-0",
+}
+
+
+class Daemon:
+    """Answers as xenstored does. Give `receive` pieces of at most `piece` bytes."""
+
+    def __init__(self, tree=None, piece=4096, before=b""):
+        self.tree = TREE if tree is None else tree
+        self.piece = piece
+        self.before = before
+        self.waiting = b""
+        self.closed = 0
+
+    def answer(self, request):
+        kind, number, transaction, length = struct.unpack_from("=IIII", request)
+        assert transaction == 0
+        assert len(request) == 16 + length
+        assert request.endswith(b"\0")
+        path = request[16:-1].decode("utf-8")
+        if path not in self.tree:
+            kind, body = 16, b"ENOENT\0"
+        elif kind == 2:
+            body = self.tree[path]
+        elif kind == 1:
+            names = {name[len(path) + 1 :].split("/")[0] for name in self.tree if name.startswith(path + "/")}
+            body = b"".join(name.encode("utf-8") + b"\0" for name in sorted(names))
+        else:
+            kind, body = 16, b"EINVAL\0"
+        return self.before + struct.pack("=IIII", kind, number, 0, len(body)) + body
+
+    def send(self, request):
+        self.waiting += self.answer(request)
+
+    def receive(self, size):
+        count = min(size, self.piece)
+        piece, self.waiting = self.waiting[:count], self.waiting[count:]
+        return piece
+
+    def close(self):
+        self.closed += 1
+
+    def connect(self):
+        return Xenstore(self.send, self.receive, self.close)
+
+
+@pytest.fixture
+def store():
+    return Daemon().connect()
+
+
+def test_read(store):
+    assert store.read("/local/domain/12/name") == b"web one"
+    assert store.read("/local/domain/13/name") is None
+
+
+def test_directory(store):
+    assert store.directory("/local/domain") == ["0", "12", "13", "14", "15"]
+    assert store.directory("/nowhere") == []
+    assert store.directory("/local/domain/13") == []
+
+
+def test_names(store):
+    assert xenstore.domain_names(store) == {0: "Domain-0", 12: "web one", 14: "bäume", 15: "\\xff\\xfe odd"}
+    assert xenstore.domain_names(store, [12, 13, 99]) == {12: "web one"}
+    assert xenstore.cpupool_names(store) == {0: "Pool-0"}
+
+
+def test_names_where_there_are_no_pools():
+    assert xenstore.cpupool_names(Daemon({}).connect()) == {}
+
+
+@pytest.mark.parametrize("piece", [1, 3, 16, 17])
+def test_answer_in_pieces(piece):
+    store = Daemon(piece=piece).connect()
+    assert store.read("/local/domain/12/name") == b"web one"
+    assert store.directory("/local/domain") == ["0", "12", "13", "14", "15"]
+
+
+def test_watch_events_are_passed_over():
+    event = struct.pack("=IIII", 15, 0, 0, 8) + b"@a\0tok\0\0"
+    assert Daemon(before=event).connect().read("/local/domain/12/name") == b"web one"
+
+
+def test_connection_is_closed_at_the_end():
+    daemon = Daemon()
+    with daemon.connect():
+        assert daemon.closed == 0
+    assert daemon.closed == 1
+
+
+def test_refusal_is_a_sentence():
+    daemon = Daemon()
+    daemon.answer = lambda request: struct.pack("=IIII", 16, 1, 0, 7) + b"EQUOTA\0"
+    with pytest.raises(XenstoreError, match="EQUOTA"):
+        daemon.connect().read("/local")
+
+
+def test_not_permitted_is_nothing_there():
+    daemon = Daemon()
+    daemon.answer = lambda request: struct.pack("=IIII", 16, 1, 0, 7) + b"EACCES\0"
+    assert daemon.connect().read("/local") is None
+
+
+def test_daemon_that_hangs_up():
+    daemon = Daemon()
+    daemon.answer = lambda request: b"\0\0\0"
+    with pytest.raises(XenstoreError, match="closed the connection"):
+        daemon.connect().read("/local")
+
+
+def test_daemon_that_talks_nonsense():
+    daemon = Daemon()
+    daemon.answer = lambda request: struct.pack("=IIII", 2, 1, 0, 1 << 30)
+    with pytest.raises(XenstoreError, match="more than its protocol allows"):
+        daemon.connect().read("/local")
+
+
+def test_daemon_that_does_not_answer():
+    def receive(size):
+        raise socket.timeout("timed out")
+
+    with pytest.raises(XenstoreError, match="did not answer"):
+        Xenstore(lambda data: None, receive, lambda: None).read("/local")
+
+
+def test_over_a_socket(tmp_path):
+    path = str(tmp_path / "socket")
+    daemon = Daemon()
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener.bind(path)
+    listener.listen(1)
+
+    def serve():
+        connection, _address = listener.accept()
+        with connection:
+            while True:
+                request = connection.recv(4096)
+                if not request:
+                    return
+                for position in daemon.answer(request):
+                    connection.sendall(bytes([position]))
+
+    server = threading.Thread(target=serve, daemon=True)
+    server.start()
+    with listener, Xenstore.open([str(tmp_path / "none"), path], []) as store:
+        assert xenstore.domain_names(store, [0, 12]) == {0: "Domain-0", 12: "web one"}
+    server.join(60)
+    assert not server.is_alive()
+
+
+def test_over_a_device(tmp_path):
+    """The kernel's device is a file: what is written goes out, what is read comes in."""
+    path = tmp_path / "xenbus"
+    answer = struct.pack("=IIII", 2, 1, 0, 3) + b"yes"
+    request = struct.pack("=IIII", 2, 1, 0, 7) + b"/local\0"
+    path.write_bytes(b"\0" * len(request) + answer)
+    with Xenstore.open([], [str(tmp_path / "none"), str(path)]) as store:
+        assert store.read("/local") == b"yes"
+    assert path.read_bytes() == request + answer
+
+
+def test_nobody_there(tmp_path):
+    with pytest.raises(XenstoreError) as caught:
+        Xenstore.open([str(tmp_path / "socket")], [str(tmp_path / "device")])
+    assert "xenstored is running" in caught.value.message
+    assert str(tmp_path / "socket") in caught.value.message
+    assert str(tmp_path / "device") in caught.value.message
+
+
+def test_descriptors_are_given_back(tmp_path):
+    path = tmp_path / "xenbus"
+    path.write_bytes(b"")
+    store = Xenstore.open([], [str(path)])
+    descriptor = store._close.args[0]
+    store.close()
+    with pytest.raises(OSError, match="descriptor"):
+        os.fstat(descriptor)

@@ -1,0 +1,449 @@
+# Copyright (c) 2026, dom0.xen contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A hypervisor for the tests: libxencall's functions, and behind them a Xen that plays a recording.
+
+It writes and reads memory by the offsets of the public headers, as numbers, and not through our own declarations: those are on trial.
+Only memory that came from `xencall_alloc_buffer` and was not freed can be reached; anything else is EFAULT, as on a real host.
+
+Faults: ``faults["getvcpuaffinity"] = [errno.EFAULT, 0]`` makes the first such call fail and lets the second pass; a single number
+fails for good. `on` calls a function before a question is answered.
+"""
+
+import errno
+import struct
+import typing as t
+
+from ansible_collections.dom0.xen.plugins.module_utils._xen._xen_ffi import ffi
+
+SYSCTL = {
+    1: "readconsole",
+    3: "physinfo",
+    4: "sched_id",
+    6: "getdomaininfolist",
+    7: "debug_keys",
+    16: "cputopoinfo",
+    17: "numainfo",
+    18: "cpupool_op",
+}
+DOMCTL = {
+    5: "getdomaininfo",
+    9: "setvcpuaffinity",
+    14: "getvcpuinfo",
+    25: "getvcpuaffinity",
+    68: "setnodeaffinity",
+    69: "getnodeaffinity",
+}
+XENVER = {0: "version", 1: "extraversion", 3: "capabilities", 4: "changeset", 7: "pagesize", 9: "commandline"}
+
+INVALID = 0xFFFFFFFF
+
+
+class Memory:
+    """What the caller handed over. Everything is little endian."""
+
+    def __init__(self) -> None:
+        self.live: t.Dict[int, t.Any] = {}
+        self.most = 0
+
+    def view(self, address: int, size: int) -> t.Any:
+        """`size` bytes at `address`, None when they are not all inside one living buffer."""
+        for start, cdata in self.live.items():
+            if start <= address and address + size <= start + ffi.sizeof(cdata):
+                return memoryview(ffi.buffer(ffi.cast("uint8_t *", address), size))
+        return None
+
+
+class Fault(Exception):
+    """An errno on its way back."""
+
+
+class FakeXen:
+    """Give it to ``Xen(lib=...)``.
+
+    `data` are the sections of a recording. `release`, `sysctl` and `domctl` say which hypervisor this is, `domaininfo_size` how long
+    its records of domains are, and where the architecture's part begins.
+    """
+
+    def __init__(
+        self,
+        data: t.Dict[str, t.Any],
+        release: t.Tuple[int, int] = (4, 17),
+        sysctl: int = 0x15,
+        domctl: int = 0x15,
+        domaininfo_size: t.Optional[int] = None,
+        never_fault: int = 1,
+        console: bytes = b"(XEN) Xen version 4.17\n",
+        ring: int = 16384,
+    ) -> None:
+        self.data = data
+        self.release = release
+        self.sysctl = sysctl
+        self.domctl = domctl
+        self.domaininfo_size = domaininfo_size or (112 if sysctl >= 0x14 else 104)
+        self.never_fault = never_fault
+        self.memory = Memory()
+        self.faults: t.Dict[str, t.Any] = {}
+        self.on: t.Dict[str, t.Callable[[int], None]] = {}
+        self.asked: t.List[str] = []
+        self.opened = 0
+        self.closed = 0
+        self.written = console
+        self.ring = ring
+        self.open_errno = 0
+        self.cpu_count: t.Optional[int] = (
+            None  # what the first question about CPUs is told, when that is not the truth
+        )
+
+    # ---- libxencall ----
+
+    def xencall_open(self, logger: t.Any, flags: int) -> t.Any:
+        if self.open_errno:
+            ffi.errno = self.open_errno
+            return ffi.NULL
+        self.opened += 1
+        return ffi.cast("xencall_handle *", 1)
+
+    def xencall_close(self, handle: t.Any) -> int:
+        self.closed += 1
+        return 0
+
+    def xencall_buffers_never_fault(self, handle: t.Any) -> int:
+        return self.never_fault
+
+    def xencall_alloc_buffer(self, handle: t.Any, size: int) -> t.Any:
+        if self.faults.get("alloc"):
+            return ffi.NULL
+        cdata = ffi.new("uint8_t[]", size)
+        ffi.buffer(cdata)[:] = b"\xcc" * size
+        self.memory.live[int(ffi.cast("uintptr_t", cdata))] = cdata
+        self.memory.most = max(self.memory.most, len(self.memory.live))
+        return ffi.cast("void *", cdata)
+
+    def xencall_free_buffer(self, handle: t.Any, pointer: t.Any) -> None:
+        del self.memory.live[int(ffi.cast("uintptr_t", pointer))]
+
+    def xencall1(self, handle: t.Any, number: int, address: int) -> int:
+        try:
+            if number == 35:
+                return self._sysctl(address)
+            if number == 36:
+                return self._domctl(address)
+            if number == 7:
+                return self._platform(address)
+            raise Fault(errno.ENOSYS)
+        except Fault as fault:
+            ffi.errno = fault.args[0]
+            return -1
+
+    def xencall2(self, handle: t.Any, number: int, first: int, second: int) -> int:
+        try:
+            if number != 17:
+                raise Fault(errno.ENOSYS)
+            return self._version(XENVER[first], second)
+        except Fault as fault:
+            ffi.errno = fault.args[0]
+            return -1
+
+    # ---- common ----
+
+    def _ask(self, question: str, about: int = 0) -> None:
+        self.asked.append(question)
+        if question in self.on:
+            self.on[question](about)
+        fault = self.faults.get(question, 0)
+        if isinstance(fault, list):
+            fault = fault.pop(0) if fault else 0
+        if fault:
+            raise Fault(fault)
+
+    def _view(self, address: int, size: int) -> t.Any:
+        view = self.memory.view(address, size)
+        if view is None:
+            raise Fault(errno.EFAULT)
+        return view
+
+    def _put(self, address: int, form: str, *values: t.Any) -> None:
+        struct.pack_into("<" + form, self._view(address, struct.calcsize("<" + form)), 0, *values)
+
+    def _get(self, address: int, form: str) -> t.Tuple[t.Any, ...]:
+        return struct.unpack_from("<" + form, self._view(address, struct.calcsize("<" + form)), 0)
+
+    def _bitmap(self, address: int) -> t.Tuple[int, int]:
+        """The map's own address and its number of bits from a struct xenctl_bitmap."""
+        pointer, bits = self._get(address, "QI")
+        self._view(pointer, (bits + 7) // 8)
+        return pointer, bits
+
+    def _put_mask(self, address: int, mask: int, width: int) -> None:
+        """As Xen does: what the caller has room for, and zeros beyond what Xen has."""
+        pointer, bits = self._bitmap(address)
+        length = (bits + 7) // 8
+        self._view(pointer, length)[:] = (mask & ((1 << min(width, bits)) - 1)).to_bytes(length, "little")
+
+    def _get_mask(self, address: int) -> int:
+        pointer, bits = self._bitmap(address)
+        return int.from_bytes(bytes(self._view(pointer, (bits + 7) // 8)), "little") & ((1 << bits) - 1)
+
+    @property
+    def cpu_width(self) -> int:
+        return int(self.data["physinfo"]["max_cpu_id"]) + 1
+
+    @property
+    def node_width(self) -> int:
+        return int(self.data["physinfo"]["max_node_id"]) + 1
+
+    def _mask(self, numbers: t.Iterable[int], everything: bool = False) -> int:
+        return (1 << self.cpu_width) - 1 if everything else sum(1 << number for number in numbers)
+
+    # ---- xen_version ----
+
+    def _version(self, question: str, address: int) -> int:
+        self._ask(question)
+        if question == "version":
+            return self.release[0] << 16 | self.release[1]
+        if question == "pagesize":
+            return int(self.data.get("page_size", 4096))
+        size = {"extraversion": 16, "capabilities": 1024, "changeset": 64, "commandline": 1024}[question]
+        text = self.data["xen"][question].encode("utf-8")[: size - 1]
+        self._view(address, size)[:] = text + b"\0" * (size - len(text))
+        return 0
+
+    # ---- sysctl: u is at 8 ----
+
+    def _sysctl(self, address: int) -> int:
+        command, interface = self._get(address, "II")
+        self._view(address, 136)
+        question = SYSCTL.get(command, "sysctl %d" % command)
+        if interface != self.sysctl:
+            self.asked.append(question + " refused")
+            raise Fault(errno.EACCES)
+        self._ask(question)
+        answer = getattr(self, "_" + question, None)
+        if answer is None:
+            raise Fault(errno.ENOSYS)
+        answer(address + 8)
+        return 0
+
+    def _sched_id(self, u: int) -> None:
+        self._put(u, "I", self.data["sched_id"])
+
+    def _physinfo(self, u: int) -> None:
+        info = self.data["physinfo"]
+        head = [info[name] for name in PHYSINFO_HEAD]
+        pages = [info[name] for name in PHYSINFO_PAGES]
+        self._put(u, "8I", *head)
+        if self.sysctl >= 0x15:
+            self._put(u + 32, "2I", 0x11223344, 0)
+            self._put(u + 40, "5Q", *pages)
+            self._put(u + 80, "8I", *[0xAAAAAAAA] * 8)
+        else:
+            self._put(u + 32, "5Q", *pages)
+            self._put(u + 72, "8I", *[0xAAAAAAAA] * 8)
+
+    def _cputopoinfo(self, u: int) -> None:
+        room, _pad, array = self._get(u, "IIQ")
+        rows = self.data["cputopo"]
+        if not array:
+            self._put(u, "I", len(rows) if self.cpu_count is None else self.cpu_count)
+            return
+        count = min(room, len(rows))
+        for index in range(count):
+            self._put(array + 12 * index, "3I", *rows[index])
+        self._put(u, "I", count)
+
+    def _numainfo(self, u: int) -> None:
+        room, _pad, memory, distance = self._get(u, "IIQQ")
+        numa = self.data["numainfo"]
+        count = len(numa["memsize"])
+        if memory or distance:
+            count = min(count, room)
+            for node in range(count):
+                self._put(memory + 16 * node, "2Q", numa["memsize"][node], numa["memfree"][node])
+                self._put(distance + 4 * node * count, "%dI" % count, *numa["distance"][node][:count])
+        self._put(u, "I", count)
+
+    def _domaininfo(self, address: int, domain: t.Dict[str, t.Any]) -> None:
+        record = bytearray(self.domaininfo_size)
+        struct.pack_into(
+            "<HHI7Q",
+            record,
+            0,
+            domain["domain"],
+            0,
+            domain["flags"],
+            *[domain[n] for n in DOMAIN_PAGES],
+            0x5555,
+            domain["cpu_time"],
+        )
+        struct.pack_into("<3I", record, 64, domain["nr_online_vcpus"], domain["max_vcpu_id"], 0)
+        record[76:92] = bytes.fromhex(domain["handle"])
+        struct.pack_into("<I", record, 92, domain["cpupool"])
+        if self.sysctl >= 0x14:
+            record[96] = 46
+            record[104:108] = struct.pack("<I", domain["emulation_flags"] or 0)
+        else:
+            record[96:100] = struct.pack("<I", domain["emulation_flags"] or 0)
+        self._view(address, len(record))[:] = bytes(record)
+
+    def _getdomaininfolist(self, u: int) -> None:
+        first, _pad, room, buffer = self._get(u, "HHIQ")
+        chosen = [domain for domain in self.data["domains"] if domain["domain"] >= first][:room]
+        for index, domain in enumerate(chosen):
+            self._domaininfo(buffer + index * self.domaininfo_size, domain)
+        self._put(u + 16, "I", len(chosen))
+
+    def _cpupool_op(self, u: int) -> None:
+        op, wanted = self._get(u, "II")
+        if op == 7:
+            self._put_mask(u + 24, self._mask(self.data["cpupool_free"]), self.cpu_width)
+            return
+        pools = [pool for pool in self.data["cpupools"] if pool["id"] >= wanted]
+        if op != 3 or not pools:
+            raise Fault(errno.ENOENT)
+        self._put(u + 4, "2I", pools[0]["id"], pools[0]["sched_id"])
+        self._put(u + 20, "I", pools[0]["n_dom"])
+        self._put_mask(u + 24, self._mask(pools[0]["cpus"]), self.cpu_width)
+
+    def _debug_keys(self, u: int) -> None:
+        keys, count = self._get(u, "QI")
+        if bytes(self._view(keys, count)) == b"u":
+            self.written += self.dump().encode("ascii")
+
+    def dump(self) -> str:
+        """What dump_numa prints, in the form of this release."""
+        nodes = range(len(self.data["numainfo"]["memsize"]))
+        lines = ["'u' pressed -> dumping numa info (now = 691940627809)"]
+        lines += ["NODE%d start->%d size->524288 free->355578" % (node, node << 20) for node in nodes]
+        lines += ["CPU0...3 -> NODE0", "Memory location of each domain:"]
+        for domain in self.data["domains"]:
+            title = "d%d" if self.release >= (4, 18) else "Domain %d"
+            lines.append((title + " (total: %d):") % (domain["domain"], domain["tot_pages"]))
+            pages = self.data.get("memory_by_node", {}).get(str(domain["domain"]), {})
+            lines += ["    Node %d: %d" % (node, pages.get(str(node), 0)) for node in nodes]
+        return "".join("(XEN) %s\n" % line for line in lines)
+
+    def _readconsole(self, u: int) -> None:
+        _clear, incremental, _pad, index, buffer, room = self._get(u, "BBHIQI")
+        end = len(self.written)
+        start = max(0, end - self.ring)
+        if incremental and start < index <= end:
+            start = index
+        text = self.written[start : start + room]
+        if text:
+            self._view(buffer, len(text))[:] = text
+        self._put(u + 4, "I", start + len(text))
+        self._put(u + 16, "I", len(text))
+
+    # ---- domctl: domain is at 8, u at 16 ----
+
+    def _domctl(self, address: int) -> int:
+        command, interface, domid = self._get(address, "IIH")
+        self._view(address, 144)
+        question = DOMCTL.get(command, "domctl %d" % command)
+        if interface != self.domctl:
+            self.asked.append(question + " refused")
+            raise Fault(errno.EACCES)
+        self._ask(question, domid)
+        domain = self.domain(domid)
+        if question == "getdomaininfo":
+            # An older Xen takes the next one.
+            later = [other for other in self.data["domains"] if other["domain"] >= domid]
+            if not later:
+                raise Fault(errno.ESRCH)
+            self._domaininfo(address + 16, later[0])
+            return 0
+        if domain is None:
+            raise Fault(errno.ESRCH)
+        answer = getattr(self, "_" + question, None)
+        if answer is None:
+            raise Fault(errno.ENOSYS)
+        answer(address + 16, domain)
+        return 0
+
+    def domain(self, domid: int) -> t.Optional[t.Dict[str, t.Any]]:
+        return next((domain for domain in self.data["domains"] if domain["domain"] == domid), None)
+
+    def forget(self, domid: int) -> None:
+        """The domain ends."""
+        self.data["domains"] = [domain for domain in self.data["domains"] if domain["domain"] != domid]
+
+    def _vcpu(self, domain: t.Dict[str, t.Any], number: int) -> t.Dict[str, t.Any]:
+        if domain["max_vcpu_id"] == INVALID or number > domain["max_vcpu_id"]:
+            raise Fault(errno.EINVAL)
+        for vcpu in domain["vcpus"]:
+            if vcpu["vcpu"] == number:
+                return vcpu
+        raise Fault(errno.ESRCH)
+
+    def _getvcpuinfo(self, u: int, domain: t.Dict[str, t.Any]) -> None:
+        vcpu = self._vcpu(domain, self._get(u, "I")[0])
+        self._put(u + 4, "BBB", vcpu["online"], vcpu["blocked"], vcpu["running"])
+        self._put(u + 8, "QI", vcpu["cpu_time"], vcpu["cpu"])
+
+    def _getvcpuaffinity(self, u: int, domain: t.Dict[str, t.Any]) -> None:
+        number, flags = self._get(u, "II")
+        vcpu = self._vcpu(domain, number)
+        if flags & 1:
+            self._put_mask(u + 8, self._mask(vcpu["hard"], vcpu["hard_all"]), self.cpu_width)
+        if flags & 2:
+            self._put_mask(u + 24, self._mask(vcpu["soft"], vcpu["soft_all"]), self.cpu_width)
+
+    def _setvcpuaffinity(self, u: int, domain: t.Dict[str, t.Any]) -> None:
+        number, flags = self._get(u, "II")
+        vcpu = self._vcpu(domain, number)
+        pool = next(pool for pool in self.data["cpupools"] if pool["id"] == domain["cpupool"])
+        online = self._mask(pool["cpus"])
+        hard, soft = self._get_mask(u + 8), self._get_mask(u + 24)
+        if flags & 1:
+            if not hard & online:
+                raise Fault(errno.EINVAL)
+            self._keep(vcpu, "hard", hard)
+            self._put_mask(u + 8, hard & online, self.cpu_width)
+        if flags & 2:
+            self._keep(vcpu, "soft", soft)
+            in_force = self._mask(vcpu["hard"], vcpu["hard_all"]) & online
+            self._put_mask(u + 24, soft & in_force, self.cpu_width)
+
+    def _keep(self, vcpu: t.Dict[str, t.Any], kind: str, mask: int) -> None:
+        vcpu[kind] = [cpu for cpu in range(len(self.data["cputopo"])) if mask >> cpu & 1]
+        vcpu[kind + "_all"] = mask == (1 << self.cpu_width) - 1
+
+    def _getnodeaffinity(self, u: int, domain: t.Dict[str, t.Any]) -> None:
+        self._put_mask(u, sum(1 << node for node in domain["node_affinity"]), self.node_width)
+
+    def _setnodeaffinity(self, u: int, domain: t.Dict[str, t.Any]) -> None:
+        mask = self._get_mask(u)
+        if not mask & ((1 << len(self.data["numainfo"]["memsize"])) - 1):
+            raise Fault(errno.EINVAL)
+        domain["node_affinity"] = [node for node in range(self.node_width) if mask >> node & 1]
+
+    # ---- platform: u is at 8 ----
+
+    def _platform(self, address: int) -> int:
+        command, interface, cpu = self._get(address, "III")
+        self._view(address, 136)
+        if interface != 0x03000001:
+            raise Fault(errno.EACCES)
+        self._ask("get_cpuinfo" if command == 55 else "platform %d" % command)
+        if command != 55 or "pcpuinfo" not in self.data:
+            raise Fault(errno.ENOSYS)
+        rows = self.data["pcpuinfo"]
+        row = rows[cpu] if cpu < len(rows) else [rows[0][0], 2, 0, 0]
+        self._put(address + 12, "4I", *row)
+        return 0
+
+
+PHYSINFO_HEAD = (
+    "threads_per_core",
+    "cores_per_socket",
+    "nr_cpus",
+    "max_cpu_id",
+    "nr_nodes",
+    "max_node_id",
+    "cpu_khz",
+    "capabilities",
+)
+PHYSINFO_PAGES = ("total_pages", "free_pages", "scrub_pages", "outstanding_pages", "max_mfn")
+DOMAIN_PAGES = ("tot_pages", "max_pages", "outstanding_pages", "shr_pages", "paged_pages")

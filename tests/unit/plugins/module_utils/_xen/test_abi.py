@@ -1,0 +1,213 @@
+# Copyright (c) 2026, dom0.xen contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The declarations against the numbers of Xen's public headers, and the generated file against the declarations."""
+
+import pathlib
+import re
+import subprocess
+import sys
+
+import pytest
+from ansible_collections.dom0.xen.plugins.module_utils._xen import _xen_ffi, layouts
+
+pytestmark = pytest.mark.skipif(_xen_ffi.ffi is None, reason="this Python has no _cffi_backend")
+
+ffi = _xen_ffi.ffi
+ROOT = pathlib.Path(__file__).resolve().parents[5]
+
+# Sizes and offsets in bytes as gcc gives them for xen/include/public of Xen 4.11 to 4.22 on x86-64; Arm agrees up to `cpupool`.
+SIZES = {
+    "struct xen_sysctl": 136,
+    "struct xen_domctl": 144,
+    "struct xen_platform_op": 136,
+    "struct xen_sysctl_physinfo_11": 104,
+    "struct xen_sysctl_physinfo_15": 112,
+    "struct xen_sysctl_cputopo": 12,
+    "struct xen_sysctl_cputopoinfo": 16,
+    "struct xen_sysctl_meminfo": 16,
+    "struct xen_sysctl_numainfo": 24,
+    "struct xen_sysctl_sched_id": 4,
+    "struct xen_sysctl_cpupool_op": 40,
+    "struct xen_sysctl_getdomaininfolist": 24,
+    "struct xen_sysctl_readconsole": 24,
+    "struct xen_sysctl_debug_keys": 16,
+    "struct xen_domctl_getdomaininfo_10": 104,
+    "struct xen_domctl_getdomaininfo_14": 112,
+    "struct xen_domctl_vcpuaffinity": 40,
+    "struct xen_domctl_nodeaffinity": 16,
+    "struct xen_domctl_getvcpuinfo": 24,
+    "struct xenctl_bitmap": 16,
+    "struct xenpf_pcpuinfo": 20,
+}
+
+PHYSINFO = {
+    "threads_per_core": 0,
+    "cores_per_socket": 4,
+    "nr_cpus": 8,
+    "max_cpu_id": 12,
+    "nr_nodes": 16,
+    "max_node_id": 20,
+    "cpu_khz": 24,
+    "capabilities": 28,
+}
+DOMAININFO = {
+    "domain": 0,
+    "flags": 4,
+    "tot_pages": 8,
+    "max_pages": 16,
+    "outstanding_pages": 24,
+    "shr_pages": 32,
+    "paged_pages": 40,
+    "shared_info_frame": 48,
+    "cpu_time": 56,
+    "nr_online_vcpus": 64,
+    "max_vcpu_id": 68,
+    "ssidref": 72,
+    "handle": 76,
+    "cpupool": 92,
+}
+OFFSETS = {
+    "struct xen_sysctl": {"cmd": 0, "interface_version": 4, "u": 8},
+    "struct xen_domctl": {"cmd": 0, "interface_version": 4, "domain": 8, "u": 16},
+    "struct xen_platform_op": {"cmd": 0, "interface_version": 4, "u": 8},
+    "struct xen_sysctl_physinfo_11": dict(
+        PHYSINFO, total_pages=32, free_pages=40, scrub_pages=48, outstanding_pages=56, max_mfn=64, hw_cap=72
+    ),
+    "struct xen_sysctl_physinfo_15": dict(
+        PHYSINFO,
+        arch_capabilities=32,
+        pad=36,
+        total_pages=40,
+        free_pages=48,
+        scrub_pages=56,
+        outstanding_pages=64,
+        max_mfn=72,
+        hw_cap=80,
+    ),
+    "struct xen_sysctl_cputopo": {"core": 0, "socket": 4, "node": 8},
+    "struct xen_sysctl_cputopoinfo": {"num_cpus": 0, "cputopo": 8},
+    "struct xen_sysctl_meminfo": {"memsize": 0, "memfree": 8},
+    "struct xen_sysctl_numainfo": {"num_nodes": 0, "meminfo": 8, "distance": 16},
+    "struct xen_sysctl_cpupool_op": {
+        "op": 0,
+        "cpupool_id": 4,
+        "sched_id": 8,
+        "domid": 12,
+        "cpu": 16,
+        "n_dom": 20,
+        "cpumap": 24,
+    },
+    "struct xen_sysctl_getdomaininfolist": {
+        "first_domain": 0,
+        "max_domains": 4,
+        "buffer": 8,
+        "num_domains": 16,
+    },
+    "struct xen_sysctl_readconsole": {"clear": 0, "incremental": 1, "index": 4, "buffer": 8, "count": 16},
+    "struct xen_sysctl_debug_keys": {"keys": 0, "nr_keys": 8},
+    "struct xen_domctl_getdomaininfo_10": dict(DOMAININFO, emulation_flags=96),
+    "struct xen_domctl_getdomaininfo_14": dict(DOMAININFO, gpaddr_bits=96, emulation_flags=104),
+    "struct xen_domctl_vcpuaffinity": {"vcpu": 0, "flags": 4, "cpumap_hard": 8, "cpumap_soft": 24},
+    "struct xen_domctl_nodeaffinity": {"nodemap": 0},
+    "struct xen_domctl_getvcpuinfo": {
+        "vcpu": 0,
+        "online": 4,
+        "blocked": 5,
+        "running": 6,
+        "cpu_time": 8,
+        "cpu": 16,
+    },
+    "struct xenctl_bitmap": {"bitmap": 0, "nr_bits": 8},
+    "struct xenpf_pcpuinfo": {"xen_cpuid": 0, "max_present": 4, "flags": 8, "apic_id": 12, "acpi_id": 16},
+}
+
+
+@pytest.mark.parametrize("name", sorted(SIZES))
+def test_size(name):
+    assert ffi.sizeof(name) == SIZES[name]
+
+
+@pytest.mark.parametrize("name", sorted(OFFSETS))
+def test_offsets(name):
+    assert {field: ffi.offsetof(name, field) for field in OFFSETS[name]} == OFFSETS[name]
+
+
+def test_every_declared_struct_is_checked():
+    header = (ROOT / "plugins/module_utils/_xen/xen_abi.h").read_text(encoding="utf-8")
+    declared = set(re.findall(r"^(struct \w+) \{", header, re.MULTILINE))
+    assert declared == set(SIZES)
+    assert declared - set(OFFSETS) == {"struct xen_sysctl_sched_id"}
+
+
+def test_layout_does_not_lean_on_alignment():
+    """Every 64-bit member is where 64-bit alignment wants it, so that a reader which aligns less sees the same."""
+    for name in SIZES:
+        assert ffi.sizeof(name) % ffi.alignof(name) == 0
+        end = 0
+        for _field, info in ffi.typeof(name).fields:
+            assert info.offset == end, name
+            end = info.offset + ffi.sizeof(info.type)
+        assert end == ffi.sizeof(name), name
+
+
+# Interface versions of each release, from XEN_{SYSCTL,DOMCTL}_INTERFACE_VERSION, and what follows from them.
+RELEASES = [
+    ((4, 11), 0x11, 0x10, "physinfo_11", 104),
+    ((4, 12), 0x12, 0x11, "physinfo_11", 104),
+    ((4, 13), 0x12, 0x12, "physinfo_11", 104),
+    ((4, 14), 0x13, 0x12, "physinfo_11", 104),
+    ((4, 15), 0x13, 0x13, "physinfo_11", 104),
+    ((4, 16), 0x14, 0x14, "physinfo_11", 112),
+    ((4, 17), 0x15, 0x15, "physinfo_15", 112),
+    ((4, 18), 0x15, 0x16, "physinfo_15", 112),
+    ((4, 19), 0x15, 0x17, "physinfo_15", 112),
+    ((4, 20), 0x15, 0x17, "physinfo_15", 112),
+    ((4, 21), 0x16, 0x17, "physinfo_15", 112),
+    ((4, 22), 0x16, 0x18, "physinfo_15", 112),
+]
+
+
+@pytest.mark.parametrize(("release", "sysctl", "domctl", "physinfo", "size"), RELEASES)
+def test_release_has_its_layout(release, sysctl, domctl, physinfo, size):
+    assert layouts.RELEASES[release] == (sysctl, domctl)
+    layout = layouts.layout(sysctl, "x86_64")
+    assert (layout.physinfo, layout.domaininfo_size) == (physinfo, size)
+    assert ffi.sizeof(layout.domaininfo) == size
+    assert layout.domaininfo_has_x86
+
+
+def test_table_has_no_other_release():
+    assert sorted(layouts.RELEASES) == [row[0] for row in RELEASES]
+
+
+@pytest.mark.parametrize(("sysctl", "size"), [(0x13, 112), (0x14, 120), (0x16, 120)])
+def test_arm_has_longer_records_of_domains(sysctl, size):
+    layout = layouts.layout(sysctl, "aarch64")
+    assert layout.domaininfo_size == size
+    assert not layout.domaininfo_has_x86
+
+
+def test_candidates_begin_with_the_expected_one_and_end_beyond_the_table():
+    assert layouts.candidates((0x11, 0x12, 0x13), 0x12) == [0x12, 0x13, 0x11, 0x14, 0x15, 0x16, 0x17]
+    assert layouts.candidates((0x11, 0x12), None) == [0x12, 0x11, 0x13, 0x14, 0x15, 0x16]
+
+
+@pytest.mark.skipif(sys.version_info < (3, 10), reason="the generator is a developer's tool")
+def test_generated_file_is_what_the_header_says():
+    pytest.importorskip("cffi")
+    pytest.importorskip("pycparser")
+    tool = ROOT / "tools" / "generate_ffi.py"
+    if not tool.exists():
+        pytest.skip("the tools are not here")
+    check = subprocess.run(
+        [sys.executable, str(tool), "--check"], stderr=subprocess.PIPE, text=True, check=False
+    )
+    assert check.returncode == 0, check.stderr
+
+
+def test_generated_file_has_short_lines_and_the_format_of_old_hosts():
+    text = pathlib.Path(_xen_ffi.__file__).read_text(encoding="utf-8")
+    assert max(len(line) for line in text.splitlines()) <= 120
+    assert "_version=0x2601," in text

@@ -1,0 +1,357 @@
+# Copyright (c) 2026, dom0.xen contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Each hypercall against a Xen that plays recordings of real hosts."""
+
+import copy
+import errno
+
+import pytest
+from ansible_collections.dom0.xen.plugins.module_utils._xen import (
+    _xen_ffi,
+    domctl,
+    errors,
+    platform,
+    sysctl,
+    version,
+)
+from ansible_collections.dom0.xen.plugins.module_utils._xen.connection import Xen
+from ansible_collections.dom0.xen.tests.unit.plugins.module_utils._topology.hosts import (
+    recording,
+    recording_names,
+)
+
+if _xen_ffi.ffi is None:
+    pytest.skip("this Python has no _cffi_backend", allow_module_level=True)
+
+from ansible_collections.dom0.xen.tests.unit.plugins.module_utils._xen.fake_xen import FakeXen
+
+WEB, DB, PVH = 2, 3, 4
+
+
+@pytest.fixture
+def fake():
+    return FakeXen(copy.deepcopy(recording("small-guests").data))
+
+
+@pytest.fixture
+def xen(fake):
+    with Xen(fake, machine="x86_64") as opened:
+        yield opened
+    assert not fake.memory.live, "a hypercall buffer was not freed"
+
+
+# ---- xen_version ----
+
+
+def test_version(xen):
+    assert version.version(xen) == (4, 17)
+    assert version.extraversion(xen) == ".7"
+    assert "hvm-3.0-x86_64" in version.capabilities(xen)
+    assert "dom0_max_vcpus=2" in version.commandline(xen)
+    assert version.page_size(xen) == 4096
+
+
+def test_version_text_may_fill_its_field(fake, xen):
+    fake.data["xen"]["extraversion"] = "." + "7" * 20
+    assert version.extraversion(xen) == "." + "7" * 14
+
+
+# ---- sysctl ----
+
+
+def test_physinfo(fake, xen):
+    assert dict(sysctl.physinfo(xen)._asdict()) == fake.data["physinfo"]
+
+
+def test_width_of_masks_is_asked_for_once(fake, xen):
+    fake.asked.clear()
+    assert (sysctl.cpu_bits(xen), sysctl.cpu_bits(xen), sysctl.node_bits(xen)) == (8, 8, 64)
+    assert fake.asked == ["physinfo"]
+
+
+@pytest.mark.parametrize("name", recording_names())
+def test_cputopoinfo(name):
+    data = recording(name).data
+    with Xen(FakeXen(data), machine="x86_64") as xen:
+        assert [list(place) for place in sysctl.cputopoinfo(xen)] == data["cputopo"]
+
+
+def test_cputopoinfo_while_cpus_are_added(fake, xen):
+    """The first question counts fewer CPUs than the second finds."""
+    fake.cpu_count = 2
+    fake.asked.clear()
+    assert len(sysctl.cputopoinfo(xen)) == 8
+    assert len(fake.asked) > 2
+
+
+def test_cputopoinfo_marks_what_is_unknown(fake, xen):
+    fake.data["cputopo"][3] = [sysctl.INVALID_32] * 3
+    assert sysctl.cputopoinfo(xen)[3] == (sysctl.INVALID_32, sysctl.INVALID_32, sysctl.INVALID_32)
+
+
+def test_numainfo(fake, xen):
+    numa = sysctl.numainfo(xen)
+    assert list(numa.memsize) == fake.data["numainfo"]["memsize"]
+    assert list(numa.memfree) == fake.data["numainfo"]["memfree"]
+    assert numa.distance == ((10, 21), (21, 10))
+
+
+def test_numainfo_rows_are_as_long_as_the_answer(fake, xen):
+    """Room for more nodes than there are must not shift the rows of distances."""
+    nodes = 5
+    fake.data["numainfo"] = {
+        "memsize": [node << 30 for node in range(nodes)],
+        "memfree": [sysctl.INVALID_32 if node == 3 else node for node in range(nodes)],
+        "distance": [[10 * row + column for column in range(nodes)] for row in range(nodes)],
+    }
+    numa = sysctl.numainfo(xen)
+    assert [list(row) for row in numa.distance] == fake.data["numainfo"]["distance"]
+    assert numa.memfree[3] == sysctl.INVALID_32
+
+
+def test_sched_id(xen):
+    assert sysctl.sched_id(xen) == 6
+
+
+def test_getdomaininfolist(fake, xen):
+    found = sysctl.getdomaininfolist(xen)
+    assert [info.domain for info in found] == [0, WEB, DB, PVH]
+    for info, domain in zip(found, fake.data["domains"]):
+        assert dict(info._asdict()) == {key: domain[key] for key in info._fields}
+
+
+def test_getdomaininfolist_with_a_limit(xen):
+    assert [info.domain for info in sysctl.getdomaininfolist(xen, limit=1)] == [0]
+
+
+@pytest.mark.parametrize("count", [127, 128, 129, 300])
+def test_getdomaininfolist_of_many(fake, xen, count):
+    model = fake.data["domains"][1]
+    fake.data["domains"] = [dict(model, domain=5 * number, tot_pages=number) for number in range(count)]
+    found = sysctl.getdomaininfolist(xen)
+    assert [(info.domain, info.tot_pages) for info in found] == [
+        (5 * number, number) for number in range(count)
+    ]
+    assert [info.domain for info in sysctl.getdomaininfolist(xen, limit=3)] == [0, 5, 10]
+
+
+def test_getdomaininfolist_of_no_domain(fake, xen):
+    fake.data["domains"] = []
+    assert sysctl.getdomaininfolist(xen) == []
+
+
+def test_getdomaininfolist_in_a_form_that_is_not_the_known_one(fake, xen):
+    fake.domaininfo_size = 128
+    with pytest.raises(errors.UnknownInterface, match="list of domains"):
+        sysctl.getdomaininfolist(xen)
+
+
+def test_records_of_an_older_xen():
+    fake = FakeXen(copy.deepcopy(recording("small-guests").data), (4, 13), 0x12, 0x12)
+    with Xen(fake, machine="x86_64") as xen:
+        found = sysctl.getdomaininfolist(xen)
+    assert [(info.domain, info.emulation_flags) for info in found] == [(0, 256), (WEB, 0), (DB, 0), (PVH, 1)]
+
+
+def test_records_on_arm():
+    fake = FakeXen(copy.deepcopy(recording("small-guests").data), domaininfo_size=120)
+    with Xen(fake, machine="aarch64") as xen:
+        found = sysctl.getdomaininfolist(xen)
+    assert [(info.domain, info.emulation_flags) for info in found] == [
+        (0, None),
+        (WEB, None),
+        (DB, None),
+        (PVH, None),
+    ]
+
+
+def test_cpupools(fake, xen):
+    fake.data["cpupools"] = [
+        {"id": 0, "sched_id": 6, "n_dom": 3, "cpus": [0, 1, 2, 3]},
+        {"id": 4, "sched_id": 9, "n_dom": 0, "cpus": [7]},
+    ]
+    fake.data["cpupool_free"] = [5]
+    assert sysctl.cpupools(xen) == [(0, 6, 3, 0x0F), (4, 9, 0, 0x80)]
+    assert sysctl.cpupool_free(xen) == 0x20
+    # Xen answers with the next pool.
+    assert sysctl.cpupool_info(xen, 1) == (4, 9, 0, 0x80)
+    assert sysctl.cpupool_info(xen, 5) is None
+
+
+def test_console(fake, xen):
+    text, index = sysctl.readconsole(xen)
+    assert text == fake.written
+    fake.written += b"(XEN) more\n"
+    assert sysctl.readconsole(xen, index) == (b"(XEN) more\n", index + 11)
+    assert sysctl.readconsole(xen, index + 11) == (b"", index + 11)
+
+
+def test_console_larger_than_one_answer(fake, xen):
+    fake.ring = 1 << 20
+    fake.written = b"".join(b"(XEN) line %d\n" % number for number in range(20000))
+    text, index = sysctl.readconsole(xen)
+    assert text == fake.written
+    assert index == len(fake.written)
+
+
+def test_console_has_moved_on(fake, xen):
+    _text, index = sysctl.readconsole(xen)
+    fake.written += b"x" * (2 * fake.ring)
+    text, _index = sysctl.readconsole(xen, index)
+    assert text == b"x" * fake.ring
+
+
+def test_debug_keys(fake, xen):
+    sysctl.debug_keys(xen, "u")
+    assert b"Memory location of each domain" in fake.written
+
+
+# ---- domctl ----
+
+
+def test_getdomaininfo(fake, xen):
+    assert domctl.getdomaininfo(xen, DB).handle == fake.domain(DB)["handle"]
+
+
+@pytest.mark.parametrize("domid", [1, 99, -1, 0x7FF0, 1 << 20])
+def test_domain_that_is_not_there(xen, domid):
+    with pytest.raises(errors.NoSuchDomain, match="no domain %d" % domid):
+        domctl.getdomaininfo(xen, domid)
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        lambda xen: domctl.getvcpuinfo(xen, 1, 0),
+        lambda xen: domctl.getvcpuaffinity(xen, 1, 0),
+        lambda xen: domctl.setvcpuaffinity(xen, 1, 0, hard=1),
+        lambda xen: domctl.getnodeaffinity(xen, 1),
+        lambda xen: domctl.setnodeaffinity(xen, 1, 1),
+    ],
+)
+def test_nothing_of_a_domain_that_is_not_there(xen, question):
+    with pytest.raises(errors.NoSuchDomain) as caught:
+        question(xen)
+    assert "omain 1" in caught.value.message
+
+
+def test_getvcpuinfo(fake, xen):
+    vcpu = fake.domain(0)["vcpus"][0]
+    assert domctl.getvcpuinfo(xen, 0, 0) == tuple(
+        vcpu[key] for key in ("online", "blocked", "running", "cpu_time", "cpu")
+    )
+
+
+def test_vcpu_that_is_not_there(fake, xen):
+    with pytest.raises(errors.NoSuchVcpu, match="no vCPU 4"):
+        domctl.getvcpuinfo(xen, WEB, 4)
+    with pytest.raises(errors.NoSuchVcpu, match="no vCPU 4"):
+        domctl.getvcpuaffinity(xen, WEB, 4)
+    del fake.domain(WEB)["vcpus"][1]
+    with pytest.raises(errors.NoSuchVcpu, match="no vCPU 1"):
+        domctl.getvcpuinfo(xen, WEB, 1)
+
+
+def test_getvcpuaffinity(xen):
+    assert domctl.getvcpuaffinity(xen, WEB, 3) == (0xF0, 0xFF)
+    assert domctl.getvcpuaffinity(xen, DB, 1) == (0xFF, 0x0F)
+
+
+def test_setvcpuaffinity_hard(xen):
+    assert domctl.setvcpuaffinity(xen, WEB, 0, hard=0x3C) == (0x3C, None)
+    assert domctl.getvcpuaffinity(xen, WEB, 0) == (0x3C, 0xFF)
+    assert domctl.getvcpuaffinity(xen, WEB, 1) == (0xF0, 0xFF)
+
+
+def test_setvcpuaffinity_soft(xen):
+    assert domctl.setvcpuaffinity(xen, WEB, 0, soft=0x1F) == (None, 0x10)
+    assert domctl.getvcpuaffinity(xen, WEB, 0) == (0xF0, 0x1F)
+
+
+def test_setvcpuaffinity_both_and_what_takes_effect(fake, xen):
+    fake.data["cpupools"][0]["cpus"] = [0, 1, 2, 3, 4]
+    assert domctl.setvcpuaffinity(xen, WEB, 0, hard=0xF8, soft=0x70) == (0x18, 0x10)
+
+
+def test_setvcpuaffinity_leaves_out_bits_that_no_cpu_can_have(xen):
+    assert domctl.setvcpuaffinity(xen, WEB, 0, hard=0xFFF0).hard == 0xF0
+
+
+def test_setvcpuaffinity_without_an_online_cpu(fake, xen):
+    fake.data["cpupools"][0]["cpus"] = [0, 1, 2, 3]
+    with pytest.raises(errors.Invalid) as caught:
+        domctl.setvcpuaffinity(xen, WEB, 0, hard=0xB0)
+    assert "4-5,7" in caught.value.message
+    assert domctl.getvcpuaffinity(xen, WEB, 0) == (0xF0, 0xFF)
+
+
+def test_setvcpuaffinity_needs_a_mask(xen):
+    with pytest.raises(errors.Invalid, match="at least one"):
+        domctl.setvcpuaffinity(xen, WEB, 0)
+
+
+def test_setvcpuaffinity_while_the_guest_holds_its_pin(fake, xen):
+    fake.faults["setvcpuaffinity"] = errno.EBUSY
+    with pytest.raises(errors.Busy, match="force: true"):
+        domctl.setvcpuaffinity(xen, WEB, 0, hard=0xF0)
+
+
+def test_setvcpuaffinity_with_force(fake, xen):
+    flags = []
+    write = fake._setvcpuaffinity
+
+    def listen(u, domain):
+        flags.append(fake._get(u, "II")[1])
+        write(u, domain)
+
+    fake._setvcpuaffinity = listen
+    domctl.setvcpuaffinity(xen, WEB, 0, hard=0xF0, force=True)
+    domctl.setvcpuaffinity(xen, WEB, 0, soft=0xF0)
+    domctl.setvcpuaffinity(xen, WEB, 0, hard=0xF0, soft=0xF0)
+    assert flags == [5, 2, 3]
+
+
+def test_nodeaffinity(xen):
+    assert domctl.getnodeaffinity(xen, WEB) == 0b10
+    domctl.setnodeaffinity(xen, WEB, 0b01)
+    assert domctl.getnodeaffinity(xen, WEB) == 0b01
+
+
+def test_nodeaffinity_without_an_online_node(xen):
+    with pytest.raises(errors.Invalid, match="2,5-6"):
+        domctl.setnodeaffinity(xen, WEB, 0b1100100)
+
+
+@pytest.mark.parametrize("cpus", [8, 9, 64, 65, 300])
+def test_wide_masks(fake, xen, cpus):
+    fake.data["physinfo"]["max_cpu_id"] = cpus - 1
+    fake.data["cputopo"] = [[cpu, 0, 0] for cpu in range(cpus)]
+    fake.data["cpupools"][0]["cpus"] = list(range(cpus))
+    mask = 1 << (cpus - 1) | 1
+    assert domctl.setvcpuaffinity(xen, WEB, 0, hard=mask) == (mask, None)
+    assert domctl.getvcpuaffinity(xen, WEB, 0)[0] == mask
+
+
+def test_numbers():
+    assert domctl.numbers(0) == "none"
+    assert domctl.numbers(0b1) == "0"
+    assert domctl.numbers(0b111100110) == "1-2,5-8"
+
+
+# ---- platform_op ----
+
+
+def test_get_cpuinfo(fake, xen):
+    assert list(platform.get_cpuinfo(xen, 5)) == fake.data["pcpuinfo"][5]
+
+
+def test_get_cpuinfo_of_no_cpu(xen):
+    assert platform.get_cpuinfo(xen, 8).flags == platform.FLAG_INVALID
+
+
+def test_get_cpuinfo_where_it_is_filtered(fake, xen):
+    del fake.data["pcpuinfo"]
+    with pytest.raises(errors.NotSupported, match="filter"):
+        platform.get_cpuinfo(xen, 0)
