@@ -1,0 +1,284 @@
+# Copyright (c) 2026, dom0.xen contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the components hear, from a Xen that plays recordings, from a tree of files, from a xenstore."""
+
+import copy
+import errno
+
+import pytest
+from ansible_collections.dom0.xen.plugins.module_utils._discovery import names, registry
+from ansible_collections.dom0.xen.plugins.module_utils._discovery.component import Request
+from ansible_collections.dom0.xen.plugins.module_utils._discovery.dom0 import Dom0
+from ansible_collections.dom0.xen.plugins.module_utils._discovery.hypercall import Hypercall
+from ansible_collections.dom0.xen.plugins.module_utils._discovery.names import Names
+from ansible_collections.dom0.xen.plugins.module_utils._toolstack.xenstore import Xenstore, XenstoreError
+from ansible_collections.dom0.xen.plugins.module_utils._topology.raw import RawHost
+from ansible_collections.dom0.xen.plugins.module_utils._xen import _xen_ffi, errors
+from ansible_collections.dom0.xen.plugins.module_utils._xen.connection import Xen
+from ansible_collections.dom0.xen.tests.unit.plugins.module_utils._topology.hosts import (
+    recording,
+    recording_names,
+)
+
+needs_binding = pytest.mark.skipif(_xen_ffi.ffi is None, reason="this Python has no _cffi_backend")
+
+if _xen_ffi.ffi is not None:
+    from ansible_collections.dom0.xen.tests.unit.plugins.module_utils._xen.fake_xen import FakeXen
+
+OLD = ((4, 13), 0x12, 0x12)
+NEW = ((4, 17), 0x15, 0x15)
+# What this component does not hear.
+OTHERS = {"domain_names", "cpupool_names", "dom0_linux"}
+
+
+def fake_xen(name="small-guests", version=NEW):
+    return FakeXen(copy.deepcopy(recording(name).data), *version)
+
+
+def hear(fake, *subset):
+    """The component's answer, as it would stand in a recording."""
+    request = Request(frozenset(subset) | {"topology"}, lambda: Xen(fake, machine="x86_64"))
+    heard = Hypercall().collect(request, {})
+    assert not fake.memory.live
+    assert fake.opened == fake.closed == 1
+    RawHost.from_recording(
+        {"recording": 1, "components": [], "warnings": list(heard.warnings), "data": heard.sections}
+    )
+    return heard
+
+
+@needs_binding
+@pytest.mark.parametrize("name", recording_names())
+@pytest.mark.parametrize("version", [NEW, OLD])
+def test_recording_is_heard_as_it_was_recorded(name, version):
+    fake = fake_xen(name, version)
+    wanted = {section: value for section, value in fake.data.items() if section not in OTHERS}
+    wanted = copy.deepcopy(wanted)
+    wanted["xen"].update(
+        major=version[0][0],
+        minor=version[0][1],
+        interface={"sysctl": version[1], "domctl": version[2], "platform": 0x03000001, "known": True},
+    )
+    subset = {"domains", "memory_by_node"} & set(wanted)
+    heard = hear(fake, *subset)
+    assert heard.sections == wanted
+    assert heard.warnings == []
+
+
+@needs_binding
+def test_hypercalls_are_counted():
+    fake = fake_xen()
+    heard = hear(fake, "domains")
+    assert heard.hypercalls == len(fake.asked)
+
+
+@needs_binding
+def test_without_domains_dom0s_vcpus_are_heard():
+    fake = fake_xen()
+    heard = hear(fake)
+    assert "domains" not in heard.sections
+    assert heard.sections["dom0_vcpus"] == fake.data["domains"][0]["vcpus"]
+
+
+@needs_binding
+def test_online_cpus_that_are_filtered_are_a_warning():
+    fake = fake_xen()
+    fake.faults["get_cpuinfo"] = errno.ENOSYS
+    heard = hear(fake)
+    assert "pcpuinfo" not in heard.sections
+    assert len(heard.warnings) == 1
+    assert "cpupools instead" in heard.warnings[0]
+
+
+@needs_binding
+def test_cpus_beyond_the_last_online_one_are_heard():
+    """Xen 4.11 ends the topology at the last online CPU; the platform's answer says how many are present."""
+    fake = fake_xen("small-offline")
+    fake.data["cputopo"] = fake.data["cputopo"][:6]
+    heard = hear(fake)
+    assert len(heard.sections["cputopo"]) == 6
+    assert heard.sections["pcpuinfo"] == fake.data["pcpuinfo"]
+
+
+@needs_binding
+def test_platform_that_claims_too_much_does_not_go_on_for_ever():
+    fake = fake_xen()
+    fake.data["pcpuinfo"] = [[1 << 30, 1, cpu, cpu] for cpu in range(8)]
+    assert len(hear(fake).sections["pcpuinfo"]) == 8
+
+
+@needs_binding
+@pytest.mark.parametrize("question", ["getnodeaffinity", "getvcpuinfo", "getvcpuaffinity"])
+def test_domain_that_ends_meanwhile_is_left_out(question):
+    fake = fake_xen()
+
+    def end(domid):
+        if domid == 3:
+            fake.forget(3)
+
+    fake.on[question] = end
+    heard = hear(fake, "domains")
+    assert [domain["domain"] for domain in heard.sections["domains"]] == [0, 2, 4]
+    assert heard.warnings == []
+
+
+@needs_binding
+def test_domain_whose_number_is_taken_over_meanwhile_is_left_out():
+    fake = fake_xen()
+
+    def replace(domid):
+        if domid == 3:
+            fake.domain(3).update(handle="f" * 32, vcpus=[])
+
+    fake.on["getvcpuaffinity"] = replace
+    heard = hear(fake, "domains")
+    assert [domain["domain"] for domain in heard.sections["domains"]] == [0, 2, 4]
+
+
+@needs_binding
+def test_gap_in_a_domains_vcpus():
+    fake = fake_xen()
+    del fake.domain(2)["vcpus"][1]
+    domain = hear(fake, "domains").sections["domains"][1]
+    assert [vcpu["vcpu"] for vcpu in domain["vcpus"]] == [0, 2, 3]
+
+
+@needs_binding
+def test_domain_without_vcpus():
+    fake = fake_xen()
+    fake.domain(2).update(max_vcpu_id=0xFFFFFFFF, vcpus=[], nr_online_vcpus=0)
+    assert hear(fake, "domains").sections["domains"][1]["vcpus"] == []
+
+
+@needs_binding
+def test_node_affinity_of_all_nodes_names_those_that_exist():
+    """A domain that was never told has all 64 bits set, or those of the nodes; both mean the same."""
+    fake = fake_xen()
+    fake.domain(2)["node_affinity"] = list(range(64))
+    assert hear(fake, "domains").sections["domains"][1]["node_affinity"] == [0, 1]
+
+
+@needs_binding
+def test_affinity_to_more_cpus_than_there_are():
+    fake = fake_xen()
+    fake.data["physinfo"]["max_cpu_id"] = 15
+    vcpus = hear(fake, "domains").sections["domains"][1]["vcpus"]
+    assert (vcpus[0]["hard"], vcpus[0]["hard_all"]) == ([4, 5, 6, 7], False)
+    assert (vcpus[0]["soft"], vcpus[0]["soft_all"]) == ([0, 1, 2, 3, 4, 5, 6, 7], True)
+
+
+@needs_binding
+def test_refusal_goes_up():
+    fake = fake_xen()
+    fake.faults["numainfo"] = errno.EACCES
+    with pytest.raises(errors.NotPermitted, match="FLASK"):
+        Hypercall().collect(Request(frozenset({"topology"}), lambda: Xen(fake, machine="x86_64")), {})
+    assert fake.closed == 1
+
+
+# ---- dom0's own view ----
+
+
+def sysfs(root, cpus, nodes=0):
+    """`cpus` has (package, core) of each CPU, None for one that is offline."""
+    for number, place in enumerate(cpus):
+        folder = root / ("sys/devices/system/cpu/cpu%d" % number)
+        folder.mkdir(parents=True)
+        if place:
+            (folder / "topology").mkdir()
+            (folder / "topology/physical_package_id").write_text("%d\n" % place[0])
+            (folder / "topology/core_id").write_text("%d\n" % place[1])
+    (root / "sys/devices/system/cpu/cpufreq").mkdir(parents=True)
+    for number in range(nodes):
+        (root / ("sys/devices/system/node/node%d" % number)).mkdir(parents=True)
+    return Request(frozenset({"topology"}), lambda: None, None, str(root))
+
+
+def test_dom0_sees_what_linux_claims(tmp_path):
+    request = sysfs(tmp_path, [(0, 0), (0, 0), (0, 1), (1, 0), None], nodes=2)
+    assert Dom0().collect(request, {}).sections == {
+        "dom0_linux": {"packages": 2, "cores": 3, "pus": 4, "nodes": 2}
+    }
+
+
+def test_dom0_without_numa_has_one_node(tmp_path):
+    assert Dom0().collect(sysfs(tmp_path, [(0, 0)]), {}).sections["dom0_linux"]["nodes"] == 1
+
+
+def test_dom0_without_sysfs(tmp_path):
+    request = Request(frozenset({"topology"}), lambda: None, None, str(tmp_path))
+    nothing = {"packages": None, "cores": None, "pus": None, "nodes": None}
+    assert Dom0().collect(request, {}).sections == {"dom0_linux": nothing}
+
+
+# ---- names ----
+
+
+class Store:
+    """Stands for an open xenstore."""
+
+    def __init__(self, tree):
+        self.tree = tree
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        pass
+
+    def read(self, path):
+        return self.tree.get(path)
+
+    def directory(self, path):
+        return sorted(
+            {name[len(path) + 1 :].split("/")[0] for name in self.tree if name.startswith(path + "/")}
+        )
+
+
+TREE = {
+    "/local/domain/0/name": b"Domain-0",
+    "/local/domain/2/name": b"disc web",
+    "/local/domain/7/name": b"other",
+    "/local/pool/0/name": b"Pool-0",
+}
+
+
+@pytest.fixture
+def store(monkeypatch):
+    monkeypatch.setattr(
+        names.xenstore, "Xenstore", type("Fake", (), {"open": staticmethod(lambda: Store(TREE))})
+    )
+
+
+def ask_names(subset, heard):
+    return Names().collect(Request(frozenset(subset), lambda: None), heard).sections
+
+
+@pytest.mark.usefixtures("store")
+def test_names_of_the_domains_that_were_heard():
+    heard = {"domains": [{"domain": 0}, {"domain": 2}, {"domain": 5}]}
+    assert ask_names({"topology", "domains"}, heard) == {
+        "cpupool_names": {"0": "Pool-0"},
+        "domain_names": {"0": "Domain-0", "2": "disc web"},
+    }
+
+
+@pytest.mark.usefixtures("store")
+def test_names_of_domains_are_left_alone_unless_wanted():
+    assert ask_names({"topology"}, {}) == {"cpupool_names": {"0": "Pool-0"}}
+
+
+@needs_binding
+def test_host_without_xenstore_is_read_all_the_same(monkeypatch):
+    def refuse():
+        raise XenstoreError("Nobody there.")
+
+    monkeypatch.setattr(Xenstore, "open", refuse)
+    fake = fake_xen()
+    host = registry.collect(subset={"domains"}, open_xen=lambda: Xen(fake, machine="x86_64"))
+    assert host.warnings == ["xenstore was passed over: Nobody there."]
+    assert len(host.data["domains"]) == 4
+    assert "domain_names" not in host.data
+    assert [entry["state"] for entry in host.components] == ["used", "passed_over", "used"]
