@@ -46,16 +46,27 @@ def seed(venv: Path) -> None:
             f"{venv} holds no ansible-test, or one that names its pip in a way not known here; see tools/ansible_test.py."
         )
     for version in versions:
-        script = cache / f"get_pip_{version.replace('.', '_')}.py"
-        wheel = cache / f"pip-{version}-py3-none-any.whl"
-        if not wheel.exists():
+        wheel = _wheel(cache, version)
+        if not wheel:
             download = [str(venv / "bin" / "python"), "-m", "pip", "download", "--quiet", "--no-deps"]
             download += ["--dest", str(cache), f"pip=={version}"]
             done = subprocess.run(
-                download, env=variables(venv), capture_output=True, text=True, stdin=subprocess.DEVNULL
+                download,
+                env=variables(venv),
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                check=False,
             )
-            if done.returncode != 0 or not wheel.exists():
+            wheel = _wheel(cache, version)
+            if not wheel:
                 raise SetupError(
-                    f"pip {version}, which ansible-test bootstraps, cannot be had from the package index: {done.stderr.strip()}"
+                    f"pip {version}, which ansible-test bootstraps, cannot be had from the package index: "
+                    f"{done.stderr.strip()}"
                 )
+        script = cache / f"get_pip_{version.replace('.', '_')}.py"
         script.write_text(_BOOTSTRAP.format(wheel=wheel.name), encoding="utf-8")
+
+
+def _wheel(cache: Path, version: str) -> Path | None:
+    return next(cache.glob(f"pip-{version}-*.whl"), None)

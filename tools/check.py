@@ -17,8 +17,8 @@ import subprocess
 import sys
 import time
 import typing as t
-import xml.etree.ElementTree as ElementTree
 from pathlib import Path
+from xml.etree import ElementTree
 
 import ansible_test
 import tree
@@ -194,7 +194,7 @@ def sanity(bench: Bench) -> None:
         )
     oldest = workshop.oldest_environment()
     title = "ansible-test sanity on Python 3.6"
-    if not workshop.find_python36():
+    if not workshop.find_python(workshop.OLDEST_TARGET):
         bench.skip(title, "no Python 3.6 found")
     elif not oldest:
         bench.skip(title, "ansible-core 2.16 wants Python 3.10, 3.11 or 3.12, and none was found")

@@ -28,7 +28,7 @@ def tracked(folder: Path = ROOT) -> list[str]:
     """
     listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     try:
-        done = subprocess.run(listing, cwd=folder, capture_output=True)
+        done = subprocess.run(listing, cwd=folder, capture_output=True, check=False)
     except FileNotFoundError:
         raise SetupError("git is not found; on Debian: apt-get install git.") from None
     if done.returncode != 0:

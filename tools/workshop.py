@@ -36,19 +36,13 @@ REQUIREMENTS = ROOT / "tests" / "requirements"
 CONTROL = (("ansible-2.21", ((3, 14), (3, 13), (3, 12))), ("ansible-2.19", ((3, 11),)))
 # The last ansible-core whose modules run on Python 3.6.
 OLDEST = ("ansible-2.16", ((3, 12), (3, 11), (3, 10)))
+OLDEST_TARGET = ((3, 6),)
 
-_PROBE = "import sys, ensurepip, ssl, venv; print(*sys.version_info[:3], sys._base_executable, sep='\\n')"
+_PROBE = "import sys, ensurepip, ssl, venv; print(getattr(sys, '_base_executable', sys.executable))"
 
 
 class SetupError(Exception):
     """The workshop cannot be made; the message is one clear sentence that says what to do."""
-
-
-class Python(t.NamedTuple):
-    """An interpreter that can make virtual environments."""
-
-    path: Path
-    version: tuple[int, int, int]
 
 
 def say(text: str) -> None:
@@ -72,32 +66,15 @@ def _bin_folders() -> list[Path]:
     return list(dict.fromkeys([*folders, Path("/usr/local/bin"), Path("/usr/bin")]))
 
 
-def find_python(versions: t.Iterable[tuple[int, int]]) -> Python | None:
+def find_python(versions: t.Iterable[tuple[int, int]]) -> Path | None:
     """The first interpreter of one of these versions, in their order, that can make a virtual environment."""
     for major, minor in versions:
         for folder in _bin_folders():
             candidate = folder / f"python{major}.{minor}"
-            if not os.access(candidate, os.X_OK):
-                continue
-            done = subprocess.run(
-                [candidate, "-c", _PROBE], capture_output=True, text=True, stdin=subprocess.DEVNULL
-            )
-            if done.returncode == 0:
-                *numbers, path = done.stdout.split("\n")[:4]
-                found = t.cast("tuple[int, int, int]", tuple(int(number) for number in numbers))
-                return Python(Path(path), found)
-    return None
-
-
-def find_python36() -> Path | None:
-    """An interpreter of Python 3.6, the oldest that managed hosts have, if this machine holds one."""
-    paths = (folder / "python3.6" for folder in _bin_folders())
-    for path in paths:
-        if (
-            os.access(path, os.X_OK)
-            and subprocess.run([path, "-c", "import venv"], capture_output=True).returncode == 0
-        ):
-            return path
+            if os.access(candidate, os.X_OK):
+                done = subprocess.run([candidate, "-c", _PROBE], capture_output=True, text=True, check=False)
+                if done.returncode == 0:
+                    return Path(done.stdout.strip())
     return None
 
 
@@ -143,14 +120,16 @@ def _logged(argv: t.Sequence[str | Path], name: str, advice: str) -> None:
     stdin = None if sys.stdin.isatty() else subprocess.DEVNULL
     environment = {**os.environ, "PIP_CACHE_DIR": str(CACHE / "pip")}
     with log.open("ab") as stream:
-        status = subprocess.run(
-            argv, stdin=stdin, stdout=stream, stderr=subprocess.STDOUT, env=environment
-        ).returncode
-    if status != 0:
+        done = subprocess.run(
+            argv, stdin=stdin, stdout=stream, stderr=subprocess.STDOUT, env=environment, check=False
+        )
+    if done.returncode != 0:
         last = [line for line in log.read_text(errors="replace").splitlines() if line.strip()][-5:]
         command = " ".join(shlex.quote(str(word)) for word in argv)
         raise SetupError(
-            "\n".join([f"{command} failed with status {status} (its output is in {log}); {advice}.", *last])
+            "\n".join(
+                [f"{command} failed with status {done.returncode} (its output is in {log}); {advice}.", *last]
+            )
         )
 
 
@@ -202,7 +181,7 @@ def control_environment() -> Path:
     for name, versions in CONTROL:
         python = find_python(versions)
         if python:
-            folder = environment_for(name, python.path)
+            folder = environment_for(name, python)
             link = CACHE / "venv"
             if not link.is_symlink() or os.readlink(link) != str(folder.relative_to(CACHE)):
                 remove(link)
@@ -220,19 +199,19 @@ def galaxy_environment() -> Path:
         raise SetupError(
             "No Python 3.11 or later that can make virtual environments was found; on Debian: apt-get install python3-venv."
         )
-    return environment_for("galaxy-importer", python.path)
+    return environment_for("galaxy-importer", python)
 
 
 def oldest_environment() -> Path | None:
     """The environment with ansible-core 2.16, or None when no Python that it runs on is here."""
     name, versions = OLDEST
     python = find_python(versions)
-    return environment_for(name, python.path) if python else None
+    return environment_for(name, python) if python else None
 
 
 def python36_environment() -> Path | None:
     """The environment of the unit tests on Python 3.6, or None when that is not here."""
-    python = find_python36()
+    python = find_python(OLDEST_TARGET)
     return environment_for("python-3.6", python) if python else None
 
 
