@@ -37,6 +37,8 @@ notes:
   - To have these facts gathered with all others, put V(dom0.xen.topology_facts) beside V(ansible.builtin.setup) into C(facts_modules)
     of C(ansible.cfg) or into the variable C(ansible_facts_modules). The C(gather_subset) of a play does not reach it then;
     C(module_defaults) does.
+  - Ansible runs several fact modules side by side and stops them after C(gather_timeout) seconds, 10 unless set. Where a host
+    is slower than that, set the variable C(ansible_facts_parallel) to V(false).
   - Memory that Xen reports for a node spans from its first to its last page and may contain holes. Only the free memory is exact.
 seealso:
   - module: dom0.xen.domain_info

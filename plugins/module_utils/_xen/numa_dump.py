@@ -13,7 +13,6 @@ import re
 import time
 import typing as t
 
-from .._errors import Failure
 from . import errors, sysctl
 
 if t.TYPE_CHECKING:
@@ -35,8 +34,9 @@ MemoryByNode = t.Dict[int, t.Dict[int, int]]
 
 _CUT = (
     "Xen's console ring does not hold the whole dump of the domains' memory (%s): it is too small or something else is filling "
-    "it; boot Xen with a larger one (conring_size=128k on its command line), or do not ask for the memory by node."
+    "it; boot Xen with a larger one (conring_size=%dk on its command line), or do not ask for the memory by node."
 )
+LARGER_RING = 128  # KiB, what is recommended when it is not known how much is needed
 
 
 class DumpCut(errors.XenError):
@@ -57,7 +57,7 @@ def parse_numa_dump(text: str) -> MemoryByNode:
             return _parse_one(lines[start + 1 : end])
         except ValueError as error:
             reason = str(error)
-    raise DumpCut(_CUT % reason)
+    raise DumpCut(_CUT % (reason, LARGER_RING))
 
 
 def _parse_one(lines: t.Sequence[str]) -> MemoryByNode:
@@ -105,17 +105,21 @@ def memory_by_node(
     sysctl.debug_keys(xen, KEY)
     limit = clock() + PATIENCE
     while True:
-        text, _end = sysctl.readconsole(xen, index)
+        text, end = sysctl.readconsole(xen, index)
+        printed = (end - index) & 0xFFFFFFFF
+        if printed > len(text):
+            # The ring has lost some of it. Twice what was printed, as the power of two that Xen wants.
+            larger = 1 << max(15, (2 * printed - 1).bit_length())
+            raise DumpCut(_CUT % ("its beginning is missing", larger // 1024))
         try:
             found = parse_numa_dump(text.decode("utf-8", "replace"))
             after = {info.domain: info.handle for info in sysctl.getdomaininfolist(xen)}
-            missing = sorted(
-                domid for domid, handle in before.items() if after.get(domid) == handle and domid not in found
-            )
+            stayed = [domid for domid, handle in before.items() if after.get(domid) == handle]
+            missing = sorted(set(stayed) - set(found))
             if not missing:
                 return found
-            raise DumpCut(_CUT % ("domain %d is missing" % missing[0]))
-        except Failure:
+            raise DumpCut(_CUT % ("domain %d is missing" % missing[0], LARGER_RING))
+        except DumpCut:
             if clock() >= limit:
                 raise
         sleep(PAUSE)

@@ -20,6 +20,7 @@ if t.TYPE_CHECKING:
 DOMCTL_GETDOMAININFO = 5
 MAX_NODES = 64  # xen/include/xen/numa.h: MAX_NUMNODES
 PATTERNS = (0xA5, 0x5A)
+SLACK = 1 << 30  # bytes that may come free or be taken between two questions
 
 
 class Found(t.NamedTuple):
@@ -107,6 +108,7 @@ def check_unknown(xen: "Xen", found: Found) -> layouts.Layout:
     numa = sysctl.numainfo(xen)
     domain_0 = sysctl.getdomaininfolist(xen, limit=1)
     free = sum(size for size in numa.memfree if size != sysctl.INVALID_32)
+    free_at_once = info.free_pages * version.page_size(xen)
     doubts = [
         doubt
         for doubt, holds in (
@@ -133,6 +135,6 @@ def check_unknown(xen: "Xen", found: Found) -> layouts.Layout:
         )
     xen.warnings.append(
         "%s is newer than this collection knows. It was read in the newest known form and the answers are plausible; nothing "
-        "will be changed on it unless told so." % what
+        "will be changed on it." % what
     )
     return xen.layout

@@ -164,8 +164,22 @@ def test_ring_that_has_wrapped_before(fake):
 
 def test_ring_that_is_too_small(fake):
     fake.ring = 300
-    with pytest.raises(DumpCut, match="conring_size"):
+    clock = Clock()
+    with pytest.raises(DumpCut, match="beginning is missing.*conring_size=32k"):
+        ask(fake, clock)
+    assert clock.now == 0, "waiting cannot help"
+
+
+def test_ring_that_is_too_small_for_many_domains(fake):
+    model = fake.data["domains"][1]
+    fake.data["domains"] = [dict(model, domain=number, handle="%032x" % number) for number in range(400)]
+    with pytest.raises(DumpCut) as caught:
         ask(fake)
+    printed = len(fake.dump())
+    size = int(caught.value.message.split("conring_size=")[1].split("k")[0]) * 1024
+    assert 2 * printed <= size < 4 * printed
+    fake.ring = size
+    assert len(ask(fake)) == 400
 
 
 def test_dump_that_comes_late(fake):
