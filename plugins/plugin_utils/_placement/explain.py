@@ -83,10 +83,12 @@ class Explainer:
         try:
             sentences = [need_sentence(guest)]
             if guest.nodes is not None:
-                sentences.append(f"{self._words(place)} asked for, and {self._room(place)}")
+                sentences.append(
+                    f"{self._words(place)} {'is' if len(place.nodes) == 1 else 'are'} asked for, and {self._room(place)}"
+                )
             elif guest.policy.numa_policy == "spread":
                 sentences.append(
-                    f"numa_policy spread: {self._words(place)}, all that have CPUs and memory; {self._room(place)}"
+                    f"its numa_policy is spread: {self._words(place)}, all that have CPUs and memory; {self._room(place)}"
                 )
             elif len(place.nodes) == 1:
                 sentences += self._single(mover, option)
@@ -364,9 +366,9 @@ class Explainer:
         if unknown:
             return f"{host.name} has no {node_words(unknown)}"
         if not any(node in pool.cells for node in nodes):
-            return "there is no CPU of the cpupool on them"
+            return "no CPU of the cpupool is there"
         if all(host.nodes[node].memory_free is None for node in nodes):
-            return "there is no memory on them"
+            return "no memory is there"
         if any(host.distance(a, b) is None for a in nodes for b in nodes):
             return "they cannot reach one another"
         return "one of them has neither CPUs of the cpupool nor memory"

@@ -124,7 +124,7 @@ def summary(plan: Plan) -> list[str]:
             free = "no memory"
             if node["memory_free_bytes"] is not None:
                 free = f"{node['memory_free_bytes'] // MIB} MiB free, {node['memory_free_after_bytes'] // MIB} MiB after"
-            load = f"{count(node['cores'], 'core')} for {node['vcpus_before']:g} vCPUs, {node['vcpus_after']:g} after"
+            load = f"{count(node['cores'], 'core')}, vCPUs {node['vcpus_before']:g} now and {node['vcpus_after']:g} after"
             lines.append(f"{name}, node {node['os_index']}: {free}; {load if node['pus'] else 'no CPUs'}")
         lines += [f"{name}: warning: {warning}" for warning in host["warnings"]]
     placed = count(len(plan["guests"]), "guest") + " placed"
@@ -416,7 +416,11 @@ def _unplaced_entry(
     if runs is not None:
         _host, _running, reason = runs
         reasons = [reason, "it is left as it is", *reasons]
-    return {"name": guest.name, "reasons": [sentence(reason) for reason in reasons], "nearest": sentence(nearest)}
+    return {
+        "name": guest.name,
+        "reasons": [sentence(reason) for reason in reasons],
+        "nearest": sentence(nearest),
+    }
 
 
 def _host_entry(host: Host, problem: Problem, state: State) -> Plan:
