@@ -1,0 +1,570 @@
+# Copyright (c) 2026, dom0.xen contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""hwloc XML of any machine, versions 1 to 3, as the model. docs/hwloc.md says what is taken over and what is not.
+
+The XML is one more source: what it says becomes a `RawHost`, and :func:`derive` thinks about it as about any other. So a planner
+can be tried on every machine whose XML somebody published.
+"""
+
+import collections
+import re
+import typing as t
+
+from .._errors import Failure
+from . import hwloc_export as names
+from .cpuset import LARGEST_ID, CpuSet, CpuSetError
+from .derive import INVALID, PAGE_SIZE, PCPU_INVALID, PCPU_ONLINE, SCHEDULERS, derive
+from .hwloc_elements import LARGEST_DEPTH, LARGEST_SET, Element, parse, short, told_number
+from .model import Memory, Topology
+from .raw import RawHost
+
+LARGEST_NODE = 4095  # Linux numbers the memory of accelerators up to 255
+MOST_NODES = 1024
+LARGEST_MEMORY = 2**53  # bytes of one node
+LARGEST_PART = 2**31 - 1  # number of a core or package
+LARGEST = 2**64 - 1
+
+#: Objects that the model has a place for, the others that there are, and what else stands beside the tree.
+KEPT = ("Machine", "System", "Package", "Core", "PU", "NUMANode")
+NOT_KEPT = (
+    ["Group", "Die", "Tile", "Module", "Cluster", "Misc", "Bridge", "PCIDev", "OSDev", "MemCache", "Cache"]
+    + [f"L{level}Cache" for level in range(1, 6)]
+    + [f"L{level}iCache" for level in range(1, 4)]
+)
+BESIDE = ("distances2hetero", "memattr", "cpukind", "memtier")
+
+_MEANS_LATENCY = 4  # HWLOC_DISTANCES_KIND_MEANS_LATENCY
+
+_XEN_VERSION = re.compile(r"([0-9]{1,9})\.([0-9]{1,9})(.*)\Z", re.ASCII | re.DOTALL)
+_LEFT_OUT = re.compile(
+    r"(?P<kind>Core|Package|NUMANode) P#(?P<number>[0-9]{1,10})(?: package=(?P<package>[0-9]{1,10}))? "
+    r"cpuset=\S+ complete_cpuset=(?P<cpus>[0-9a-fx,]+):",
+    re.ASCII,
+)
+
+Matrix = t.Dict[t.Tuple[int, int], int]
+
+
+def from_hwloc_xml(text: t.Any) -> Topology:
+    """Read hwloc XML. What the model cannot represent is said in the topology's warnings.
+
+    :class:`Failure` names the element that is damaged, or says why this is no hwloc XML of a machine.
+    """
+    return _Machine(parse(text)).topology()
+
+
+class Place:
+    """Where a CPU is: the numbers of its core, package and node, None while one is not known."""
+
+    __slots__ = ("core", "node", "package")
+
+    def __init__(self) -> None:
+        self.core = None  # type: t.Optional[int]
+        self.package = None  # type: t.Optional[int]
+        self.node = None  # type: t.Optional[int]
+
+
+class _Machine:
+    """What one XML says, step by step on its way to a `RawHost`."""
+
+    def __init__(self, document: Element) -> None:
+        self.document = document
+        self.version = _version(document)
+        self.root = _root(document)
+        self.warnings = []  # type: t.List[str]
+        # objects of each kind in the order of the document; the Package and the Core around each, and how deep it lies
+        self.objects = collections.defaultdict(list)  # type: t.Dict[str, t.List[Element]]
+        self.around = {}  # type: t.Dict[Element, t.Tuple[t.Optional[Element], t.Optional[Element]]]
+        self.depth = {}  # type: t.Dict[Element, int]
+        self._collect()
+        self.infos = collections.defaultdict(list)  # type: t.Dict[str, t.List[str]]
+        for holder in [*self.objects["Machine"], document]:  # hwloc 3 has them beside the tree
+            for info in holder.below("info"):
+                self.infos[info.attributes.get("name", "")].append(info.attributes.get("value", ""))
+        # whether this collection wrote the XML, and of a Xen host
+        self.ours = names.SOURCE in self.infos and "Xen" in self.infos[names.BACKEND]
+        self.pus = {}  # type: t.Dict[int, Element]
+        self.places = {}  # type: t.Dict[int, Place]
+        self.online = CpuSet()
+        self.memory = {}  # type: t.Dict[int, t.Optional[int]]
+        self.free = {}  # type: t.Dict[int, t.Optional[int]]
+
+    def topology(self) -> Topology:
+        self._find_pus()
+        self._find_packages_and_cores()
+        self._find_nodes()
+        self._say_what_is_lost()
+        return self._derive()
+
+    def info(self, name: str) -> t.Optional[str]:
+        return self.infos[name][0] if name in self.infos else None
+
+    def _collect(self) -> None:
+        trail = [(self.root, None, None, 0)]  # type: t.List[t.Tuple[Element, t.Any, t.Any, int]]
+        while trail:
+            element, package, core, depth = trail.pop()
+            kind = element.kind
+            self.objects[kind if kind in KEPT or kind in NOT_KEPT else "object of unknown type"].append(
+                element
+            )
+            self.around[element] = package, core
+            self.depth[element] = depth
+            if len(self.objects["Machine"]) > 1:
+                raise _several(element)
+            if kind == "Package":
+                package = element
+            elif kind == "Core":
+                core = element
+            trail += [(child, package, core, depth + 1) for child in reversed(element.below("object"))]
+
+    # --- PUs
+
+    def _find_pus(self) -> None:
+        for element in self.objects["PU"]:
+            cpu = element.number("os_index", LARGEST_ID)
+            if cpu is None:
+                raise Failure(f"{element}: a PU needs its os_index")
+            if cpu in self.pus:
+                raise Failure(f"{element}: there is another PU with this os_index")
+            self.pus[cpu] = element
+        if not self.pus:
+            raise Failure(f"{self.root}: there is no PU in it: give the XML of a whole machine")
+        self.online = CpuSet(self.pus)
+        # hwloc 1 could be told to make objects of offline PUs
+        online = self.root.bitmap("online_cpuset")
+        if online is not None and online & self.online:
+            self.online &= online
+        everything = self.online | CpuSet(self.pus) | (self.root.bitmap("complete_cpuset") or CpuSet())
+        self.places = {cpu: Place() for cpu in everything}
+        allowed = self.root.bitmap("allowed_cpuset")
+        if allowed is not None and self.online - allowed:
+            self.warnings.append(
+                f"The CPUs {self.online - allowed} were closed to the one who wrote the XML (by a control group, for instance). "
+                "Xen knows nothing like that: they are taken for usable."
+            )
+
+    def _without(self, level: str) -> CpuSet:
+        """Return the CPUs whose place at a level is not known yet."""
+        return CpuSet(cpu for cpu, place in self.places.items() if getattr(place, level) is None)
+
+    def _put(self, cpus: CpuSet, level: str, number: int) -> None:
+        for cpu in cpus:
+            setattr(self.places[cpu], level, number)
+
+    # --- packages and cores
+
+    def _find_packages_and_cores(self) -> None:
+        package_ids = self._numbers([self.objects["Package"]], "Package")
+        by_package = collections.defaultdict(list)  # type: t.Dict[t.Optional[Element], t.List[Element]]
+        for core in self.objects["Core"]:
+            by_package[self.around[core][0]].append(core)
+        core_ids = self._numbers(by_package.values(), "Core")
+        for cpu, element in self.pus.items():
+            package, core_around = self.around[element]
+            self.places[cpu].package = None if package is None else package_ids[package]
+            self.places[cpu].core = None if core_around is None else core_ids[core_around]
+        self._place_offline("package", package_ids)
+        self._place_offline("core", core_ids)
+        for value in self.infos.get(names.LEFT_OUT, ()):
+            self._place_left_out(value)
+        self._fill_packages()
+        self._fill_cores()
+
+    def _numbers(self, families: t.Iterable[t.List[Element]], kind: str) -> t.Dict[Element, int]:
+        """Return the os_index of each element; where members of a family have none, or share one, they are counted."""
+        numbers = {}  # type: t.Dict[Element, int]
+        counted = []  # type: t.List[Element]
+        for family in families:
+            told = [element.number("os_index", LARGEST_PART) for element in family]
+            if None in told or len(set(told)) < len(told):
+                counted += family
+                told = list(range(len(family)))
+            numbers.update(zip(family, t.cast("t.List[int]", told)))
+        if counted:
+            self.warnings.append(
+                f"The {kind} objects in {_lines(counted)} have no os_index, or share it with another beside them: they are numbered as they come."
+            )
+        return numbers
+
+    def _place_offline(self, level: str, numbers: t.Dict[Element, int]) -> None:
+        """Place CPUs without an object by the complete_cpuset of the objects of a level."""
+        lost = self._without(level) - CpuSet(self.pus)
+        for element, number in numbers.items():
+            # most objects have nothing offline, and reading all sets of a large machine takes long
+            if element.attributes.get("complete_cpuset") != element.attributes.get("cpuset"):
+                found = (element.bitmap("complete_cpuset") or CpuSet()) & lost
+                self._put(found, level, number)
+                lost -= found
+
+    def _place_left_out(self, value: str) -> None:
+        """Place CPUs by what our own export said about an object that has no place in hwloc's tree."""
+        found = _LEFT_OUT.match(value)
+        number = told_number(found.group("number"), LARGEST_PART) if found else None
+        if not found or number is None:
+            return
+        level = {"Core": "core", "Package": "package", "NUMANode": "node"}[found.group("kind")]
+        cpus = _told_mask(found.group("cpus")) & self._without(level)
+        if level == "core":
+            package = told_number(found.group("package"), LARGEST_PART)
+            cpus = CpuSet(cpu for cpu in cpus if self.places[cpu].package == package)
+        self._put(cpus, level, number)
+
+    def _fill_packages(self) -> None:
+        """Take what is in no Package for one of its own: nothing can be planned on CPUs of unknown place."""
+        stray = CpuSet(
+            cpu for cpu in self._without("package") if cpu in self.online or self.places[cpu].core is not None
+        )
+        if stray:
+            known = {place.package for place in self.places.values()}
+            number = next(number for number in range(len(known) + 1) if number not in known)
+            self._put(stray, "package", number)
+            self.warnings.append(
+                f"The XML has no Package around the CPUs {stray}: they are taken for package {number}."
+            )
+
+    def _fill_cores(self) -> None:
+        stray = self._without("core") & self.online
+        if stray:
+            known = {place.core for place in self.places.values()}
+            unused = (number for number in range(len(known) + len(stray)) if number not in known)
+            for cpu, number in zip(stray, unused):
+                self.places[cpu].core = number
+            self.warnings.append(
+                f"The XML has no Core around the CPUs {stray}: each is taken for a core of its own."
+            )
+
+    # --- NUMA nodes
+
+    def _find_nodes(self) -> None:
+        elements = self.objects["NUMANode"]
+        if len(elements) > MOST_NODES:
+            raise Failure(f"{elements[MOST_NODES]}: there are more than {MOST_NODES} NUMA nodes")
+        if not elements:
+            # hwloc 1 has none where the machine is not NUMA; the Machine has the memory then
+            self._take_memory(0, self.root)
+            self._put(CpuSet(self.places), "node", 0)
+            return
+        numbers = {}  # type: t.Dict[Element, int]
+        for element in elements:
+            number = element.number("os_index", LARGEST_NODE)
+            if number is None:
+                raise Failure(f"{element}: a NUMA node needs its os_index")
+            if number in self.memory:
+                raise Failure(f"{element}: there is another NUMA node with this os_index")
+            numbers[element] = number
+            self._take_memory(number, element)
+        self._share_out(numbers)
+
+    def _take_memory(self, number: int, element: Element) -> None:
+        self.memory[number] = element.number("local_memory", LARGEST_MEMORY)
+        self.free[number] = told_number(element.info(names.NODE_FREE), LARGEST_MEMORY)
+        if self.free[number] is None and not self.ours:
+            self.free[number] = self.memory[number]
+
+    def _share_out(self, numbers: t.Dict[Element, int]) -> None:
+        """Give every CPU to one node, that with the fewest CPUs around it."""
+        everything = CpuSet(self.places)
+        local = {}  # type: t.Dict[Element, CpuSet]
+        complete = {}  # type: t.Dict[Element, CpuSet]
+        for element in numbers:
+            told = element.info(names.LOCAL_CPUS)
+            if told is None:
+                local[element] = (element.bitmap("cpuset") or CpuSet()) & everything
+                complete[element] = (
+                    local[element] | (element.bitmap("complete_cpuset") or CpuSet()) & everything
+                )
+            else:
+                local[element], complete[element] = (
+                    CpuSet(),
+                    _told_set(told.partition("offline: ")[2]) & everything,
+                )
+        for sets in (local, complete):
+            rest = self._without("node")
+            for element in sorted(numbers, key=lambda element: len(sets[element])):
+                self._put(sets[element] & rest, "node", numbers[element])
+                rest -= sets[element]
+        for element, number in numbers.items():
+            lost = CpuSet(cpu for cpu in local[element] if self.places[cpu].node != number)
+            if lost:
+                others = CpuSet(t.cast(int, self.places[cpu].node) for cpu in lost)
+                left = "does without them" if lost != local[element] else "is taken for memory without CPUs"
+                self.warnings.append(
+                    f"NUMA node {number} shares the CPUs {lost} with the nodes {others}: "
+                    f"in the model a CPU has one node, so node {number} {left}."
+                )
+        stray = self._without("node") & self.online
+        if stray:
+            self.warnings.append(
+                f"The XML has no NUMA node around the CPUs {stray}: it is not known where their memory is."
+            )
+
+    # --- distances
+
+    def _distances(self) -> Matrix:
+        """Return the latencies between NUMA nodes, in SLIT units where the machine's firmware told them."""
+        if len(self.memory) == 1:
+            return {(node, node): 10 for node in self.memory}  # so says SLIT's definition
+        found = [*self._new_distances(), *self._old_distances()]
+        if not found:
+            self.warnings.append(
+                "The XML does not tell the distances between the NUMA nodes: they are unknown."
+            )
+            return {}
+        matrix = found[0]
+        if any(matrix[node, node] != 10 for node, _same in matrix):
+            self.warnings.append(
+                "The distances from the NUMA nodes to themselves are not all 10: they may not be in the units of ACPI's SLIT."
+            )
+        return matrix
+
+    def _new_distances(self) -> t.Iterator[Matrix]:
+        """Read ``distances2``, of hwloc 2 and later, as far as they are latencies between nodes."""
+        others = []
+        for element in self.document.below("distances2"):
+            kind = element.number("kind", LARGEST) or 0
+            if (
+                element.kind == "NUMANode"
+                and element.attributes.get("indexing") == "os"
+                and kind & _MEANS_LATENCY
+            ):
+                yield self._matrix(element, element.numbers("indexes"), element.numbers("u64values"))
+            else:
+                others.append(element)
+        self._say_other_distances(others)
+
+    def _old_distances(self) -> t.Iterator[Matrix]:
+        """Read ``distances``, of hwloc 1: they are between all objects so many levels below the one that they stand in."""
+        nodes = self.objects["NUMANode"]
+        numbers = [t.cast(int, node.number("os_index", LARGEST_NODE)) for node in nodes]
+        others = []
+        for holder, depth in self.depth.items():
+            for element in holder.below("distances"):
+                count = element.number("nbobjs", LARGEST)
+                below = element.number("relative_depth", LARGEST_DEPTH)
+                if (
+                    holder is self.root
+                    and count == len(nodes)
+                    and below in {self.depth[node] - depth for node in nodes}
+                ):
+                    base = element.decimal("latency_base")
+                    values = [
+                        int(latency.decimal("value") * base + 0.5) for latency in element.below("latency")
+                    ]
+                    yield self._matrix(element, numbers, values)
+                else:
+                    others.append(element)
+        self._say_other_distances(others)
+
+    def _say_other_distances(self, others: t.List[Element]) -> None:
+        if others:
+            self.warnings.append(
+                f"The distances in {_lines(others)} are no latencies between all NUMA nodes: they are left out."
+            )
+
+    def _matrix(self, element: Element, nodes: t.List[int], values: t.List[int]) -> Matrix:
+        strange = sorted(set(nodes) - set(self.memory))
+        if strange:
+            raise Failure(f"{element}: there is no NUMA node {strange[0]}")
+        if not nodes or len(values) != len(nodes) ** 2 or len(set(nodes)) < len(nodes):
+            raise Failure(
+                f"{element}: {len(nodes)} different NUMA nodes have {len(nodes) ** 2} distances, and here are {len(values)}"
+            )
+        cells = [(source, target) for source in nodes for target in nodes]
+        return {
+            (source, target): INVALID
+            if value >= INVALID or (source != target and value >= names.UNREACHABLE)
+            else value
+            for (source, target), value in zip(cells, values)
+        }
+
+    # --- what is lost
+
+    def _say_what_is_lost(self) -> None:
+        lost = {kind: len(elements) for kind, elements in self.objects.items() if kind not in KEPT}
+        # a Group that a node of hwloc 2 hangs on says nothing beyond that node
+        if self.version >= 2 and "Group" in lost:
+            lost["Group"] -= sum(
+                any(child.kind == "NUMANode" for child in group.children) for group in self.objects["Group"]
+            )
+        for tag in BESIDE:
+            lost[tag] = len(self.document.below(tag))
+        told = ", ".join(f"{count} {kind}" for kind, count in sorted(lost.items()) if count)
+        if told:
+            self.warnings.append(f"The model has no place for these parts of the XML: {told}.")
+        if not self.ours:
+            self.warnings.append(
+                "The XML does not come from the facts of a Xen host: the machine is taken for an empty one, "
+                "with one cpupool of all CPUs, no guests and all memory free."
+            )
+
+    # --- the raw host
+
+    def _derive(self) -> Topology:
+        unplaced = _told_set(self.info(names.UNPLACED)) & CpuSet(self.places)
+        unknown = _told_set(self.info(names.UNKNOWN)) - self.online
+        online = self.online | unplaced
+        size = max(self.places) + 1
+        nowhere = Place()
+        spots = [self.places.get(cpu, nowhere) for cpu in range(size)]
+        flags = [
+            PCPU_ONLINE if cpu in online else 0 if cpu in self.places else PCPU_INVALID for cpu in range(size)
+        ]
+        data = {
+            "xen": self._xen(),
+            "cputopo": [[_raw(spot.core), _raw(spot.package), _raw(spot.node)] for spot in spots],
+            "pcpuinfo": [[size - 1, flag, INVALID, INVALID] for flag in flags],
+            "numainfo": self._numainfo(),
+            "physinfo": self._physinfo(),
+            "page_size": PAGE_SIZE,
+        }  # type: t.Dict[str, t.Any]
+        data.update(self._cpupools() if self.ours else _empty_host(online))
+        scheduler = _scheduler_id(self.info(names.SCHEDULER))
+        if scheduler is not None:
+            data["sched_id"] = scheduler
+        component = {"name": names.IMPORTED, "priority": 0, "state": "used", "reason": None}
+        topology = derive(RawHost(data, [component], self.warnings))
+        return topology._replace(
+            pus=tuple(pu._replace(online=None) if pu.os_index in unknown else pu for pu in topology.pus)
+        )
+
+    def _numainfo(self) -> t.Dict[str, t.Any]:
+        size = max(self.memory) + 1
+        distances = self._distances()
+        return {
+            "memsize": [_raw(self.memory.get(node)) for node in range(size)],
+            "memfree": [_raw(self.free.get(node)) for node in range(size)],
+            "distance": [
+                [distances.get((source, target), INVALID) for target in range(size)]
+                if (source, source) in distances
+                else []
+                for source in range(size)
+            ],
+        }
+
+    def _physinfo(self) -> t.Dict[str, int]:
+        """Return the memory of the whole machine and its clock, as far as they are told."""
+        if self.ours:
+            bytes_of = {
+                field: told_number(self.info(names.MEMORY[field]), LARGEST) for field in Memory._fields
+            }
+        else:
+            total = sum(size or 0 for size in self.memory.values())
+            bytes_of = {"total": total, "free": total, "scrub": 0, "outstanding": 0}
+        physinfo = {
+            field + "_pages": size // PAGE_SIZE for field, size in bytes_of.items() if size is not None
+        }
+        khz = told_number(self.info(names.CPU_KHZ), LARGEST)
+        if khz is not None:
+            physinfo["cpu_khz"] = khz
+        return physinfo
+
+    def _xen(self) -> t.Dict[str, t.Any]:
+        xen = {
+            key: self.info(name)
+            for key, name in (
+                ("changeset", names.CHANGESET),
+                ("capabilities", names.CAPABILITIES),
+                ("commandline", names.COMMAND_LINE),
+            )
+            if name in self.infos
+        }  # type: t.Dict[str, t.Any]
+        found = _XEN_VERSION.match(self.info(names.VERSION) or "")
+        if found:
+            xen.update(major=int(found.group(1)), minor=int(found.group(2)), extraversion=found.group(3))
+        return xen
+
+    def _cpupools(self) -> t.Dict[str, t.Any]:
+        if names.CPUPOOL not in self.infos:
+            return {}
+        pools, pool_names = [], {}
+        for value in self.infos[names.CPUPOOL]:
+            head, _between, name = value.partition(" name=")
+            told = dict(part.partition("=")[::2] for part in head.split())
+            number = told_number(told.get("id"), LARGEST_ID)
+            if number is None:
+                continue
+            pool = {"id": number, "cpus": list(_told_mask(told.get("cpuset")) & CpuSet(self.places))}  # type: t.Dict[str, t.Any]
+            for key, content in (
+                ("sched_id", _scheduler_id(told.get("scheduler"))),
+                ("n_dom", told_number(told.get("domains"), LARGEST)),
+            ):
+                if content is not None:
+                    pool[key] = content
+            pools.append(pool)
+            if name:
+                pool_names[str(number)] = name
+        free = _told_mask(self.info(names.CPUPOOL_FREE)) & CpuSet(self.places)
+        return {"cpupools": pools, "cpupool_free": list(free), "cpupool_names": pool_names}
+
+
+def _empty_host(online: CpuSet) -> t.Dict[str, t.Any]:
+    return {
+        "cpupools": [{"id": 0, "n_dom": 0, "cpus": list(online)}],
+        "cpupool_free": [],
+        "cpupool_names": {"0": "Pool-0"},
+        "domains": [],
+    }
+
+
+def _raw(value: t.Optional[int]) -> int:
+    return INVALID if value is None else value
+
+
+def _lines(elements: t.List[Element]) -> str:
+    lines = [str(element.line) for element in elements]
+    if len(lines) == 1:
+        return "line " + lines[0]
+    more = f" and {len(lines) - 8} more" if len(lines) > 8 else ""
+    return "lines " + ", ".join(lines[:8]) + more
+
+
+def _told_set(text: t.Optional[str]) -> CpuSet:
+    """Read a set in list format out of an info; what somebody else wrote there is none."""
+    try:
+        return CpuSet.parse(text or "")
+    except CpuSetError:
+        return CpuSet()
+
+
+def _told_mask(text: t.Optional[str]) -> CpuSet:
+    """Read a set in hwloc's format out of an info."""
+    try:
+        return CpuSet.from_hwloc((text or "0x0")[:LARGEST_SET])
+    except CpuSetError:
+        return CpuSet()
+
+
+def _scheduler_id(name: t.Optional[str]) -> t.Optional[int]:
+    return {known: number for number, known in SCHEDULERS.items()}.get(name or "")
+
+
+def _several(element: Element) -> Failure:
+    return Failure(f"the XML describes several machines, another in {element}: give the XML of one")
+
+
+def _version(document: Element) -> int:
+    """Return the major version of the XML; hwloc 1 did not write any."""
+    if document.tag == "topologydiff":
+        raise Failure(
+            "this is the difference between two topologies (topologydiff): give the XML of one machine"
+        )
+    if document.tag != "topology":
+        raise Failure(f"this is no hwloc XML: it begins with {document}, not with <topology>")
+    version = document.attributes.get("version", "1.0")
+    major = version.partition(".")[0]
+    if major not in ("1", "2", "3"):
+        raise Failure(
+            f'{document}: version="{short(version)}" is not known here: write the XML anew with lstopo --export-xml-flags v2'
+        )
+    return int(major)
+
+
+def _root(document: Element) -> Element:
+    roots = document.below("object")
+    if not roots:
+        raise Failure(f"{document}: there is no object in it")
+    if len(roots) > 1:
+        raise _several(roots[1])
+    return roots[0]
