@@ -101,7 +101,7 @@ class Statement(t.NamedTuple):
 class Config:
     """A parsed configuration: `text`, its `statements` in order, and what xl would find under a key."""
 
-    def __init__(self, text: str, statements: t.Sequence[Statement]) -> None:
+    def __init__(self, text: str, statements: t.Iterable[Statement]) -> None:
         self.text = text
         self.statements = tuple(statements)
         self._values = {}  # type: t.Dict[str, Value]

@@ -1,0 +1,404 @@
+# Copyright (c) 2026, dom0.xen contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Placement keys in guests' xl configurations: wanted against what the files say. Private to this collection.
+
+:func:`plan_configs` decides, without touching anything; :func:`apply_configs` writes. Reading, writing and what CPU expressions mean
+on the host come in as callables.
+
+`cpus` is never written as a single string. With ``cpus="0-3"`` and no ``cpus_soft``, xl (4.12 and later) still lets automatic
+placement choose nodes, out of all of them: memory may land, for good, on a node that the vCPUs are kept away from. With one entry a
+vCPU, in a list, xl leaves the choice to the hypervisor, which allocates on the nodes of the affinity. (libxl_numa.c, xl_parse.c)
+"""
+
+import re
+import typing as t
+
+from .._errors import Failure
+from .._toolstack import xlcfg
+
+#: The keys that can be set, in the order in which they are appended to a file that lacks them.
+KEYS = ("name", "vcpus", "maxvcpus", "memory", "maxmem", "cpus", "cpus_soft", "pool")
+_NUMBERS = ("vcpus", "maxvcpus", "memory", "maxmem")
+_AFFINITIES = ("cpus", "cpus_soft")
+
+# One item of xl's CPU lists (xl_parse.c, update_cpumap_range); xl has no tolerance for blanks, so none are written.
+_ITEM = re.compile(
+    r"(?P<away>\^?)(?P<nodes>nodes?:)?(?:(?P<all>all)|(?P<first>[0-9]{1,9})(?:-(?P<last>[0-9]{1,9}))?)\Z"
+)
+_MOST_VCPUS = 8192
+
+STRING_FORM = (
+    "cpus was a single string, with which xl chooses a node for the memory by itself, often another one than that of the CPUs; "
+    "as a list, with one entry for each vCPU, memory follows the CPUs"
+)
+
+Resolve = t.Callable[[str], str]
+
+
+class ConfigChange(t.NamedTuple):
+    """What becomes of one file. `before` is None for a new file; texts are as :func:`xlcfg.decode` makes them.
+
+    `reasons` says why something was changed that nobody asked for (`repaired`); `warnings` what was seen and left alone.
+    """
+
+    path: str
+    before: t.Optional[str]
+    after: str
+    repaired: bool
+    reasons: t.Tuple[str, ...]
+    warnings: t.Tuple[str, ...]
+
+    @property
+    def changed(self) -> bool:
+        """Whether the file has to be written."""
+        return self.before != self.after
+
+
+def plan_configs(
+    entries: t.Sequence[t.Mapping[str, t.Any]],
+    read: t.Callable[[str], t.Optional[bytes]],
+    resolve: t.Optional[Resolve] = None,
+) -> t.List[ConfigChange]:
+    """Decide what to write for each entry: {path, content?, and any of KEYS}; a key that is absent or None stays as it is.
+
+    ``cpus`` and ``cpus_soft`` are a text, a number, or a list with one of these for each vCPU; an empty list removes the key, an empty
+    ``pool`` likewise. `memory` and `maxmem` are MiB. `read(path)` gives a file's bytes, None when there is none; `resolve(text)`
+    turns an expression that xl does not know (``package:0``) into one that it does. Nothing is changed here.
+
+    Raises Failure, which names the entry, before anything is done.
+    """
+    changes = []  # type: t.List[ConfigChange]
+    paths = {}  # type: t.Dict[str, int]
+    for index, entry in enumerate(entries):
+        path = entry.get("path")
+        where = "guests[{0}]".format(index)
+        if not isinstance(path, str) or not path.startswith("/"):
+            raise Failure(
+                "{0}: path must be the absolute path of an xl configuration, not {1!r}".format(where, path)
+            )
+        where = "{0} ({1})".format(where, printable(path))
+        if path in paths:
+            raise Failure(
+                "{0}: guests[{1}] has the same path; join the two entries".format(where, paths[path])
+            )
+        paths[path] = index
+        try:
+            changes.append(plan_config(entry, read(path), resolve))
+        except Failure as failure:
+            raise Failure("{0}: {1}".format(where, printable(failure.message))) from failure
+    return changes
+
+
+def plan_config(
+    entry: t.Mapping[str, t.Any], data: t.Optional[bytes], resolve: t.Optional[Resolve] = None
+) -> ConfigChange:
+    """Decide about one file with the content `data` (None: it does not exist). See :func:`plan_configs`."""
+    content = entry.get("content")
+    if content is not None:
+        base = content if not content or content.endswith("\n") else content + "\n"
+    elif data is not None:
+        base = xlcfg.decode(data)
+    else:
+        raise Failure("there is no such file; give content to create it")
+    wanted = {key: entry[key] for key in KEYS if entry.get(key) is not None}
+    for key in _NUMBERS:
+        if key in wanted and (
+            isinstance(wanted[key], bool) or not isinstance(wanted[key], int) or wanted[key] < 1
+        ):
+            raise Failure("{0} must be a whole number from 1, not {1!r}".format(key, wanted[key]))
+
+    changes = {key: wanted[key] for key in KEYS if key in wanted and key not in _AFFINITIES}  # type: t.Dict[str, t.Any]
+    if changes.get("pool") == "":
+        changes["pool"] = None
+    if changes.get("name") == "":
+        raise Failure("name must not be empty")
+    config = xlcfg.parse(xlcfg.edit(base, changes))
+    _check_sizes(config, wanted)
+
+    vcpus = vcpu_count(config)
+    affinities = {}  # type: t.Dict[str, t.Optional[t.List[str]]]
+    for key in _AFFINITIES:
+        if key in wanted:
+            affinities[key] = affinity_list(key, wanted[key], vcpus, resolve)
+    # What stands on the disk, where that can be read: a base text is not at fault twice.
+    origin = _readable(base if data is None else xlcfg.decode(data))
+    was_string = (
+        origin is not None and _string_form(origin) and not _covers_all(t.cast(str, origin.string("cpus")))
+    )
+    config = xlcfg.parse(xlcfg.edit(config.text, affinities))
+    reasons = []  # type: t.List[str]
+    warnings = []  # type: t.List[str]
+    repairs = {}  # type: t.Dict[str, t.Any]
+    if "cpus" not in wanted and _string_form(config):
+        text = t.cast(str, config.string("cpus"))
+        if _covers_all(text):
+            if text.strip() != "all":
+                warnings.append(
+                    'cpus="{0}" was left as it is: xl may put the memory on a node whose CPUs are excluded; set cpus to say '
+                    "which CPUs are wanted".format(printable(text))
+                )
+        else:
+            repairs["cpus"] = [text] * vcpus
+    if was_string and (affinities.get("cpus") or "cpus" in repairs):
+        reasons.append(STRING_FORM)
+    for key in _AFFINITIES:
+        if key not in wanted and key not in repairs:
+            _fit(key, config, vcpus, vcpu_count(xlcfg.parse(base)), repairs, reasons, warnings)
+    after = xlcfg.edit(config.text, repairs)
+    text_before = None if data is None else xlcfg.decode(data)
+    # What is already on the disk needs no repair any more, whatever the base text says.
+    repaired = bool(reasons) and text_before != after
+    return ConfigChange(
+        path=entry.get("path", ""),
+        before=text_before,
+        after=after,
+        repaired=repaired,
+        reasons=tuple(reasons) if repaired else (),
+        warnings=tuple(warnings),
+    )
+
+
+def apply_configs(
+    changes: t.Sequence[ConfigChange],
+    write: t.Callable[[str, bytes], None],
+    backup: t.Optional[t.Callable[[str], str]] = None,
+) -> t.List[t.Dict[str, t.Any]]:
+    """Write what has changed, file by file, each wholly or not at all; return their :func:`result`\\ s.
+
+    `write(path, data)` replaces the file at once; `backup(path)` copies an existing one first and returns the copy's path. When one
+    cannot be written, Failure says which, with the files already written in its result's ``done``.
+    """
+    done = []  # type: t.List[t.Dict[str, t.Any]]
+    for change in changes:
+        outcome = result(change)
+        try:
+            if change.changed:
+                if backup is not None and change.before is not None:
+                    outcome["backup_file"] = backup(change.path)
+                write(change.path, xlcfg.encode(change.after))
+        except (Failure, OSError) as error:
+            reason = error.message if isinstance(error, Failure) else error.strerror or str(error)
+            raise Failure(
+                "{0} could not be written: {1}; the files before it in the list are done, it and those after it are as they "
+                "were".format(printable(change.path), reason),
+                changed=any(entry["changed"] for entry in done),
+                done=done,
+            ) from error
+        done.append(outcome)
+    return done
+
+
+def result(change: ConfigChange) -> t.Dict[str, t.Any]:
+    """What the user is told about one file: {path, changed, repaired, reasons, before: {key: value}, after: {key: value}}."""
+    return {
+        "path": printable(change.path),
+        "changed": change.changed,
+        "repaired": change.repaired,
+        "reasons": list(change.reasons),
+        "before": _keys(change.before or ""),
+        "after": _keys(change.after),
+    }
+
+
+def difference(change: ConfigChange) -> t.Dict[str, str]:
+    """One entry for a diff, with passwords hidden. Why something was repaired stands in the header of the new side."""
+    path = printable(change.path)
+    return {
+        "before_header": path if change.before is not None else path + " (absent)",
+        "after_header": path + "".join(" ({0})".format(reason) for reason in change.reasons),
+        "before": printable(_without_secrets(change.before or "")),
+        "after": printable(_without_secrets(change.after)),
+    }
+
+
+def vcpu_count(config: xlcfg.Config) -> int:
+    """How many vCPUs xl gives the guest room for: maxvcpus, else those of vnuma, else vcpus, else 1."""
+    for key in ("maxvcpus", "vcpus"):
+        number = config.integer(key)
+        if number is not None and not 0 <= number <= _MOST_VCPUS:
+            raise Failure("{0} = {1} is not a number of vCPUs".format(key, number))
+    return config.integer("maxvcpus") or _vnuma_vcpus(config) or config.integer("vcpus") or 1
+
+
+def affinity_list(
+    key: str, expression: t.Any, vcpus: int, resolve: t.Optional[Resolve] = None
+) -> t.Optional[t.List[str]]:
+    """The list of xl CPU expressions, one for each of `vcpus` vCPUs, that `expression` asks for; None to remove the key."""
+    if isinstance(expression, (list, tuple)):
+        if not expression:
+            return None
+        if len(expression) != vcpus:
+            raise Failure(
+                "{0} has {1} entries and the guest {2} vCPUs (maxvcpus, else vcpus): write one entry for each vCPU, or a single "
+                "text for all".format(key, len(expression), vcpus)
+            )
+        return [cpu_expression(key, item, resolve) for item in expression]
+    return [cpu_expression(key, expression, resolve)] * vcpus
+
+
+def cpu_expression(key: str, expression: t.Any, resolve: t.Optional[Resolve] = None) -> str:
+    """One expression in xl's own grammar, without blanks. Raises Failure for one that xl would refuse, or read as no CPU at all."""
+    if isinstance(expression, bool) or not isinstance(expression, (str, int)):
+        raise Failure(
+            "{0}: {1!r} does not name CPUs; write a text such as 0-3,8 or node:1".format(key, expression)
+        )
+    items = [item.strip() for item in str(expression).split(",")]
+    matches = [_ITEM.match(item) for item in items]
+    if not all(matches):
+        if resolve is not None and str(expression).strip():
+            return resolve(str(expression))
+        wrong = next(item for item, match in zip(items, matches) if not match)
+        raise Failure(
+            "{0}: {1!r} in {2!r} is no CPU expression of xl: write CPUs (3), ranges (0-3), node:1 or all, each with ^ in front to "
+            "take it away again".format(key, wrong, str(expression))
+        )
+    chosen = set()  # type: t.Set[int]
+    open_ended = False  # true once there may be CPUs that only the host can name
+    for item, match in zip(items, t.cast("t.List[t.Match[str]]", matches)):
+        first = int(match.group("first") or 0)
+        last = int(match.group("last") or first)
+        if last < first:
+            raise Failure("{0}: the range {1!r} in {2!r} runs backwards".format(key, item, str(expression)))
+        if last - first > 65535:
+            raise Failure(
+                "{0}: the range {1!r} in {2!r} is longer than any host".format(key, item, str(expression))
+            )
+        if match.group("all") and match.group("away"):
+            raise Failure("{0}: xl does not accept {1!r} in {2!r}".format(key, item, str(expression)))
+        if match.group("nodes") or match.group("all"):
+            open_ended = open_ended or not match.group("away")
+        elif match.group("away"):
+            chosen -= set(range(first, last + 1))
+        else:
+            chosen |= set(range(first, last + 1))
+    if not chosen and not open_ended:
+        raise Failure(
+            "{0}: {1!r} names no CPU; xl starts from none and takes the items from left to right".format(
+                key, str(expression)
+            )
+        )
+    return ",".join(items)
+
+
+def printable(value: t.Any) -> t.Any:
+    """A value, text or list that JSON and terminals can hold: bytes that are not UTF-8 are written as \\xNN."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    if isinstance(value, (list, tuple)):
+        return [printable(item) for item in value]
+    return value
+
+
+def _readable(text: str) -> t.Optional[xlcfg.Config]:
+    """The parsed text; None when xl could not read it either, as may be with what a base text replaces."""
+    try:
+        return xlcfg.parse(text)
+    except xlcfg.ConfigSyntaxError:
+        return None
+
+
+def _keys(text: str) -> t.Dict[str, t.Any]:
+    config = _readable(text)
+    if config is None:
+        return {}
+    found = {key: printable(config.get(key)) for key in KEYS}
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def _check_sizes(config: xlcfg.Config, wanted: t.Mapping[str, t.Any]) -> None:
+    for now, most in (("vcpus", "maxvcpus"), ("memory", "maxmem")):
+        if now not in wanted and most not in wanted:
+            continue
+        numbers = [config.integer(key) for key in (now, most)]
+        if None not in numbers and t.cast(int, numbers[0]) > t.cast(int, numbers[1]):
+            raise Failure(
+                "{0} = {1} is more than {2} = {3}: set both".format(now, numbers[0], most, numbers[1])
+            )
+
+
+def _string_form(config: xlcfg.Config) -> bool:
+    """Whether xl would choose nodes without regard to the cpus that are given."""
+    return (
+        isinstance(config.value("cpus"), xlcfg.Atom)
+        and config.value("cpus_soft") is None
+        and not any("pnode" in option for vnode in _vnodes(config) for option in vnode)
+    )
+
+
+def _covers_all(text: str) -> bool:
+    """Whether a CPU expression starts from all CPUs. A list would end automatic placement, and with it what is good about it."""
+    return any(item.strip() in ("all", "node:all", "nodes:all") for item in text.split(","))
+
+
+def _vnodes(config: xlcfg.Config) -> t.List[t.Dict[str, str]]:
+    """The virtual NUMA nodes of ``vnuma`` as {option: text}."""
+    vnuma = config.get("vnuma")
+    found = []
+    for vnode in vnuma if isinstance(vnuma, list) else []:
+        options = vnode if isinstance(vnode, list) else []
+        pairs = [str(option).partition("=") for option in options]
+        found.append({name.strip(): text.strip() for name, _equals, text in pairs})
+    return found
+
+
+def _vnuma_vcpus(config: xlcfg.Config) -> int:
+    count = 0
+    for vnode in _vnodes(config):
+        for item in vnode.get("vcpus", "").split(","):
+            match = re.match(r"\s*([0-9]{1,9})(?:-([0-9]{1,9}))?\s*\Z", item)
+            if match:
+                count += max(0, int(match.group(2) or match.group(1)) - int(match.group(1)) + 1)
+    return count
+
+
+def _fit(
+    key: str,
+    config: xlcfg.Config,
+    vcpus: int,
+    vcpus_before: int,
+    repairs: t.Dict[str, t.Any],
+    reasons: t.List[str],
+    warnings: t.List[str],
+) -> None:
+    """Keep a list of affinities that nobody spoke about in step with the number of vCPUs."""
+    entries = config.get(key)
+    if not isinstance(entries, list) or not entries or len(entries) == vcpus:
+        return
+    if vcpus == vcpus_before or len(entries) > vcpus:
+        if len(entries) < vcpus:
+            warnings.append(
+                "{0} has {1} entries for {2} vCPUs: those without an entry may run anywhere".format(
+                    key, len(entries), vcpus
+                )
+            )
+        return  # entries without a vCPU mean nothing to xl
+    if any(str(entry) != str(entries[0]) for entry in entries):
+        raise Failure(
+            "{0} in the file has {1} different entries and the guest would have {2} vCPUs: give {0} as well".format(
+                key, len(entries), vcpus
+            )
+        )
+    repairs[key] = [str(entries[0])] * vcpus
+    reasons.append("{0} had {1} entries, now one for each of the {2} vCPUs".format(key, len(entries), vcpus))
+
+
+_SECRET_KEY = re.compile(r"passwd|password|secret")
+_SECRET_OPTION = re.compile(r"((?:passwd|password|secret)\s*=\s*['\"]?)[^,\s'\"]+")
+
+
+def _without_secrets(text: str) -> str:
+    """The text with the values of password keys, and of password options inside values, starred out."""
+    config = _readable(text)
+    if config is None:
+        return _SECRET_OPTION.sub(r"\1********", text)
+    for statement in reversed(config.statements):
+        start, end = statement.value.start, statement.value.end
+        hidden = (
+            '"********"'
+            if _SECRET_KEY.search(statement.key)
+            else _SECRET_OPTION.sub(r"\1********", text[start:end])
+        )
+        text = text[:start] + hidden + text[end:]
+    return text

@@ -1,0 +1,499 @@
+# Copyright (c) 2026, dom0.xen contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Guests that should run, stand still or be gone, against those that do. Private to this collection.
+
+:func:`decide` compares, once and without doing anything, and gives the steps for each guest; :func:`forecast` says what they will
+come to; :func:`carry_out` takes them, one guest after the other, on a :class:`Host`. A run calls decide and carry_out, check mode
+decide and forecast.
+"""
+
+import re
+import time
+import typing as t
+
+from .._errors import Failure
+from .._toolstack import xlcfg
+from .._toolstack.xl import DomainState, Xl
+from .config import printable, vcpu_count
+
+RUNNING, PAUSED, STOPPED, DESTROYED = STATES = ("running", "paused", "stopped", "destroyed")
+#: Seconds that a guest gets to shut down, or Xen to take its memory back.
+PATIENCE = 600
+ABSENT = "absent"
+
+MIB = 1 << 20
+# What a guest takes besides its memory: structures per vCPU, page tables and the like per MiB, and a flat rest.
+_PER_VCPU, _PER_MIB, _FLAT = MIB, 4 << 10, 2 * MIB
+_POLL = 0.5
+# Seconds that an ended domain stays before it counts as kept on purpose (on_poweroff = "preserve").
+_KEPT = 30.0
+
+# Steps.
+CREATE, CREATE_PAUSED, PAUSE, UNPAUSE = "create", "create_paused", "pause", "unpause"
+SHUTDOWN, DESTROY, AWAIT_END = "shutdown", "destroy", "await_end"
+_CHANGING = (CREATE, CREATE_PAUSED, PAUSE, UNPAUSE, SHUTDOWN, DESTROY)
+
+
+class Wanted(t.NamedTuple):
+    """A guest as the user wants it. `memory` in bytes; `nodes` is where its memory shall come from; None = not said."""
+
+    name: str
+    state: str = RUNNING
+    config: t.Optional[str] = None
+    nodes: t.Optional[t.Tuple[int, ...]] = None
+    memory: t.Optional[int] = None
+    timeout: float = PATIENCE
+    force: bool = False
+
+
+class Decision(t.NamedTuple):
+    """What to do about one guest: `steps` in order, on the domain `domid` (None: there is none yet).
+
+    `need` is the memory in bytes that `nodes` have to have before it is created, None when that is nobody's concern.
+    """
+
+    wanted: Wanted
+    domid: t.Optional[int]
+    before: str
+    steps: t.Tuple[str, ...]
+    need: t.Optional[int] = None
+
+    @property
+    def changes(self) -> bool:
+        """Whether anything is done; waiting for something that ends by itself is not."""
+        return any(step in _CHANGING for step in self.steps)
+
+    @property
+    def creates(self) -> bool:
+        """Whether a domain is created."""
+        return CREATE in self.steps or CREATE_PAUSED in self.steps
+
+
+class Host(t.NamedTuple):
+    """The ways out: xl (with its list of domains), free memory of each NUMA node in bytes, and time."""
+
+    xl: Xl
+    free_by_node: t.Callable[[], t.Dict[int, int]]
+    clock: t.Callable[[], float] = time.monotonic
+    sleep: t.Callable[[float], None] = time.sleep
+
+
+Result = t.Dict[str, t.Any]
+
+
+def wanted_guests(entries: t.Sequence[t.Mapping[str, t.Any]]) -> t.List[Wanted]:
+    """Check the user's list: {name, config, state, nodes, memory, timeout, force}, all but name may be absent or None.
+
+    `memory` is MiB, or a text with a unit ("512M", "4GiB"). Raises Failure that names the entry and the field.
+    """
+    found = []  # type: t.List[Wanted]
+    seen = {}  # type: t.Dict[str, int]
+    for index, entry in enumerate(entries):
+        name = entry.get("name")
+        where = "guests[{0}]".format(index)
+        if not isinstance(name, str) or not name:
+            raise Failure("{0}: name must be the name of a guest, not {1!r}".format(where, name))
+        where = "{0} ({1})".format(where, name)
+        if name in seen:
+            raise Failure(
+                "{0}: guests[{1}] has the same name; one guest can be wanted in one way only".format(
+                    where, seen[name]
+                )
+            )
+        seen[name] = index
+        values = {key: entry[key] for key in Wanted._fields if entry.get(key) is not None}
+        if values.get("state", RUNNING) not in STATES:
+            raise Failure(
+                "{0}: state must be one of {1}, not {2!r}".format(where, ", ".join(STATES), values["state"])
+            )
+        if "config" in values and not str(values["config"]).startswith("/"):
+            raise Failure("{0}: config must be an absolute path, not {1!r}".format(where, values["config"]))
+        if "memory" in values:
+            values["memory"] = _size(values["memory"], where)
+        if "nodes" in values:
+            values["nodes"] = tuple(sorted(set(values["nodes"]))) or None
+        if "timeout" in values and values["timeout"] <= 0:
+            raise Failure(
+                "{0}: timeout must be more than 0 seconds, not {1!r}".format(where, values["timeout"])
+            )
+        found.append(Wanted(**values))
+    return found
+
+
+def decide(
+    wanted: t.Sequence[Wanted],
+    domains: t.Sequence[DomainState],
+    configs: t.Mapping[str, t.Union[bytes, OSError]],
+    may_be_missing: bool = False,
+) -> t.Tuple[t.List[Decision], t.List[str]]:
+    """Compare what is wanted with the domains there are; return the decisions, in the order wanted, and warnings.
+
+    `configs` has the content of every configuration file that a guest names, or the error from reading it. With `may_be_missing`
+    (check mode: another task may be going to write it) a file that does not exist is a warning. Raises Failure, before anything is
+    done, with a sentence for each guest that cannot be had as wanted.
+    """
+    decisions = []  # type: t.List[Decision]
+    warnings = []  # type: t.List[str]
+    problems = []  # type: t.List[str]
+    for guest in wanted:
+        try:
+            decisions.append(_decide(guest, domains, configs, may_be_missing, warnings))
+        except Failure as failure:
+            problems.append(failure.message)
+    if problems:
+        more = (
+            " (and {0} more guests cannot be had as wanted)".format(len(problems) - 1)
+            if len(problems) > 1
+            else ""
+        )
+        raise Failure(problems[0] + more, problems=problems, changed=False)
+    return decisions, warnings
+
+
+def _decide(
+    guest: Wanted,
+    domains: t.Sequence[DomainState],
+    configs: t.Mapping[str, t.Union[bytes, OSError]],
+    may_be_missing: bool,
+    warnings: t.List[str],
+) -> Decision:
+    same = [domain for domain in domains if domain.name == guest.name]
+    # A dying domain keeps its name while Xen takes its memory back; it is no guest any more.
+    alive = [domain for domain in same if domain.state != "dying"]
+    if len(alive) > 1:
+        ids = ", ".join(str(domain.domid) for domain in alive)
+        raise Failure(
+            "guest {0!r} is there more than once (domains {1}): rename or destroy all but one".format(
+                guest.name, ids
+            )
+        )
+    domain = alive[0] if alive else same[0] if same else None
+    if domain is not None and domain.domid == 0:
+        raise Failure(
+            "{0!r} is the control domain: it cannot be started or stopped as a guest".format(guest.name)
+        )
+    steps = _steps(guest, domain)
+    decision = Decision(guest, domain.domid if domain else None, domain.state if domain else ABSENT, steps)
+    if guest.state in (RUNNING, PAUSED):
+        if guest.config is None:
+            if decision.creates:
+                raise Failure(
+                    "guest {0!r} does not run, and no config says which file to create it from".format(
+                        guest.name
+                    )
+                )
+        else:
+            config = _config(guest, configs, may_be_missing, warnings)
+            if decision.creates:
+                decision = decision._replace(need=_need(guest, config))
+    return decision
+
+
+def _steps(guest: Wanted, domain: t.Optional[DomainState]) -> t.Tuple[str, ...]:
+    create = CREATE if guest.state == RUNNING else CREATE_PAUSED
+    if guest.state in (RUNNING, PAUSED):
+        if domain is None:
+            return (create,)
+        if domain.state == "dying":
+            return (AWAIT_END, create)
+        if domain.gone:
+            if not guest.force:
+                raise Failure(
+                    "guest {0!r} (domain {1}) has ended ({2}) and its remains were kept to be looked at: destroy them with state "
+                    "destroyed, or give force to have that done".format(
+                        guest.name, domain.domid, domain.state
+                    )
+                )
+            return (DESTROY, AWAIT_END, create)
+        if guest.state == RUNNING:
+            return (UNPAUSE,) if domain.state == "paused" else ()
+        return () if domain.state == "paused" else (PAUSE,)
+    if domain is None:
+        return ()
+    if domain.state == "dying":
+        return (AWAIT_END,)
+    if guest.state == DESTROYED:
+        return (DESTROY, AWAIT_END)
+    if domain.gone:
+        return ()
+    if domain.state == "paused":
+        if not guest.force:
+            raise Failure(
+                "guest {0!r} (domain {1}) is paused and cannot shut down cleanly: let it run first, or give force to have it "
+                "destroyed".format(guest.name, domain.domid)
+            )
+        return (DESTROY, AWAIT_END)
+    return (SHUTDOWN, AWAIT_END)
+
+
+def _config(
+    guest: Wanted,
+    configs: t.Mapping[str, t.Union[bytes, OSError]],
+    may_be_missing: bool,
+    warnings: t.List[str],
+) -> t.Optional[xlcfg.Config]:
+    path = t.cast(str, guest.config)
+    data = configs[path]
+    if isinstance(data, OSError):
+        if may_be_missing and isinstance(data, FileNotFoundError):
+            warnings.append("guest {0!r}: {1} does not exist yet".format(guest.name, path))
+            return None
+        raise Failure("guest {0!r}: {1} cannot be read: {2}".format(guest.name, path, data.strerror or data))
+    try:
+        config = xlcfg.parse(xlcfg.decode(data))
+        name = config.string("name")
+        vcpu_count(config)
+    except Failure as failure:
+        raise Failure(
+            "guest {0!r}: {1}, {2}".format(guest.name, path, printable(failure.message))
+        ) from failure
+    if name is None:
+        raise Failure("guest {0!r}: {1} has no name: set name in it".format(guest.name, path))
+    if printable(name) != guest.name:
+        raise Failure(
+            "guest {0!r}: {1} is the configuration of a guest called {2!r}: give the right file, or the same name".format(
+                guest.name, path, printable(name)
+            )
+        )
+    return config
+
+
+def memory_need(memory: int, vcpus: int) -> int:
+    """Bytes that Xen has to have for a guest of `memory` bytes and that many vCPUs."""
+    return memory + vcpus * _PER_VCPU + -(-memory // MIB) * _PER_MIB + _FLAT
+
+
+def _need(guest: Wanted, config: t.Optional[xlcfg.Config]) -> t.Optional[int]:
+    if not guest.nodes:
+        return None
+    memory = guest.memory
+    if memory is None and config is not None and config.integer("memory"):
+        memory = t.cast(int, config.integer("memory")) * MIB
+    return None if memory is None else memory_need(memory, vcpu_count(config) if config is not None else 1)
+
+
+def check_memory(decision: Decision, free: t.Mapping[int, int]) -> None:
+    """Raise Failure when the nodes that a guest's memory shall come from lack it. Each has to have its even share."""
+    guest, need = decision.wanted, decision.need
+    if not guest.nodes:
+        return
+    unknown = [node for node in guest.nodes if node not in free]
+    if unknown:
+        raise Failure(
+            "guest {0!r}: there is no memory on node {1} of this host; nodes with memory are {2}".format(
+                guest.name, _listed(unknown), _listed(free) or "unknown"
+            )
+        )
+    if need is None:
+        return
+    share = -(-need // len(guest.nodes))
+    short = [node for node in guest.nodes if free[node] < share]
+    if short:
+        raise Failure(
+            "guest {0!r} was not created: it needs {1} MiB free on node {2}, where there are {3} MiB; plan again, or make room "
+            "there".format(
+                guest.name, -(-share // MIB), _listed(short), _listed(free[node] // MIB for node in short)
+            )
+        )
+
+
+def forecast(decisions: t.Sequence[Decision], free: t.Mapping[int, int]) -> t.List[Result]:
+    """What :func:`carry_out` would return, as far as it can be known before. Raises Failure for memory that will be lacking."""
+    left = dict(free)
+    freed = False
+    results = []
+    for decision in decisions:
+        freed = freed or DESTROY in decision.steps or AWAIT_END in decision.steps
+        if decision.creates and not freed:
+            # Once guests end, memory comes back nobody knows where: then only the look right before a creation counts.
+            check_memory(decision, left)
+            for node in decision.wanted.nodes or () if decision.need else ():
+                left[node] -= -(-t.cast(int, decision.need) // len(decision.wanted.nodes or ()))
+        results.append(
+            _result(decision, None if decision.creates else decision.domid, expected_state(decision))
+        )
+    return results
+
+
+def expected_state(decision: Decision) -> str:
+    """The state a guest is in once its steps are taken."""
+    last = decision.steps[-1] if decision.steps else None
+    if last in (CREATE, UNPAUSE):
+        return "running"
+    if last in (CREATE_PAUSED, PAUSE):
+        return "paused"
+    return ABSENT if last == AWAIT_END else decision.before
+
+
+def carry_out(decisions: t.Sequence[Decision], host: Host) -> t.List[Result]:
+    """Take the steps, guest by guest, and say for each what became of it::
+
+        {name, domid, changed, before, state, steps, free_before, free_after, memory_delta_by_node}
+
+    The last three are {node: bytes} around a creation, else None; the delta is what the creation took from each node. Free memory is
+    read right before each creation, and a guest is not created when its nodes lack what it needs.
+
+    When something goes wrong, Failure says what; its result has ``done``, the results so far, and ``changed``.
+    """
+    done = []  # type: t.List[Result]
+    try:
+        for decision in decisions:
+            done.append(_carry_out(decision, host))
+        _look_again(decisions, done, host)
+    except Failure as failure:
+        changed = bool(failure.result.get("changed")) or any(result["changed"] for result in done)
+        raise Failure(failure.message, **dict(failure.result, done=done, changed=changed)) from failure
+    return done
+
+
+def _carry_out(decision: Decision, host: Host) -> Result:
+    guest, domid = decision.wanted, decision.domid
+    result = _result(decision, domid, decision.before)
+    begun = False
+    try:
+        for step in decision.steps:
+            if step in (CREATE, CREATE_PAUSED):
+                domid = _create(decision, step == CREATE_PAUSED, result, host)
+            elif step == AWAIT_END:
+                _await_end(t.cast(int, domid), guest, host, SHUTDOWN in decision.steps)
+            else:
+                getattr(host.xl, step)(domid)
+            begun = begun or step in _CHANGING
+    except Failure as failure:
+        changed = begun or bool(failure.result.get("changed"))
+        message = failure.message
+        if repr(guest.name) not in message:
+            message = "guest {0!r}: {1}".format(guest.name, message)
+        raise Failure(printable(message), **dict(failure.result, changed=changed)) from failure
+    now = None if domid is None else host.xl.domain(domid)
+    result.update(domid=now.domid if now else None, state=now.state if now else ABSENT)
+    return result
+
+
+def _create(decision: Decision, paused: bool, result: Result, host: Host) -> int:
+    guest = decision.wanted
+    before = host.free_by_node()
+    check_memory(decision, before)
+    domain = host.xl.create(guest.name, t.cast(str, guest.config), paused)
+    after = host.free_by_node()
+    result["free_before"] = _keyed(before)
+    result["free_after"] = _keyed(after)
+    result["memory_delta_by_node"] = _keyed(
+        {node: free - after.get(node, 0) for node, free in before.items()}
+    )
+    if domain.gone:
+        raise Failure(
+            "it was created (domain {0}) and has ended at once ({1}): look into its console and its kernel's arguments".format(
+                domain.domid, domain.state
+            ),
+            changed=True,
+        )
+    return domain.domid
+
+
+def _await_end(domid: int, guest: Wanted, host: Host, clean: bool) -> None:
+    """Wait until a domain is gone, or has ended and is kept. `clean`: it was asked to end, and may be destroyed if it does not."""
+    start = host.clock()
+    while True:
+        domain = host.xl.domain(domid)
+        waited = host.clock() - start
+        if domain is None or (
+            clean and domain.state in ("shutdown", "crashed") and waited >= min(_KEPT, guest.timeout)
+        ):
+            return
+        if waited >= guest.timeout:
+            break
+        host.sleep(_POLL)
+    if domain.state == "dying":
+        raise Failure(
+            "domain {0} has ended, but after {1:g} seconds Xen still holds memory of it: another domain has pages of it mapped; "
+            "end that one, or wait longer (timeout)".format(domid, guest.timeout)
+        )
+    if clean and guest.force:
+        host.xl.destroy(domid)
+        _await_end(domid, guest, host, clean=False)
+        return
+    raise Failure(
+        "domain {0} is still {1} {2:g} seconds after it was told to end: see what holds it, give it longer (timeout), or give "
+        "force to have it destroyed then".format(domid, domain.state, guest.timeout)
+    )
+
+
+def _look_again(decisions: t.Sequence[Decision], done: t.Sequence[Result], host: Host) -> None:
+    """See that what was created is still there, now that its kernel had some time, and that what was ended has not come back."""
+    changed = [(decision, result) for decision, result in zip(decisions, done) if decision.changes]
+    if not changed:
+        return
+    domains = host.xl.domains()
+    problems = []
+    for decision, result in changed:
+        name = decision.wanted.name
+        again = [
+            domain.domid for domain in domains if domain.name == name and domain.domid != result["domid"]
+        ]
+        domain = next((domain for domain in domains if domain.domid == result["domid"]), None)
+        result["state"] = domain.state if domain else ABSENT
+        if decision.creates and (domain is None or domain.gone):
+            what = "was started again as domain {0}".format(again[-1]) if again else result["state"]
+            problems.append(
+                "guest {0!r} was created (domain {1}) and ended soon after (now: {2}): look into its console and its kernel's "
+                "arguments".format(name, result["domid"], what)
+            )
+        elif decision.wanted.state in (STOPPED, DESTROYED) and again:
+            problems.append(
+                "guest {0!r} ended and was started again as domain {1}: see on_poweroff in its configuration, and who else starts "
+                "guests here".format(name, again[-1])
+            )
+    if problems:
+        more = " (and {0} more like it)".format(len(problems) - 1) if len(problems) > 1 else ""
+        raise Failure(problems[0] + more, problems=problems, changed=True)
+
+
+def difference(result: Result) -> t.Dict[str, t.Any]:
+    """One entry for a diff."""
+    return {
+        "before_header": result["name"],
+        "after_header": result["name"],
+        "before": {"state": result["before"]},
+        "after": {"state": result["state"] if result["changed"] else result["before"]},
+    }
+
+
+def _result(decision: Decision, domid: t.Optional[int], state: str) -> Result:
+    return {
+        "name": decision.wanted.name,
+        "domid": domid,
+        "changed": decision.changes,
+        "before": decision.before,
+        "state": state,
+        "steps": list(decision.steps),
+        "free_before": None,
+        "free_after": None,
+        "memory_delta_by_node": None,
+    }
+
+
+def _keyed(by_node: t.Mapping[int, int]) -> t.Dict[str, int]:
+    return {str(node): by_node[node] for node in sorted(by_node)}
+
+
+def _listed(numbers: t.Iterable[int]) -> str:
+    return ", ".join(str(number) for number in numbers)
+
+
+_SIZE = re.compile(r"\s*([0-9]{1,15})\s*(?:([KMGT])(?:i?B)?)?\s*\Z", re.IGNORECASE)
+
+
+def _size(value: t.Any, where: str) -> int:
+    """Bytes of a size: a number is MiB, a unit counts in powers of 1024."""
+    match = None if isinstance(value, bool) else _SIZE.match(str(value))
+    size = int(match.group(1)) * 1024 ** ("KMGT".index((match.group(2) or "M").upper()) + 1) if match else 0
+    if size <= 0:
+        raise Failure(
+            "{0}: memory must be a number of MiB or a size such as 512M or 4GiB, not {1!r}".format(
+                where, value
+            )
+        )
+    return size

@@ -1,0 +1,65 @@
+# Copyright (c) 2026, dom0.xen contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""One at a time on a host: what changes guests holds this lock, so that two plays cannot interleave. Private to this collection."""
+
+import contextlib
+import errno
+import fcntl
+import os
+import time
+import typing as t
+
+from .._errors import Failure
+
+PATH = "/run/lock/dom0-xen.lock"
+#: Seconds. Whoever holds the lock may be starting many guests on a slow host.
+PATIENCE = 3600.0
+_POLL = 0.25
+
+
+@contextlib.contextmanager
+def host_lock(
+    path: str = PATH,
+    patience: float = PATIENCE,
+    clock: t.Callable[[], float] = time.monotonic,
+    sleep: t.Callable[[float], None] = time.sleep,
+) -> t.Iterator[None]:
+    """Hold the host's lock while the block runs; wait for it up to `patience` seconds, then raise Failure naming the holder.
+
+    An advisory flock(2) on a file that stays. The kernel drops it when its process ends, however it ends. The descriptor is not
+    inherited: what `xl create` leaves in the background must not keep it.
+    """
+    try:
+        # Nobody may lead root astray with a link in a directory that all can write to.
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+    except OSError as error:
+        raise Failure(
+            "the lock file {0} cannot be opened ({1}): run this as root".format(path, error.strerror)
+        ) from error
+    try:
+        deadline = clock() + patience
+        while not _taken(descriptor):
+            if clock() >= deadline:
+                holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip() or "unknown"
+                raise Failure(
+                    "another run (process {0}) is changing guests on this host and has held {1} for {2:.0f} seconds: wait for it "
+                    "to end, or end it, and run this again".format(holder, path, patience)
+                )
+            sleep(_POLL)
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, "{0}\n".format(os.getpid()).encode("ascii"), 0)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _taken(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in (errno.EAGAIN, errno.EACCES):
+            return False
+        raise
+    return True

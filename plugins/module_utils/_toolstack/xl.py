@@ -1,0 +1,166 @@
+# Copyright (c) 2026, dom0.xen contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The xl commands that start and stop guests. Private to this collection.
+
+xl's exit status is not to be trusted: `xl pause` and `xl unpause` exit 0 whatever happens, and others exit 0 before the work is done
+(xl_vmcontrol.c). So each method reads the domains back and raises XlError when they are not as they should be.
+
+Guests are named to xl by domain id only: names may hold anything, and one made of digits would be taken for an id. Configurations
+go behind ``-f``, where xl does not take a path with ``=`` for a setting.
+"""
+
+import re
+import typing as t
+
+from .._errors import Failure
+
+RunCommand = t.Callable[[t.List[str]], t.Tuple[int, str, str]]
+
+#: `xl pause` counts: as many `xl unpause` let the domain go on. Others may have paused it, too.
+_MOST_PAUSES = 16
+
+
+class XlError(Failure):
+    """An xl command failed, or did not do what it said. `output` of the result is what xl printed."""
+
+
+class DomainState(t.NamedTuple):
+    """A domain, as much of it as starting and stopping need.
+
+    `state` is "running", "blocked", "paused", "shutdown", "crashed" or "dying"; `cpu_time` in ns.
+    """
+
+    domid: int
+    name: t.Optional[str]
+    state: str
+    uuid: str = ""
+    cpu_time: int = 0
+
+    @property
+    def gone(self) -> bool:
+        """Whether nothing of it runs any more: it ended, and its remains are being, or wait to be, taken away."""
+        return self.state in ("shutdown", "crashed", "dying")
+
+
+class Xl:
+    """xl, run through `run_command(argv) -> (rc, out, err)`; `domains()` lists all domains as they are now."""
+
+    def __init__(
+        self,
+        run_command: RunCommand,
+        domains: t.Callable[[], t.Sequence[DomainState]],
+        executable: str = "xl",
+    ) -> None:
+        self._run_command = run_command
+        self._executable = executable
+        self.domains = domains
+
+    def domain(self, domid: int) -> t.Optional[DomainState]:
+        """The domain of that id, or None."""
+        return next((domain for domain in self.domains() if domain.domid == domid), None)
+
+    def create(self, name: str, config: str, paused: bool = False) -> DomainState:
+        """Create the guest `name` from the configuration at `config` (absolute path); return it as it is afterwards.
+
+        Raises XlError when xl failed, or when there is no such guest in the end.
+        """
+        before = {domain.domid for domain in self.domains()}
+        arguments = ["create", "-q"] + (["-p"] if paused else []) + ["-f", config]
+        rc, output = self._run(arguments)
+        made = [domain for domain in self.domains() if domain.name == name and domain.domid not in before]
+        if rc != 0:
+            left = "".join(
+                "; domain {0} ({1}) of that name is left over: destroy it".format(domain.domid, domain.state)
+                for domain in made
+            )
+            raise self._failure(
+                "guest {0!r} could not be created from {1}".format(name, config), rc, output, left
+            )
+        if not made:
+            raise self._failure(
+                "xl created guest {0!r} from {1} without an error, but it is not there: it ended at once, look into its own console "
+                "and /var/log/xen".format(name, config),
+                rc,
+                output,
+            )
+        return made[-1]
+
+    def pause(self, domid: int) -> None:
+        """Stop the domain's vCPUs where they are. Raises XlError when it does not become "paused"."""
+        rc, output = self._run(["pause", str(domid)])
+        domain = self.domain(domid)
+        if domain is None or domain.state != "paused":
+            raise self._failure(
+                "domain {0} could not be paused: it is {1}".format(domid, _state(domain)), rc, output
+            )
+
+    def unpause(self, domid: int) -> None:
+        """Let the domain's vCPUs run, however often it was paused. Raises XlError when it stays "paused" or is gone."""
+        for _ in range(_MOST_PAUSES):
+            rc, output = self._run(["unpause", str(domid)])
+            domain = self.domain(domid)
+            if domain is None or domain.state != "paused" or rc != 0:
+                break
+        if domain is None or domain.state == "paused":
+            raise self._failure(
+                "domain {0} could not be unpaused: it is {1}".format(domid, _state(domain)), rc, output
+            )
+
+    def shutdown(self, domid: int) -> None:
+        """Ask the domain to shut down cleanly; by an ACPI power button where it has no Xen drivers. Does not wait.
+
+        Raises XlError when xl could not even ask, unless the domain has ended meanwhile.
+        """
+        rc, output = self._run(["shutdown", "-F", str(domid)])
+        domain = self.domain(domid)
+        if rc != 0 and domain is not None and not domain.gone:
+            raise self._failure("domain {0} could not be asked to shut down".format(domid), rc, output)
+
+    def destroy(self, domid: int) -> None:
+        """End the domain at once. What Xen needs to take its memory back may go on. Raises XlError when it lives on."""
+        rc, output = self._run(["destroy", str(domid)])
+        domain = self.domain(domid)
+        if domain is not None and domain.state != "dying":
+            raise self._failure(
+                "domain {0} could not be destroyed: it is {1}".format(domid, _state(domain)), rc, output
+            )
+
+    def _run(self, arguments: t.List[str]) -> t.Tuple[int, str]:
+        rc, out, err = self._run_command([self._executable] + arguments)
+        return rc, "\n".join(part.strip("\n") for part in (out, err) if part.strip())
+
+    def _failure(self, what: str, rc: int, output: str, more: str = "") -> XlError:
+        said = first_complaints(output)
+        return XlError(
+            what
+            + (" (xl exits with {0})".format(rc) if rc and not said else "")
+            + (": " + said if said else "")
+            + more,
+            output=output,
+        )
+
+
+def _state(domain: t.Optional[DomainState]) -> str:
+    return "gone" if domain is None else domain.state
+
+
+def first_complaints(output: str, most: int = 3) -> str:
+    """What is worth repeating of what xl printed: its first errors (what follows is mostly their consequence), on one line."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    errors = [
+        line
+        for line in lines
+        if re.search(r"\berror\b|\bfail|\bcannot\b|\bunable\b|\binvalid\b", line, re.IGNORECASE)
+    ]
+    # "libxl: error: libxl_create.c:1234:function:Domain 7:what is wrong"
+    short = [
+        re.sub(r"^(?:libxl|xc|libxlu?): (?:error|detail): (?:[\w.-]+:\d+:\w+: ?)?", "", line)
+        for line in errors or lines[-1:]
+    ]
+    chosen = []  # type: t.List[str]
+    for line in short:
+        if line not in chosen:
+            chosen.append(line)
+    return "; ".join(chosen[:most])

@@ -1,0 +1,313 @@
+#!/usr/bin/python
+# Copyright (c) 2026, dom0.xen contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+DOCUMENTATION = r"""
+module: guest_config
+short_description: Placement keys in the xl configurations of guests
+description:
+  - Sets, in the configuration files that C(xl) creates guests from, the keys that decide where a guest's vCPUs and memory will be.
+  - Files are read by the grammar of C(xl) itself. Only the values concerned are changed. Every other byte, comments and layout included,
+    stays as it is, and a key that already has the wanted value is not touched, however it is written.
+  - Many files can be given in one task. All are checked before the first is written, and each is replaced in one step, its owner, mode
+    and security context kept.
+  - A single text for C(cpus) in a file, as in C(cpus="0-3"), makes C(xl) choose a NUMA node for the memory without regard to these CPUs.
+    This module never writes it, and where it finds it without C(cpus_soft), turns it into a list with one entry for each vCPU.
+  - The configuration is used when a guest is created. What runs already is not changed; see M(dom0.xen.vcpu_affinity) for that.
+version_added: 0.1.0
+author:
+  - dom0.xen contributors (@dom0-xen)
+extends_documentation_fragment:
+  - dom0.xen._attributes
+  - dom0.xen._attributes.changing_module
+  - dom0.xen._attributes.actiongroup_xen
+attributes:
+  diff_mode:
+    details:
+      - One entry for each file. Values of keys and options for passwords are hidden.
+options:
+  guests:
+    description:
+      - The files, and what shall be in them. A key that is not given stays as it is in the file.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      path:
+        description:
+          - Absolute path of the configuration. A symbolic link is followed, so that links for automatic start stay links.
+        type: path
+        required: true
+      content:
+        description:
+          - What the file is made of, in the language of xl.cfg(5); the other options are set on top of it.
+          - Without it, the file has to exist, and its own content is the base.
+          - A new file belongs to the user that the module runs as, with mode C(0644).
+        type: str
+      name:
+        description: The name of the guest.
+        type: str
+      vcpus:
+        description: How many vCPUs the guest starts with.
+        type: int
+      maxvcpus:
+        description: How many vCPUs it can have at most.
+        type: int
+      memory:
+        description: Memory that it starts with, in MiB.
+        type: int
+      maxmem:
+        description: Memory that it can have at most, in MiB.
+        type: int
+      cpus:
+        description:
+          - Which CPUs the vCPUs may run on (hard affinity).
+          - A text, or a number, is for all vCPUs, a list has one entry for each, as many as C(maxvcpus) or else C(vcpus) says. An empty
+            list removes the key.
+          - Entries are what C(xl) understands, for example V(0-3,8), V(node:1) or V(all,^0), and V(package:0) or V(core:0.3), which
+            are turned into CPU numbers by this host's topology.
+          - It is always written as a list with one entry for each vCPU, also for V(all). C(xl) then leaves the nodes for the memory to
+            Xen, which takes those of the CPUs.
+        type: raw
+      cpus_soft:
+        description: Which CPUs the vCPUs run on preferably (soft affinity). Written like O(guests[].cpus).
+        type: raw
+      pool:
+        description: The cpupool that the guest runs in. An empty text removes the key.
+        type: str
+  backup:
+    description:
+      - Keep a copy of each file that is changed, beside it. Its name ends in the date and C(~), and begins with a dot in a folder called
+        C(auto), because everything else there is started when the host boots.
+    type: bool
+    default: false
+requirements:
+  - for V(package:) and V(core:) in CPU expressions only, what M(dom0.xen.topology_facts) needs
+notes:
+  - Escapes in strings are understood as C(xl) does. A file that C(xl) would refuse is refused, with line and column.
+  - Like M(dom0.xen.guest), it holds a lock of the host while it works, so that two plays do not get into each other's way.
+seealso:
+  - module: dom0.xen.guest
+  - module: dom0.xen.vcpu_affinity
+  - module: dom0.xen.placement_plan
+"""
+
+EXAMPLES = r"""
+- name: Let two guests run on node 1, and prefer CPUs 0-3 for a third
+  dom0.xen.guest_config:
+    guests:
+      - path: /etc/xen/web.cfg
+        cpus: node:1
+      - path: /etc/xen/db.cfg
+        vcpus: 4
+        memory: 4096
+        cpus: node:1
+      - path: /etc/xen/build.cfg
+        cpus: []
+        cpus_soft: 0-3
+    backup: true
+  become: true
+
+- name: Write a new configuration
+  dom0.xen.guest_config:
+    guests:
+      - path: /etc/xen/mail.cfg
+        content: |
+          type = "pvh"
+          kernel = "/boot/vmlinuz-guest"
+          disk = [ "/dev/vg0/mail,raw,xvda,rw" ]
+        name: mail
+        vcpus: 2
+        memory: 1024
+        cpus: ["4", "5"]
+  become: true
+
+- name: Repair what has a single text for cpus, and change nothing else
+  dom0.xen.guest_config:
+    guests:
+      - path: /etc/xen/old.cfg
+  become: true
+"""
+
+RETURN = r"""
+guests:
+  description: What became of each file, in the order given.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    path:
+      description: The file.
+      returned: success
+      type: str
+      sample: /etc/xen/web.cfg
+    changed:
+      description: Whether it was, or in check mode would be, written.
+      returned: success
+      type: bool
+      sample: true
+    repaired:
+      description: Whether something was changed that the task did not ask for.
+      returned: success
+      type: bool
+      sample: true
+    reasons:
+      description: Why.
+      returned: success
+      type: list
+      elements: str
+      sample:
+        - >-
+          cpus was a single string, with which xl chooses a node for the memory by itself, often another one than that of the CPUs; as a
+          list, with one entry for each vCPU, memory follows the CPUs
+    before:
+      description: The placement keys that the file had.
+      returned: success
+      type: dict
+      sample:
+        name: gst-string
+        vcpus: 4
+        memory: 256
+        cpus: 0-3
+    after:
+      description: The placement keys that it has now.
+      returned: success
+      type: dict
+      sample:
+        name: gst-string
+        vcpus: 4
+        memory: 256
+        cpus: ["0-3", "0-3", "0-3", "0-3"]
+    backup_file:
+      description: The copy of what was there before.
+      returned: when O(backup) is set and the file existed and was changed
+      type: str
+      sample: /etc/xen/web.cfg.2217.2026-11-25@02:51:30~
+done:
+  description: The entries of RV(guests) that were written before the failure.
+  returned: when a file could not be written
+  type: list
+  elements: dict
+"""
+
+import functools
+import os
+import tempfile
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils._control import config
+from ..module_utils._control.lock import host_lock
+from ..module_utils._module import failures, gather
+from ..module_utils._topology import expression
+from ..module_utils._topology.derive import derive
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True)
+    with failures(module):
+        if module.check_mode:
+            changes = _plan(module)
+            guests = [config.result(change) for change in changes]
+        else:
+            with host_lock():
+                changes = _plan(module)
+                guests = config.apply_configs(
+                    changes,
+                    write=functools.partial(_write, module),
+                    backup=functools.partial(_backup, module) if module.params["backup"] else None,
+                )
+        for change in changes:
+            for warning in change.warnings:
+                module.warn("{0}: {1}".format(change.path, warning))
+        module.exit_json(
+            changed=any(guest["changed"] for guest in guests),
+            guests=guests,
+            diff=[config.difference(change) for change in changes if change.changed],
+        )
+
+
+def argument_spec() -> t.Dict[str, t.Any]:
+    return {
+        "guests": {
+            "type": "list",
+            "elements": "dict",
+            "required": True,
+            "options": {
+                "path": {"type": "path", "required": True},
+                "content": {"type": "str"},
+                "name": {"type": "str"},
+                "vcpus": {"type": "int"},
+                "maxvcpus": {"type": "int"},
+                "memory": {"type": "int"},
+                "maxmem": {"type": "int"},
+                "cpus": {"type": "raw"},
+                "cpus_soft": {"type": "raw"},
+                "pool": {"type": "str"},
+            },
+        },
+        "backup": {"type": "bool", "default": False},
+    }
+
+
+def _plan(module: AnsibleModule) -> t.List[config.ConfigChange]:
+    # Where the file really is: replacing a link by a file would be a surprise.
+    entries = [dict(entry, path=os.path.realpath(entry["path"])) for entry in module.params["guests"]]
+    return config.plan_configs(entries, _read, _Resolver(module))
+
+
+def _read(path: str) -> t.Optional[bytes]:
+    try:
+        with open(path, "rb") as stream:
+            return stream.read()
+    except FileNotFoundError:
+        return None
+
+
+class _Resolver:
+    """CPU expressions that xl does not know, by this host's topology, which is asked for once and only if need be."""
+
+    def __init__(self, module: AnsibleModule) -> None:
+        self._module = module
+        self._topology = None  # type: t.Any
+
+    def __call__(self, text: str) -> str:
+        if self._topology is None:
+            self._topology = derive(gather(self._module))
+        return str(expression.resolve(text, self._topology))
+
+
+def _write(module: AnsibleModule, path: str, data: bytes) -> None:
+    is_new = not os.path.exists(path)
+    # A dot in front: in a folder of guests to start at boot, every other file is taken for one.
+    descriptor, temporary = tempfile.mkstemp(
+        prefix=".{0}.".format(os.path.basename(path)), dir=os.path.dirname(path)
+    )
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        # Keeps owner, mode and security context of what it replaces.
+        module.atomic_move(temporary, path)
+    finally:
+        if os.path.exists(temporary):
+            os.unlink(temporary)
+    if is_new:
+        os.chmod(path, 0o644)
+
+
+def _backup(module: AnsibleModule, path: str) -> str:
+    copy = module.backup_local(path)
+    folder, name = os.path.split(copy)
+    if os.path.basename(folder) != "auto":
+        return copy
+    hidden = os.path.join(folder, "." + name)
+    os.rename(copy, hidden)
+    return hidden
+
+
+if __name__ == "__main__":
+    main()
