@@ -26,7 +26,7 @@ ARGUMENT_SPEC = {
 }
 
 
-class ActionModule(ActionBase):
+class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no types
     """Plans; connects to nobody."""
 
     TRANSFERS_FILES = False
@@ -59,7 +59,9 @@ def _topology(host: str, args: t.Mapping[str, t.Any], task_vars: t.Mapping[str, 
     if facts is None:
         hostvars = task_vars.get("hostvars") or {}
         if host not in hostvars:
-            raise Failure(f"the host {host} is neither in the inventory nor in the option facts: correct its name in hosts")
+            raise Failure(
+                f"the host {host} is neither in the inventory nor in the option facts: correct its name in hosts"
+            )
         facts = (hostvars[host].get("ansible_facts") or {}).get("xen_topology")
     if facts is None:
         raise Failure(

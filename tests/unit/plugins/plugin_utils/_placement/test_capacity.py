@@ -63,6 +63,7 @@ def test_memory_of_nodes_and_reserve() -> None:
     [(2048, 512), (1536, 512), (1024, 256), (4096, 1024), (18000, 4096), (262144, 4096), (6144, 2048)],
 )
 def test_low_memory_is_a_quarter_rounded_up_to_a_power_of_two(spanned: int, bits_of_mib: int) -> None:
+    # Of a real host whose node 0 has 1536 MiB, Xen 4.17 said at boot: "DMA width 29 bits".
     assert low_memory(hosts.host([(2, 1000), (2, 1000)], spanned=[spanned, 2048])) == (0, bits_of_mib * MIB)
 
 

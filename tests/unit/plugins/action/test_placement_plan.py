@@ -1,0 +1,228 @@
+# Copyright (c) 2026, dom0.xen contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The action plugin: where its facts come from, what it returns, what it says when something is wrong; and its documentation."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import types
+import typing as t
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("ansible")
+
+import yaml
+from ansible.errors import AnsibleError
+from ansible_collections.dom0.xen.plugins.action import placement_plan
+from ansible_collections.dom0.xen.plugins.modules import placement_plan as documentation
+from ansible_collections.dom0.xen.plugins.plugin_utils._placement import request
+from ansible_collections.dom0.xen.plugins.plugin_utils._placement.model import Policy, Reserve
+from ansible_collections.dom0.xen.tests.unit.plugins.plugin_utils._placement import hosts
+
+Data = dict[str, t.Any]
+ROOT = Path(__file__).resolve().parents[4]
+
+
+@pytest.fixture(scope="module")
+def facts() -> Data:
+    return hosts.facts(
+        [(2, 4000), (2, 1000)],
+        spanned=[4096, 2048],
+        domains=[hosts.domain(1, "web", 2, 512, [1], soft=range(4, 8))],
+    )
+
+
+def run(args: Data, hostvars: Data | None = None, check_mode: bool = False) -> Data:
+    """Run the plugin as the task executor does, without an executor."""
+    task = types.SimpleNamespace(
+        args=args,
+        async_val=0,
+        check_mode=check_mode,
+        diff=False,
+        action="dom0.xen.placement_plan",
+        collections=[],
+        environment=[],
+    )
+    connection = types.SimpleNamespace(_shell=types.SimpleNamespace(tmpdir="unused"))
+    plugin = placement_plan.ActionModule(task, connection, types.SimpleNamespace(), None, None, None)
+    known = {"alpha": {}} if hostvars is None else hostvars
+    return plugin.run(None, {"inventory_hostname": "alpha", "hostvars": known})
+
+
+def known(facts: Data) -> Data:
+    return {"ansible_facts": {"xen_topology": facts}}
+
+
+WANTED = [{"name": "web", "vcpus": 2, "memory": 512}, {"name": "db", "vcpus": 1, "memory": "1GiB"}]
+
+
+def test_facts_of_the_host_itself(facts: Data) -> None:
+    result = run({"guests": WANTED}, {"alpha": known(facts)})
+    assert not result.get("failed")
+    assert result["changed"] is False
+    assert [(entry["name"], entry["action"], entry["nodes"]) for entry in result["guests"]] == [
+        ("web", "keep", [1]),
+        ("db", "create", [0]),
+    ]
+    assert result["unplaced"] == []
+    assert result["summary"][0] == "web: keep on node 1, soft affinity 4-7, 2 vCPUs, 512 MiB"
+
+
+def test_check_mode_is_the_same(facts: Data) -> None:
+    args = {"guests": WANTED, "facts": {"alpha": facts}}
+    assert run(args, check_mode=True) == run(args)
+
+
+def test_hosts_are_those_of_facts_unless_named(facts: Data) -> None:
+    both = {"beta": facts, "gamma": facts}
+    assert list(run({"guests": [], "facts": both})["hosts"]) == ["beta", "gamma"]
+    assert list(run({"guests": [], "facts": both, "hosts": ["gamma", "gamma"]})["hosts"]) == ["gamma"]
+    mixed = run({"guests": [], "facts": {"beta": facts}, "hosts": ["beta", "alpha"]}, {"alpha": known(facts)})
+    assert list(mixed["hosts"]) == ["alpha", "beta"]
+
+
+def test_defaults_and_reserve_are_passed_on(facts: Data) -> None:
+    args = {
+        "guests": WANTED[1:],
+        "facts": {"alpha": facts},
+        "defaults": {"pin": "hard"},
+        "reserve": {"node_memory": "3000M"},
+    }
+    result = run(args)
+    assert result["unplaced"][0]["name"] == "db"
+    args["reserve"] = {}
+    assert run(args)["guests"][0]["hard"] == "0-3"
+
+
+@pytest.mark.parametrize(
+    ("args", "hostvars", "told"),
+    [
+        (
+            {"guests": []},
+            {"alpha": {}},
+            "there are no facts of the host alpha: run dom0.xen.topology_facts on it",
+        ),
+        ({"guests": []}, {"alpha": {"ansible_facts": {}}}, "there are no facts of the host alpha"),
+        (
+            {"guests": [], "hosts": ["zeta"]},
+            {"alpha": {}},
+            "the host zeta is neither in the inventory nor in the option facts",
+        ),
+        (
+            {"guests": [], "facts": {"alpha": {"schema_version": "9.0"}}},
+            None,
+            "the facts of the host alpha cannot be used",
+        ),
+        (
+            {"guests": [{"name": "a"}]},
+            {"alpha": {}},
+            "guests[0].vcpus: is missing; guests[0].memory: is missing",
+        ),
+        ({"guests": ["a"]}, {"alpha": {}}, "guests[0]: a guest is a dictionary"),
+    ],
+)
+def test_what_is_wrong_is_said(args: Data, hostvars: Data | None, told: str) -> None:
+    result = run(args, hostvars)
+    assert result["failed"] is True
+    assert told in result["msg"]
+    assert "\n" not in result["msg"]
+
+
+def test_unknown_and_missing_options_are_refused() -> None:
+    with pytest.raises(AnsibleError, match="guest_list"):
+        run({"guests": [], "guest_list": []})
+    with pytest.raises(AnsibleError, match="guests"):
+        run({})
+
+
+def test_documentation_and_checks_agree() -> None:
+    options = yaml.safe_load(documentation.DOCUMENTATION)["options"]
+    assert set(options) == set(placement_plan.ARGUMENT_SPEC)
+    for name, spec in placement_plan.ARGUMENT_SPEC.items():
+        assert options[name]["type"] == spec["type"]
+        assert options[name].get("required", False) == spec.get("required", False)
+    guest = options["guests"]["suboptions"]
+    assert tuple(guest) == request._GUEST_KEYS
+    assert [name for name, option in guest.items() if option.get("required")] == ["name", "vcpus", "memory"]
+    for policy in (guest["policy"]["suboptions"], options["defaults"]["suboptions"]):
+        assert {name: tuple(sorted(option["choices"])) for name, option in policy.items()} == {
+            name: tuple(sorted(choices)) for name, choices in request.CHOICES.items()
+        }
+    assert {name: option["default"] for name, option in options["defaults"]["suboptions"].items()} == {
+        name: getattr(Policy(), name) for name in request.CHOICES
+    }
+    assert {name: option["default"] for name, option in options["reserve"]["suboptions"].items()} == {
+        name: getattr(Reserve(), name) for name in request._RESERVE_KEYS
+    }
+
+
+def test_what_is_returned_is_documented(facts: Data) -> None:
+    returned = yaml.safe_load(documentation.RETURN)
+    result = run(
+        {"guests": [*WANTED, {"name": "huge", "vcpus": 1, "memory": "9T"}], "facts": {"alpha": facts}}
+    )
+    assert set(result) - {"changed"} == set(returned)
+    assert list(result["guests"][0]) == list(returned["guests"]["contains"])
+    assert list(result["unplaced"][0]) == list(returned["unplaced"]["contains"])
+    sample = returned["hosts"]["sample"]["alpha"]
+    assert list(result["hosts"]["alpha"]) == list(sample)
+    assert list(result["hosts"]["alpha"]["nodes"][0]) == list(sample["nodes"][0])
+
+
+def test_a_play_plans_on_the_control_node(facts: Data, tmp_path: Path) -> None:
+    """With Ansible itself: the module's name finds the action plugin, and no connection is needed."""
+    if ROOT.parts[-3:] == ("ansible_collections", "dom0", "xen"):
+        collections = ROOT.parents[2]
+    else:
+        collections = tmp_path / "collections"
+        (collections / "ansible_collections" / "dom0").mkdir(parents=True)
+        (collections / "ansible_collections" / "dom0" / "xen").symlink_to(ROOT)
+    (tmp_path / "alpha.json").write_text(json.dumps(facts), encoding="utf-8")
+    play = {
+        "hosts": "all",
+        "gather_facts": False,
+        "tasks": [
+            {
+                "dom0.xen.placement_plan": {
+                    "facts": {
+                        "alpha": "{{ lookup('ansible.builtin.file', playbook_dir ~ '/alpha.json') | from_json }}"
+                    },
+                    "guests": [{"name": "db", "vcpus": "{{ 1 + 1 }}", "memory": "{{ 1 }}GiB"}],
+                },
+                "register": "placement",
+            },
+            {
+                "ansible.builtin.copy": {
+                    "content": "{{ placement | to_json }}",
+                    "dest": str(tmp_path / "plan.json"),
+                    "mode": "0600",
+                },
+                "delegate_to": "localhost",
+            },
+        ],
+    }
+    (tmp_path / "play.yml").write_text(yaml.safe_dump([play]), encoding="utf-8")
+    (tmp_path / "ansible.cfg").touch()
+    env = {
+        **{key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_")},
+        "ANSIBLE_COLLECTIONS_PATH": str(collections),
+        "ANSIBLE_LOCALHOST_WARNING": "false",
+        "ANSIBLE_HOME": str(tmp_path / "home"),
+        "ANSIBLE_CONFIG": str(tmp_path / "ansible.cfg"),
+    }
+    # The host of the play cannot be reached: its name belongs to nobody.
+    inventory = "nobody.invalid,"
+    command = [sys.executable, "-m", "ansible", "playbook", "-i", inventory, "play.yml"]
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    plan = json.loads((tmp_path / "plan.json").read_text(encoding="utf-8"))
+    assert [(entry["name"], entry["vcpus"], entry["memory_bytes"]) for entry in plan["guests"]] == [
+        ("db", 2, 1 << 30)
+    ]
