@@ -115,11 +115,7 @@ def check_unknown(xen: "Xen", found: Found) -> layouts.Layout:
             ("the number of CPUs", 0 < info.nr_cpus <= cpus <= info.max_cpu_id + 1),
             ("the number of NUMA nodes", 0 < info.nr_nodes <= len(numa.memfree) <= MAX_NODES),
             ("the free memory", info.free_pages <= info.total_pages),
-            # 4096 and 65536 byte pages, and the difference that time makes.
-            (
-                "the free memory of the nodes",
-                info.free_pages * 4096 * 0.5 <= free <= info.free_pages * 65536 * 2,
-            ),
+            ("the free memory of the nodes", abs(free - free_at_once) <= max(SLACK, free_at_once // 4)),
             (
                 "domain 0",
                 bool(domain_0) and domain_0[0].domain == 0 and domain_0[0].tot_pages <= info.total_pages,
