@@ -48,7 +48,9 @@ def parse_numa_dump(text: str) -> MemoryByNode:
 
     Raises DumpCut when there is none. Whether all domains are there cannot be seen from the text.
     """
-    lines = [match.group(1) for match in map(_LINE.match, text.replace("\r", "").split("\n")) if match]
+    # What follows the last end of a line may be half a number.
+    whole = text.replace("\r", "").split("\n")[:-1]
+    lines = [match.group(1) for match in map(_LINE.match, whole) if match]
     starts = [number for number, line in enumerate(lines) if _START.search(line)]
     reason = "its beginning is missing"
     ends = starts[1:] + [len(lines)]

@@ -108,6 +108,17 @@ def test_dump_that_is_cut(text, reason):
     assert "conring_size" in caught.value.message
 
 
+@pytest.mark.parametrize("length", range(len(DUMP) + 1))
+def test_dump_that_is_cut_anywhere_never_gives_another_number(length):
+    for piece in (DUMP[:length], DUMP[length:]):
+        try:
+            found = parse_numa_dump(piece)
+        except DumpCut:
+            continue
+        assert found
+        assert {domid: PAGES[domid] for domid in found} == found
+
+
 # ---- pressing the key ----
 
 
