@@ -136,8 +136,9 @@ class Running:
     """A domain that is there now.
 
     `pool`: id. `memory`, `max_memory`: bytes (the latter None when unlimited or unknown). `nodes`: where its memory is, as far as it is
-    known: from its memory by node when the facts have it, else its node affinity; also nodes without memory that are in its node affinity.
-    `held`: bytes on each of these nodes that has memory. `loads`: thousandths of a vCPU on each node. `masks`: for each vCPU (hard, soft), cut down to the online PUs of its pool.
+    known: from its memory by node when the facts have it, else its node affinity; nodes without memory in its node affinity belong to it.
+    `held`: bytes on each of these nodes that has memory. `loads`: thousandths of a vCPU on each node. `masks`: for each vCPU
+    (hard, soft), cut down to the online PUs of its pool.
     """
 
     domid: int

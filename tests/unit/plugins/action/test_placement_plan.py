@@ -176,6 +176,15 @@ def test_what_is_returned_is_documented(facts: Data) -> None:
     assert list(result["hosts"]["alpha"]["nodes"][0]) == list(sample["nodes"][0])
 
 
+def test_the_page_about_the_plan_names_every_key(facts: Data) -> None:
+    page = (ROOT / "docs" / "plan.md").read_text(encoding="utf-8")
+    result = run({"guests": WANTED, "facts": {"alpha": facts}})
+    names = [*result, *result["guests"][0], *(level["level"] for level in result["objective"])]
+    names += [choice for choices in request.CHOICES.values() for choice in choices]
+    missing = [name for name in names if name != "changed" and f"`{name}`" not in page]
+    assert missing == []
+
+
 def test_a_play_plans_on_the_control_node(facts: Data, tmp_path: Path) -> None:
     """With Ansible itself: the module's name finds the action plugin, and no connection is needed."""
     if ROOT.parts[-3:] == ("ansible_collections", "dom0", "xen"):
