@@ -1,0 +1,224 @@
+# Copyright (c) 2026, dom0.xen contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+import json
+
+import pytest
+from ansible_collections.dom0.xen.plugins.module_utils._control import config
+from ansible_collections.dom0.xen.plugins.module_utils._errors import Failure
+from ansible_collections.dom0.xen.plugins.module_utils._toolstack import xlcfg
+
+PINNED = b'# ledger\nname = "ledger"\nvcpus = 2   # two\ncpus = "0-3"\nmemory = 512\n'
+
+
+def plan(data, resolve=None, **entry):
+    return config.plan_config(dict(entry, path="/etc/xen/a.cfg"), data, resolve)
+
+
+def keys(change):
+    return config.result(change)["after"]
+
+
+def test_cpus_is_written_for_each_vcpu_and_nothing_else_moves():
+    change = plan(PINNED, cpus="4-7", memory=1024)
+    assert (
+        change.after == '# ledger\nname = "ledger"\nvcpus = 2   # two\ncpus = ["4-7", "4-7"]\nmemory = 1024\n'
+    )
+    assert plan(xlcfg.encode(change.after), cpus="4-7", memory=1024).changed is False
+
+
+@pytest.mark.parametrize(
+    ("data", "entry", "expected"),
+    [
+        (b"vcpus = 3\n", {"cpus": "node:1"}, ["node:1"] * 3),
+        (b"vcpus = 3\nmaxvcpus = 4\n", {"cpus": "node:1"}, ["node:1"] * 4),
+        (b"", {"cpus": 5}, [5]),
+        (b"vcpus = 0\n", {"cpus": "5"}, ["5"]),
+        (b"vcpus = 0x10\n", {"cpus": "all"}, ["all"] * 16),
+        (b"vcpus = 2\n", {"cpus": [2, "3,4"]}, ["2", "3,4"]),
+        (b"vcpus = 2\n", {"cpus": " 0-3, ^1 , nodes:1-2 "}, ["0-3,^1,nodes:1-2"] * 2),
+        (b"vcpus = 2\n", {"vcpus": 3, "cpus": "7"}, ["7"] * 3),
+        (b"vcpus = 2\n", {"maxvcpus": 3, "cpus": "7"}, ["7"] * 3),
+        (
+            b'vnuma = [["pnode=0","size=1","vcpus=0-1,4"],["vcpus= 5 - 6"],["vcpus=2"]]\n',
+            {"cpus": "7"},
+            ["7"] * 4,
+        ),
+    ],
+)
+def test_one_entry_for_each_vcpu(data, entry, expected):
+    assert [str(item) for item in keys(plan(data, **entry))["cpus"]] == [str(item) for item in expected]
+
+
+def test_an_empty_list_or_text_removes_the_key():
+    change = plan(PINNED + b'cpus_soft = "1"\npool = "p"\n', cpus=[], cpus_soft=[], pool="")
+    assert change.after == '# ledger\nname = "ledger"\nvcpus = 2   # two\nmemory = 512\n'
+    assert change.repaired is False
+
+
+def test_the_string_form_is_repaired_and_said():
+    change = plan(PINNED)
+    assert 'cpus = ["0-3", "0-3"]\n' in change.after
+    assert change.repaired
+    assert change.reasons == (config.STRING_FORM,)
+    assert config.STRING_FORM in config.difference(change)["after_header"]
+    assert plan(xlcfg.encode(change.after)).changed is False
+    # asked for in one breath, said all the same
+    assert plan(PINNED, cpus="0-3").reasons == (config.STRING_FORM,)
+    # a bare number is a single value, too
+    assert 'cpus = ["3"]' in plan(b"cpus = 3\n").after
+    # written as it stood: xl puts up with this blank, and it is not ours
+    assert 'cpus = ["0, 2"]' in plan(b'cpus = "0, 2"\n').after
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b'cpus = "0-3"\ncpus_soft = "0-3"\n',
+        b'cpus = ["0-3"]\n',
+        b'cpus = "0-3"\nvnuma = [["pnode=0", "size=1"]]\n',
+        b'cpus = "all"\n',
+        b"vcpus = 2\n",
+    ],
+)
+def test_what_needs_no_repair_gets_none(text):
+    change = plan(text)
+    assert (change.changed, change.repaired, change.reasons, change.warnings) == (False, False, (), ())
+
+
+def test_a_string_of_nearly_all_cpus_is_left_with_a_warning():
+    change = plan(b'cpus = "all,^0"\n', memory=64)
+    assert change.after == 'cpus = "all,^0"\nmemory = 64\n'
+    assert not change.repaired
+    assert "all,^0" in change.warnings[0]
+
+
+def test_taking_cpus_soft_away_brings_the_bug_back_and_so_the_repair():
+    change = plan(b'vcpus = 2\ncpus = "0-3"\ncpus_soft = "0-3"\n', cpus_soft=[])
+    assert change.after == 'vcpus = 2\ncpus = ["0-3", "0-3"]\n'
+
+
+def test_lists_follow_the_number_of_vcpus():
+    change = plan(b'vcpus = 2\ncpus = ["1", "1"]\ncpus_soft = ["0","0"]\n', vcpus=3)
+    assert keys(change)["cpus"] == ["1", "1", "1"]
+    assert keys(change)["cpus_soft"] == ["0", "0", "0"]
+    assert "now one for each of the 3 vCPUs" in change.reasons[0]
+    with pytest.raises(
+        Failure, match="2 different entries and the guest would have 3 vCPUs: give cpus as well"
+    ):
+        plan(b'vcpus = 2\ncpus = ["1", "2"]\n', vcpus=3)
+    fewer = plan(b'vcpus = 2\ncpus = ["1", "2"]\n', vcpus=1)
+    assert keys(fewer)["cpus"] == ["1", "2"]  # xl takes no notice of the second
+    short = plan(b'vcpus = 2\ncpus = ["1"]\n', memory=8)
+    assert "those without an entry may run anywhere" in short.warnings[0]
+
+
+def test_content_is_the_base_every_time():
+    first = plan(None, content="# from a template", name="x", vcpus=2, cpus="0")
+    assert first.before is None
+    assert first.after == '# from a template\nname = "x"\nvcpus = 2\ncpus = ["0", "0"]\n'
+    assert (
+        plan(xlcfg.encode(first.after), content="# from a template", name="x", vcpus=2, cpus="0").changed
+        is False
+    )
+    again = plan(b"garbage \xff {", content="# from a template\n", name="x")
+    assert again.after == '# from a template\nname = "x"\n'
+    assert config.result(again)["before"] == {}
+    assert "garbage" in config.difference(again)["before"]
+
+
+def test_a_base_text_with_a_string_is_repaired_once():
+    content = 'vcpus = 2\ncpus = "1"\n'
+    first = plan(None, content=content)
+    assert (first.repaired, first.after) == (True, 'vcpus = 2\ncpus = ["1", "1"]\n')
+    assert plan(xlcfg.encode(first.after), content=content).changed is False
+    # what stands on the disk is right already: this change has another reason
+    assert plan(xlcfg.encode(first.after), content=content, memory=9).repaired is False
+
+
+@pytest.mark.parametrize(
+    ("entry", "sentence"),
+    [
+        ({"vcpus": 0}, "vcpus must be a whole number from 1, not 0"),
+        ({"memory": True}, "memory must be a whole number"),
+        ({"vcpus": 4, "maxvcpus": 2}, "vcpus = 4 is more than maxvcpus = 2: set both"),
+        ({"memory": 4096}, "memory = 4096 is more than maxmem = 1024"),
+        ({"name": ""}, "name must not be empty"),
+        ({"cpus": ["1"]}, "cpus has 1 entries and the guest 2 vCPUs"),
+        ({"cpus": "3-1"}, "runs backwards"),
+        ({"cpus": "^1"}, "names no CPU"),
+        ({"cpus": "1,^0-3"}, "names no CPU"),
+        ({"cpus": "^node:0"}, "names no CPU"),
+        ({"cpus": "^all"}, "does not accept '\\^all'"),
+        ({"cpus": "0-99999999"}, "longer than any host"),
+        ({"cpus": ""}, "is no CPU expression"),
+        ({"cpus": "0-"}, "is no CPU expression"),
+        ({"cpus_soft": "package:0"}, "cpus_soft: 'package:0' in 'package:0' is no CPU expression of xl"),
+        ({"cpus": 1.5}, "does not name CPUs"),
+        ({"cpus": {"a": 1}}, "does not name CPUs"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(entry, sentence):
+    with pytest.raises(Failure, match=sentence):
+        plan(b"vcpus = 2\nmaxmem = 1024\n", **entry)
+
+
+def test_expressions_beyond_xl_are_resolved_when_they_can_be():
+    asked = []
+
+    def resolve(text):
+        asked.append(text)
+        return "4-7"
+
+    assert keys(plan(b"vcpus = 2\n", resolve, cpus=["package:1", "node:0"]))["cpus"] == ["4-7", "node:0"]
+    assert asked == ["package:1"]
+
+
+def test_many_files_are_all_checked_first():
+    files = {"/a": b"vcpus = 1\n", "/b": b"vcpus = 1 oops\n"}
+    with pytest.raises(Failure, match=r"guests\[1\] \(/b\): line 1, column 11, near 'oops'"):
+        config.plan_configs([{"path": "/a"}, {"path": "/b"}], files.get)
+    with pytest.raises(Failure, match=r"guests\[0\] \(/c\): there is no such file; give content"):
+        config.plan_configs([{"path": "/c", "vcpus": 1}], files.get)
+    with pytest.raises(Failure, match=r"guests\[1\] \(/a\): guests\[0\] has the same path"):
+        config.plan_configs([{"path": "/a"}, {"path": "/a"}], files.get)
+    for path in ("a.cfg", None, 5):
+        with pytest.raises(Failure, match=r"guests\[0\]: path must be the absolute path"):
+            config.plan_configs([{"path": path}], files.get)
+
+
+def test_apply_writes_what_changed_and_says_what_was_done():
+    files = {"/a": b"vcpus = 1\n", "/b": b"vcpus = 2\n", "/c": b"vcpus = 1\n"}
+    changes = config.plan_configs([{"path": path, "vcpus": 2} for path in files], files.get)
+    written = {}
+    results = config.apply_configs(changes, written.__setitem__, lambda path: path + "~")
+    assert written == {"/a": b"vcpus = 2\n", "/c": b"vcpus = 2\n"}
+    assert [result["changed"] for result in results] == [True, False, True]
+    assert [result.get("backup_file") for result in results] == ["/a~", None, "/c~"]
+
+    def full(path, data):
+        if path == "/c":
+            raise OSError(28, "No space left on device")
+        written[path] = data
+
+    with pytest.raises(Failure, match="/c could not be written: No space left on device") as caught:
+        config.apply_configs(changes, full)
+    assert [entry["path"] for entry in caught.value.result["done"]] == ["/a", "/b"]
+    assert caught.value.result["changed"] is True
+
+
+def test_passwords_stay_out_of_the_diff():
+    data = b'vncpasswd = "hush"\nvfb = ["type=vnc,vncpasswd=hush,vncunused=1"]\nspice = "spicepasswd = \'hush\'"\n'
+    shown = config.difference(plan(data, vcpus=2))
+    assert "hush" not in json.dumps(shown)
+    assert "vncunused=1" in shown["after"]
+    broken = config.difference(plan(b"vncpasswd = 'hush' oops", content="a = 1\n"))
+    assert "hush" not in broken["before"]
+
+
+def test_results_hold_any_byte():
+    change = plan(b'name = "caf\xe9"\ncpus = "1"\n', pool="caf\udce9")
+    assert config.result(change)["after"]["name"] == "caf\\xe9"
+    json.dumps([config.result(change), config.difference(change)]).encode("utf-8")
+    assert xlcfg.encode(change.after) == b'name = "caf\xe9"\ncpus = ["1"]\npool = "caf\xe9"\n'

@@ -1,0 +1,421 @@
+# Copyright (c) 2026, dom0.xen contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+import json
+
+import pytest
+from ansible_collections.dom0.xen.plugins.module_utils._control import guests
+from ansible_collections.dom0.xen.plugins.module_utils._control.guests import (
+    Decision,
+    Wanted,
+    carry_out,
+    decide,
+    forecast,
+    memory_need,
+    wanted_guests,
+)
+from ansible_collections.dom0.xen.plugins.module_utils._errors import Failure
+from ansible_collections.dom0.xen.plugins.module_utils._toolstack.xl import DomainState, Xl
+
+MIB = 1 << 20
+DOM0 = DomainState(0, "Domain-0", "running")
+
+
+class World:
+    """A host: domains, free memory by node, and time that passes while somebody sleeps. `xl` does to it what xl does.
+
+    plans     name -> what that guest does: "end" (gone at once), "crash", "reborn", "preserve", "deaf", "zombie"
+    """
+
+    def __init__(self, *domains, **options):
+        self.domains = {domain.domid: domain for domain in (DOM0,) + domains}
+        self.next = max(self.domains) + 1
+        self.free = dict(options.get("free", {0: 1000 * MIB, 1: 1000 * MIB}))
+        self.plans = options.get("plans", {})
+        self.fail = options.get("fail", {})
+        self.calls = []
+        self.now = 0.0
+        self.due = []
+        self.looks = 0
+        self.host = guests.Host(
+            Xl(self.run, self.list), lambda: dict(self.free), lambda: self.now, self.sleep
+        )
+
+    def sleep(self, seconds):
+        self.now += seconds
+        for item in [item for item in self.due if item[0] <= self.now]:
+            self.due.remove(item)
+            item[1]()
+
+    def list(self):
+        self.looks += 1
+        for domain in list(self.domains.values()):
+            # From the fifth look on it runs under another number.
+            if self.plans.get(domain.name) == "reborn" and self.looks > 4:
+                self.plans = {}
+                self._rename(domain.domid)
+        return sorted(self.domains.values())
+
+    def run(self, argv):
+        self.calls.append(argv[1:])
+        command, last = argv[1], argv[-1]
+        if command in self.fail:
+            return 1, "", self.fail[command]
+        domain = self.domains.get(int(last)) if last.isdigit() else None
+        if command == "create":
+            self._create(last.split("/")[-1], "-p" in argv)
+        elif command == "destroy":
+            self.domains[domain.domid] = domain._replace(state="dying")
+            if self.plans.get(domain.name) != "zombie":
+                self.due.append((self.now + 2, lambda: self.domains.pop(domain.domid)))
+        elif command == "shutdown":
+            self._shutdown(domain)
+        else:
+            self.domains[domain.domid] = domain._replace(state="paused" if command == "pause" else "running")
+        return 0, "", ""
+
+    def _create(self, name, paused):
+        plan = self.plans.get(name)
+        self.free[1] -= 100 * MIB
+        if plan != "end":
+            state = "crashed" if plan == "crash" else "paused" if paused else "running"
+            self.domains[self.next] = DomainState(self.next, name, state)
+        self.next += 1
+
+    def _rename(self, domid):
+        self.domains[self.next] = self.domains.pop(domid)._replace(domid=self.next)
+        self.next += 1
+
+    def _shutdown(self, domain):
+        plan = self.plans.get(domain.name)
+        if plan == "preserve":
+            self.due.append((self.now + 5, lambda: self._mark(domain.domid, "shutdown")))
+        elif plan != "deaf":
+            self.due.append((self.now + 5, lambda: self.domains.pop(domain.domid)))
+
+    def _mark(self, domid, state):
+        self.domains[domid] = self.domains[domid]._replace(state=state)
+
+
+def configs(*names):
+    text = 'name = "{0}"\nvcpus = 2\nmemory = 100\n'
+    return {"/etc/xen/" + name: text.format(name).encode() for name in names}
+
+
+def want(name, state="running", **more):
+    return Wanted(name, state, "/etc/xen/" + name, **more)
+
+
+def steps(wanted, *domains):
+    decisions, _warnings = decide([wanted], domains, configs(wanted.name))
+    return decisions[0].steps
+
+
+def run(world, *wanted):
+    decisions, _warnings = decide(wanted, world.list(), configs(*[guest.name for guest in wanted]))
+    return carry_out(decisions, world.host)
+
+
+@pytest.mark.parametrize(
+    ("state", "actual", "expected"),
+    [
+        ("running", None, ("create",)),
+        ("running", "running", ()),
+        ("running", "blocked", ()),
+        ("running", "paused", ("unpause",)),
+        ("running", "dying", ("await_end", "create")),
+        ("paused", None, ("create_paused",)),
+        ("paused", "running", ("pause",)),
+        ("paused", "blocked", ("pause",)),
+        ("paused", "paused", ()),
+        ("paused", "dying", ("await_end", "create_paused")),
+        ("stopped", None, ()),
+        ("stopped", "running", ("shutdown", "await_end")),
+        ("stopped", "blocked", ("shutdown", "await_end")),
+        ("stopped", "shutdown", ()),
+        ("stopped", "crashed", ()),
+        ("stopped", "dying", ("await_end",)),
+        ("destroyed", None, ()),
+        ("destroyed", "running", ("destroy", "await_end")),
+        ("destroyed", "paused", ("destroy", "await_end")),
+        ("destroyed", "crashed", ("destroy", "await_end")),
+        ("destroyed", "dying", ("await_end",)),
+    ],
+)
+def test_steps(state, actual, expected):
+    assert steps(want("web", state), *([DomainState(7, "web", actual)] if actual else [])) == expected
+
+
+@pytest.mark.parametrize(
+    ("state", "actual", "expected"),
+    [
+        ("running", "crashed", ("destroy", "await_end", "create")),
+        ("paused", "shutdown", ("destroy", "await_end", "create_paused")),
+        ("stopped", "paused", ("destroy", "await_end")),
+    ],
+)
+def test_steps_that_want_force(state, actual, expected):
+    with pytest.raises(Failure, match="force"):
+        steps(want("web", state), DomainState(7, "web", actual))
+    assert steps(want("web", state, force=True), DomainState(7, "web", actual)) == expected
+
+
+def test_a_dying_namesake_does_not_hide_the_guest():
+    dying, alive = DomainState(6, "web", "dying"), DomainState(7, "web", "running")
+    assert steps(want("web"), dying, alive) == ()
+    with pytest.raises(Failure, match=r"more than once \(domains 7, 8\)"):
+        steps(want("web"), dying, alive, DomainState(8, "web", "running"))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "data", "sentence"),
+    [
+        (Wanted("web"), None, "does not run, and no config says"),
+        (
+            want("web"),
+            FileNotFoundError(2, "No such file or directory"),
+            "/etc/xen/web cannot be read: No such file",
+        ),
+        (
+            want("web"),
+            PermissionError(13, "Permission denied"),
+            "/etc/xen/web cannot be read: Permission denied",
+        ),
+        (want("web"), b'name = "db"\n', "is the configuration of a guest called 'db'"),
+        (want("web"), b"vcpus = 1\n", "/etc/xen/web has no name"),
+        (want("web"), b"name = web\n", "/etc/xen/web, line 1, column 8, near 'web'"),
+        (want("web"), b'name = ["web"]\n', "name is a list"),
+        (want("web"), b'name = "web"\nvcpus = "two"\n', "vcpus must be a number"),
+        (Wanted("Domain-0", "stopped"), None, "'Domain-0' is the control domain"),
+    ],
+)
+def test_bad_input_is_said_before_anything_is_done(wanted, data, sentence):
+    with pytest.raises(Failure, match=sentence) as caught:
+        decide([wanted], [DOM0], {wanted.config: data})
+    assert caught.value.result["changed"] is False
+
+
+def test_every_guest_that_cannot_be_had_is_named():
+    with pytest.raises(Failure, match="and 1 more guests") as caught:
+        decide([Wanted("a"), Wanted("b"), Wanted("c", "stopped")], [DOM0], {})
+    assert [name in text for name, text in zip("ab", caught.value.result["problems"])] == [True, True]
+
+
+def test_check_mode_bears_with_a_file_that_is_not_there_yet():
+    missing = {"/etc/xen/web": FileNotFoundError(2, "No such file or directory")}
+    decisions, warnings = decide(
+        [want("web", nodes=(0,), memory=64 * MIB)], [DOM0], missing, may_be_missing=True
+    )
+    assert decisions[0].steps == ("create",)
+    assert decisions[0].need == memory_need(64 * MIB, 1)
+    assert "/etc/xen/web does not exist yet" in warnings[0]
+
+
+def test_names_of_other_bytes_are_compared_as_they_are_shown():
+    decisions, _warnings = decide(
+        [Wanted("caf\\xe9", "running", "/c")], [DOM0], {"/c": b'name = "caf\xe9"\n'}
+    )
+    assert decisions[0].creates
+
+
+def test_need():
+    assert memory_need(256 * MIB, 4) == 256 * MIB + 4 * MIB + 1 * MIB + 2 * MIB
+    decisions, _warnings = decide([want("web", nodes=(1,))], [DOM0], configs("web"))
+    assert decisions[0].need == memory_need(100 * MIB, 2)
+    decisions, _warnings = decide([want("web")], [DOM0], configs("web"))
+    assert decisions[0].need is None
+
+
+def test_wanted_guests_reads_the_list():
+    entries = [
+        {"name": "a", "state": None, "config": "/c", "nodes": [1, 0, 1], "memory": 256},
+        {"name": "b", "state": "paused", "memory": "4GiB", "timeout": 5, "force": True, "nodes": []},
+        {"name": "c", "memory": "512m"},
+    ]
+    assert wanted_guests(entries) == [
+        Wanted("a", "running", "/c", (0, 1), 256 * MIB),
+        Wanted("b", "paused", None, None, 4096 * MIB, 5, True),
+        Wanted("c", memory=512 * MIB),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("entry", "sentence"),
+    [
+        ({}, r"guests\[0\]: name must be"),
+        ({"name": ""}, r"guests\[0\]: name must be"),
+        ({"name": "a", "state": "off"}, r"guests\[0\] \(a\): state must be one of running, paused"),
+        ({"name": "a", "config": "a.cfg"}, "config must be an absolute path"),
+        ({"name": "a", "memory": "lots"}, "memory must be a number of MiB"),
+        ({"name": "a", "memory": 0}, "memory must be"),
+        ({"name": "a", "memory": True}, "memory must be"),
+        ({"name": "a", "memory": "-5"}, "memory must be"),
+        ({"name": "a", "timeout": 0}, "timeout must be more than 0"),
+    ],
+)
+def test_wanted_guests_names_entry_and_field(entry, sentence):
+    with pytest.raises(Failure, match=sentence):
+        wanted_guests([entry])
+    with pytest.raises(Failure, match=r"guests\[1\] \(a\): guests\[0\] has the same name"):
+        wanted_guests([{"name": "a"}, {"name": "a"}])
+
+
+def test_creation_reads_memory_around_it():
+    world = World()
+    (result,) = run(world, want("web", nodes=(1,)))
+    assert result == {
+        "name": "web",
+        "domid": 1,
+        "changed": True,
+        "before": "absent",
+        "state": "running",
+        "steps": ["create"],
+        "free_before": {"0": 1000 * MIB, "1": 1000 * MIB},
+        "free_after": {"0": 1000 * MIB, "1": 900 * MIB},
+        "memory_delta_by_node": {"0": 0, "1": 100 * MIB},
+    }
+    json.dumps(result)
+    assert guests.difference(result)["before"] == {"state": "absent"}
+    assert guests.difference(result)["after"] == {"state": "running"}
+
+
+def test_a_second_run_does_nothing():
+    world = World()
+    wanted = [want("a"), want("b", "paused"), Wanted("c", "stopped"), Wanted("d", "destroyed")]
+    assert [result["changed"] for result in run(world, *wanted)] == [True, True, False, False]
+    calls = len(world.calls)
+    again = run(world, *wanted)
+    assert [result["changed"] for result in again] == [False] * 4
+    assert [result["state"] for result in again] == ["running", "paused", "absent", "absent"]
+    assert len(world.calls) == calls
+
+
+def test_forecast_says_what_a_run_comes_to():
+    running, paused = DomainState(3, "a", "running"), DomainState(4, "b", "paused")
+    wanted = [want("a", "paused"), want("b"), want("c"), want("d", "paused"), want("e", "stopped")]
+    world = World(running, paused, DomainState(5, "e", "blocked"))
+    decisions, _warnings = decide(wanted, world.list(), configs(*"abcde"))
+    expected = forecast(decisions, world.free)
+    assert not world.calls
+    done = carry_out(decisions, world.host)
+    for key in ("name", "changed", "before", "state", "steps"):
+        assert [result[key] for result in expected] == [result[key] for result in done]
+
+
+@pytest.mark.parametrize(
+    ("nodes", "free", "sentence"),
+    [
+        ((1,), {0: 900 * MIB, 1: 90 * MIB}, "needs 105 MiB free on node 1, where there are 90 MiB"),
+        ((0, 1), {0: 900 * MIB, 1: 40 * MIB}, "needs 53 MiB free on node 1, where there are 40 MiB"),
+        ((0, 1), {0: 4 * MIB, 1: 40 * MIB}, "on node 0, 1, where there are 4, 40 MiB"),
+        ((2,), {0: 900 * MIB, 1: 900 * MIB}, "no memory on node 2 of this host; nodes with memory are 0, 1"),
+    ],
+)
+def test_no_creation_where_memory_is_lacking(nodes, free, sentence):
+    world = World(free=free)
+    with pytest.raises(Failure, match=sentence):
+        run(world, want("web", nodes=nodes))
+    assert not world.calls
+    decisions, _warnings = decide([want("web", nodes=nodes)], world.list(), configs("web"))
+    with pytest.raises(Failure, match=sentence):
+        forecast(decisions, free)
+
+
+def test_forecast_counts_guests_together_until_memory_comes_back():
+    free = {0: 250 * MIB}
+    two = [want("a", nodes=(0,)), want("b", nodes=(0,))]
+    three = two + [want("c", nodes=(0,))]
+    decisions, _warnings = decide(three, [DOM0], configs(*"abc"))
+    assert len(forecast(decisions[:2], free)) == 2
+    with pytest.raises(Failure, match="guest 'c' was not created"):
+        forecast(decisions, free)
+    ending = Decision(Wanted("x", "destroyed"), 9, "running", ("destroy", "await_end"))
+    assert len(forecast([ending] + decisions, free)) == 4
+
+
+def test_what_was_done_before_a_failure_is_said():
+    world = World(free={0: 1000 * MIB, 1: 250 * MIB})
+    decisions, _warnings = decide([want(name, nodes=(1,)) for name in "abc"], world.list(), configs(*"abc"))
+    with pytest.raises(Failure, match="guest 'c' was not created") as caught:
+        carry_out(decisions, world.host)
+    assert [result["name"] for result in caught.value.result["done"]] == ["a", "b"]
+    assert caught.value.result["changed"] is True
+    json.dumps(caught.value.result)
+
+
+def test_a_failed_creation_carries_what_xl_said():
+    world = World(fail={"create": "libxl: error: libxl_create.c:1:domcreate: Domain 1:no memory\n"})
+    with pytest.raises(
+        Failure, match="guest 'web' could not be created from /etc/xen/web: Domain 1:no memory"
+    ) as caught:
+        run(world, want("web"))
+    assert caught.value.result["changed"] is False
+    assert "domcreate" in caught.value.result["output"]
+
+
+@pytest.mark.parametrize(
+    ("plan", "sentence"),
+    [
+        ("end", "without an error, but it is not there"),
+        ("crash", r"created \(domain 1\) and has ended at once \(crashed\)"),
+        ("reborn", r"created \(domain 1\) and ended soon after \(now: was started again as domain 2\)"),
+    ],
+)
+def test_a_guest_that_dies_right_after_its_start_is_reported(plan, sentence):
+    world = World(plans={"web": plan})
+    with pytest.raises(Failure, match=sentence):
+        run(world, want("web"))
+
+
+def test_stopping_waits_until_the_guest_is_gone():
+    world = World(DomainState(3, "web", "blocked"))
+    (result,) = run(world, Wanted("web", "stopped"))
+    assert (result["state"], result["domid"], result["changed"]) == ("absent", None, True)
+    assert world.now >= 5
+
+
+def test_a_guest_that_does_not_shut_down_is_reported_or_destroyed():
+    world = World(DomainState(3, "web", "running"), plans={"web": "deaf"})
+    with pytest.raises(
+        Failure, match="domain 3 is still running 60 seconds after it was told to end"
+    ) as caught:
+        run(world, Wanted("web", "stopped", timeout=60))
+    assert caught.value.result["changed"] is True
+    (result,) = run(world, Wanted("web", "stopped", timeout=60, force=True))
+    assert result["state"] == "absent"
+    assert [call[0] for call in world.calls] == ["shutdown", "shutdown", "destroy"]
+
+
+def test_a_guest_that_is_kept_after_shutdown_has_stopped():
+    world = World(DomainState(3, "web", "running"), plans={"web": "preserve"})
+    (result,) = run(world, Wanted("web", "stopped"))
+    assert (result["state"], result["domid"]) == ("shutdown", 3)
+    assert run(world, Wanted("web", "stopped"))[0]["changed"] is False
+
+
+def test_memory_that_xen_cannot_take_back_is_reported():
+    world = World(DomainState(3, "web", "running"), plans={"web": "zombie"})
+    with pytest.raises(Failure, match="after 60 seconds Xen still holds memory of it"):
+        run(world, Wanted("web", "destroyed", timeout=60))
+
+
+def test_a_guest_that_comes_back_by_itself_is_not_stopped():
+    world = World(DomainState(3, "web", "running"))
+
+    def restart(domain):
+        world.due.append((world.now + 5, lambda: world._rename(3)))
+
+    world._shutdown = restart
+    with pytest.raises(Failure, match="started again as domain 4: see on_poweroff"):
+        run(world, Wanted("web", "stopped"))
+
+
+def test_crashed_remains_make_room_for_a_new_start():
+    world = World(DomainState(3, "web", "crashed"))
+    (result,) = run(world, want("web", force=True))
+    assert (result["domid"], result["state"], result["steps"]) == (
+        4,
+        "running",
+        ["destroy", "await_end", "create"],
+    )

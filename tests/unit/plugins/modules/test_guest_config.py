@@ -1,0 +1,149 @@
+# Copyright (c) 2026, dom0.xen contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""guest_config on real files: what is written, how, and what is said."""
+
+import os
+import stat
+
+import pytest
+
+pytest.importorskip("ansible.module_utils.basic")
+
+from ansible_collections.dom0.xen.plugins.module_utils._control.lock import host_lock
+from ansible_collections.dom0.xen.plugins.modules import guest_config
+from ansible_collections.dom0.xen.tests.unit.plugins.module_utils._topology.hosts import recording
+from ansible_collections.dom0.xen.tests.unit.plugins.modules.running import run, warnings_of
+
+
+@pytest.fixture
+def call(monkeypatch, capsys, tmp_path):
+    """Run the module with these guests, the lock beside the files."""
+    monkeypatch.setattr(guest_config, "host_lock", lambda: host_lock(str(tmp_path / "lock")))
+
+    def _call(*guests, **options):
+        return run(
+            monkeypatch,
+            capsys,
+            guest_config,
+            options.pop("check_mode", False),
+            guests=list(guests),
+            **options,
+        )
+
+    return _call
+
+
+@pytest.fixture
+def cfg(tmp_path):
+    path = tmp_path / "web.cfg"
+    path.write_bytes(b'name = "web" # caf\xe9\nvcpus = 2\ncpus = "0-3"\n')
+    path.chmod(0o640)
+    return path
+
+
+WANTED = b'name = "web" # caf\xe9\nvcpus = 2\ncpus = ["4", "4"]\n'
+
+
+def test_check_mode_says_the_same_and_writes_nothing(call, cfg, tmp_path):
+    before = cfg.read_bytes()
+    foretold = call({"path": str(cfg), "cpus": "4"}, check_mode=True)
+    assert cfg.read_bytes() == before
+    assert os.listdir(str(tmp_path)) == ["web.cfg"]
+    done = call({"path": str(cfg), "cpus": "4"})
+    assert cfg.read_bytes() == WANTED
+    for key in ("changed", "guests", "diff"):
+        assert foretold[key] == done[key]
+    assert done["changed"] is True
+    assert done["guests"][0]["before"] == {"name": "web", "vcpus": 2, "cpus": "0-3"}
+    assert done["guests"][0]["repaired"] is True
+    again = call({"path": str(cfg), "cpus": "4"})
+    assert (again["changed"], again["diff"]) == (False, [])
+
+
+def test_mode_and_links_stay(call, cfg, tmp_path):
+    auto = tmp_path / "auto"
+    auto.mkdir()
+    link = auto / "web.cfg"
+    link.symlink_to("../web.cfg")
+    result = call({"path": str(link), "cpus": "4"})
+    assert result["guests"][0]["path"] == str(cfg)
+    assert os.readlink(str(link)) == "../web.cfg"
+    assert stat.S_IMODE(cfg.stat().st_mode) == 0o640
+    assert cfg.read_bytes() == WANTED
+    # nothing that would be started at boot, or mistaken for a configuration
+    assert sorted(os.listdir(str(tmp_path))) == ["auto", "lock", "web.cfg"]
+    assert os.listdir(str(auto)) == ["web.cfg"]
+
+
+def test_the_same_file_by_two_names_is_noticed(call, cfg, tmp_path):
+    (tmp_path / "other.cfg").symlink_to("web.cfg")
+    result = call({"path": str(cfg), "cpus": "4"}, {"path": str(tmp_path / "other.cfg"), "cpus": "5"})
+    assert "guests[0] has the same path" in result["msg"]
+
+
+def test_new_files(call, tmp_path):
+    umask = os.umask(0o077)
+    try:
+        result = call({"path": str(tmp_path / "new.cfg"), "content": "# new", "name": "n", "cpus": ["1"]})
+    finally:
+        os.umask(umask)
+    assert result["changed"] is True
+    assert (tmp_path / "new.cfg").read_bytes() == b'# new\nname = "n"\ncpus = ["1"]\n'
+    assert stat.S_IMODE((tmp_path / "new.cfg").stat().st_mode) == 0o644
+
+
+def test_backups(call, cfg, tmp_path):
+    result = call({"path": str(cfg), "cpus": "4"}, backup=True)
+    copy = result["guests"][0]["backup_file"]
+    assert os.path.dirname(copy) == str(tmp_path)
+    with open(copy, "rb") as stream:
+        assert b'"0-3"' in stream.read()
+    auto = tmp_path / "auto"
+    auto.mkdir()
+    (auto / "db.cfg").write_bytes(b'name = "db"\n')
+    result = call({"path": str(auto / "db.cfg"), "vcpus": 4}, backup=True)
+    assert os.path.basename(result["guests"][0]["backup_file"]).startswith(".db.cfg.")
+    assert sorted(name for name in os.listdir(str(auto)) if not name.startswith(".")) == ["db.cfg"]
+    assert "backup_file" not in call({"path": str(cfg), "cpus": "4"}, backup=True)["guests"][0]
+
+
+def test_expressions_beyond_xl_ask_the_host_once(call, cfg, monkeypatch):
+    asked = []
+
+    def gather(module, subset=()):
+        asked.append(tuple(subset))
+        return recording("small")
+
+    monkeypatch.setattr(guest_config, "gather", gather)
+    call({"path": str(cfg), "cpus": "node:1"})
+    assert asked == []
+    result = call({"path": str(cfg), "cpus": "package:1", "cpus_soft": "core:0.0"})
+    assert result["guests"][0]["after"]["cpus"] == ["4-7", "4-7"]
+    assert result["guests"][0]["after"]["cpus_soft"] == ["0-1", "0-1"]
+    assert asked == [()]
+    assert "package 9" in call({"path": str(cfg), "cpus": "package:9"})["msg"]
+
+
+def test_warnings_name_the_file(call, tmp_path):
+    (tmp_path / "a.cfg").write_bytes(b'cpus = "all,^0"\n')
+    result = call({"path": str(tmp_path / "a.cfg"), "vcpus": 1})
+    assert any("a.cfg" in text and "all,^0" in text for text in warnings_of(result))
+
+
+def test_failures_are_sentences(call, cfg, tmp_path):
+    broken = tmp_path / "broken.cfg"
+    broken.write_bytes(b"vcpus = 2\r\n")
+    before = cfg.read_bytes()
+    result = call({"path": str(cfg), "cpus": "4"}, {"path": str(broken), "cpus": "4"})
+    assert result["exit_status"] == 1
+    assert "guests[1]" in result["msg"]
+    assert "Unix line ends" in result["msg"]
+    assert cfg.read_bytes() == before
+    missing = call(
+        {"path": str(cfg), "cpus": "4"}, {"path": str(tmp_path / "no" / "x.cfg"), "content": "a = 1"}
+    )
+    assert "x.cfg could not be written" in missing["msg"]
+    assert [entry["path"] for entry in missing["done"]] == [str(cfg)]
+    assert missing["changed"] is True
