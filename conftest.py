@@ -81,7 +81,8 @@ def _provide_collection():
     """Point ``ansible_collections.dom0.xen`` at this checkout, ahead of any installed copy of it."""
     root, namespace, name = COLLECTION
     try:
-        importlib.import_module(root)  # the `ansible` package brings one with other collections in it: keep those
+        # The `ansible` package brings one with other collections in it: keep those.
+        importlib.import_module(root)
     except ImportError:
         _package(root, [])
     _package(root + "." + namespace, [])
