@@ -20,8 +20,10 @@ import time
 import typing as t
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-STATE = ROOT / ".cache" / "demo"
+import tree
+from workshop import CACHE, ROOT, SetupError
+
+STATE = CACHE / "demo"
 GUESTS = ROOT / "demo" / "guests.yml"
 PLAYBOOK = "dom0.xen.place_guests"
 XENHOST = [sys.executable, "-m", "tests.xenhost"]
@@ -98,23 +100,21 @@ def ended(status: int, what: str) -> None:
 
 def prepare() -> dict[str, str]:
     """Write what Ansible needs into .cache/demo; the environment that makes it use that."""
-    namespace = STATE / "collections" / "ansible_collections" / "dom0"
-    namespace.mkdir(parents=True, exist_ok=True)
-    link = namespace / "xen"
-    if not link.is_symlink():
-        link.symlink_to(os.path.relpath(ROOT, namespace))
+    try:
+        tree.refresh()
+    except SetupError as error:
+        raise DemoError(str(error)) from None
+    STATE.mkdir(parents=True, exist_ok=True)
     config = STATE / "ansible.cfg"
-    config.write_text(_ANSIBLE_CFG.format(collections=STATE / "collections"), encoding="utf-8")
+    config.write_text(_ANSIBLE_CFG.format(collections=CACHE), encoding="utf-8")
     (STATE / "summary.txt").unlink(missing_ok=True)
     return {**os.environ, "ANSIBLE_CONFIG": str(config)}
 
 
 def is_running(host: str) -> bool:
     """Whether the host runs already."""
-    return (
-        run([*XENHOST, "inventory", host], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode
-        == 0
-    )
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    return run([*XENHOST, "inventory", host], **quiet) == 0
 
 
 def place(host: str, environment: dict[str, str], extra: t.Sequence[str]) -> list[str]:

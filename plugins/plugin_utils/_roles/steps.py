@@ -56,7 +56,9 @@ def place_steps(
         path = entry["path"] or f"{config_dir.rstrip('/')}/{name}.cfg"
         content = config_text(texts[name]) if texts and name in texts else entry["content"]
         base = {} if content is None else {"content": content}
-        steps["configs"].append({"path": path, "name": name, **base, **_keys(planned)})
+        # Without a wish the configuration's own pool counts, and the planner took the same: what xl takes by default.
+        pool = {"pool": planned["cpupool"]} if entry["plan"].get("pool") is not None else {}
+        steps["configs"].append({"path": path, "name": name, **base, **_keys(planned), **pool})
         guest = {"name": name, "config": path, "state": entry["state"], "nodes": list(planned["nodes"])}
         guest["memory"] = planned["memory_bytes"] >> 20
         if entry["timeout"] is not None:
