@@ -1,0 +1,213 @@
+#!/usr/bin/python
+# Copyright (c) 2026, dom0.xen contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+DOCUMENTATION = r"""
+module: vcpu_affinity
+short_description: Hard and soft affinity of the virtual CPUs of running guests
+description:
+  - Sets on which CPUs the virtual CPUs of guests may run (hard affinity) and where they should run if there is room (soft affinity),
+    for any number of guests in one task.
+  - Compares with what the hypervisor has and sets only what differs. Everything that was asked for is checked before anything is set.
+  - What is set is read back from the hypervisor.
+  - Affinity is gone when the guest ends or is moved to another cpupool. For the next start, set it in the guest's
+    configuration as well, see M(dom0.xen.guest_config).
+  - Affinity never moves memory. A guest has its memory on the NUMA nodes that were chosen when it was started.
+version_added: 0.1.0
+author:
+  - dom0.xen contributors (@dom0-xen)
+extends_documentation_fragment:
+  - dom0.xen._attributes
+  - dom0.xen._attributes.changing_module
+  - dom0.xen._attributes.actiongroup_xen
+  - dom0.xen._requirements
+options:
+  affinities:
+    description:
+      - What is wanted, as a list of guests with masks.
+      - A guest may appear in several entries. They count in their order, so that for the same virtual CPU a later entry wins over an
+        earlier one, separately for O(affinities[].hard) and O(affinities[].soft).
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      guest:
+        description:
+          - The guest, by name, number (domid), or UUID. V(Domain-0) is dom0 itself.
+        type: str
+        required: true
+      vcpus:
+        description:
+          - Which of its virtual CPUs, as V(all), as numbers and ranges such as V(0-3,6), or as a list of these. Virtual CPUs that
+            are offline count, too.
+        type: raw
+        default: all
+      hard:
+        description:
+          - The CPUs that they may run on.
+          - A text as in C(cpus) of an xl configuration, in which items count from left to right. They are V(3), V(0-3), V(all), V(node:1),
+            and V(nodes:0-1), each with V(^) before it to take CPUs away again. Beyond xl there are V(package:0), V(packages:0-1), and
+            V(core:0.3), which is core 3 of package 0. A list of such texts is their union.
+          - Places name all their CPUs, also those that are offline. V(all) also includes CPUs that appear later.
+          - At least one of the CPUs must be online and in the cpupool of the guest.
+          - Without it, hard affinity stays as it is.
+        type: raw
+      soft:
+        description:
+          - The CPUs that they should run on, written like O(affinities[].hard).
+          - Only those that hard affinity allows have an effect.
+          - Without it, soft affinity stays as it is.
+        type: raw
+      force:
+        description:
+          - Whether to undo a pin that the guest holds on one of its own virtual CPUs for the moment. Only dom0 does so. Without it the
+            module fails when it meets one.
+        type: bool
+        default: false
+notes:
+  - When Xen is booted with C(sched-gran=core) or C(sched-gran=socket), neighbouring virtual CPUs of a guest are scheduled as one, and
+    have one affinity. The module warns when it is asked for different ones, and fails when Xen ends up with other masks than those asked for.
+  - When something fails in the middle, for example because a guest ends meanwhile, the message and RV(done) tell what has been set until then.
+seealso:
+  - module: dom0.xen.domain_info
+  - module: dom0.xen.guest_config
+  - module: dom0.xen.placement_plan
+  - name: dom0.xen.pin_vcpus
+    description: The role around this module.
+    link: https://github.com/dom0-xen/dom0.xen/tree/main/roles/pin_vcpus
+"""
+
+EXAMPLES = r"""
+- name: Keep two guests on node 1, and let a third prefer it
+  dom0.xen.vcpu_affinity:
+    affinities:
+      - guest: web
+        hard: node:1
+      - guest: 6b1f0a52-5d0e-4d2c-9d7f-0a4bb1c7a002
+        hard: node:1,^4-5
+      - guest: batch
+        soft: node:1
+  become: true
+
+- name: Give each virtual CPU of a guest a core of its own, and the last one the rest of the node
+  dom0.xen.vcpu_affinity:
+    affinities:
+      - {guest: db, hard: node:0}
+      - {guest: db, vcpus: 0, hard: core:0.0}
+      - {guest: db, vcpus: 1, hard: core:0.1}
+  become: true
+
+- name: Keep dom0 on the first package, and out of the way of guests
+  dom0.xen.vcpu_affinity:
+    affinities:
+      - guest: Domain-0
+        hard: package:0
+        soft: core:0.0
+  become: true
+
+- name: Lift all restrictions of a guest
+  dom0.xen.vcpu_affinity:
+    affinities:
+      - {guest: web, hard: all, soft: all}
+  become: true
+"""
+
+RETURN = r"""
+guests:
+  description: The guests, in the order in which they are first named, each with the virtual CPUs that were asked for.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: Its name, V(null) when the toolstack gave it none.
+      returned: success
+      type: str
+      sample: web
+    domid:
+      description: Its number.
+      returned: success
+      type: int
+      sample: 3
+    uuid:
+      description: Its UUID.
+      returned: success
+      type: str
+      sample: 6b1f0a52-5d0e-4d2c-9d7f-0a4bb1c7a001
+    changed:
+      description: Whether any of its masks was set, or in check mode would be.
+      returned: success
+      type: bool
+      sample: true
+    vcpus:
+      description:
+        - Its virtual CPUs. C(hard_before) and C(soft_before) are the masks that were found, C(hard) and C(soft) those that are set now,
+          or in check mode would be, V(all) for one that covers every CPU.
+        - C(hard_effective) and C(soft_effective) are what of the masks counts at the moment, which is their part within the online CPUs of the
+          guest's cpupool, and for C(soft_effective) within C(hard) as well.
+      returned: success
+      type: list
+      elements: dict
+      sample:
+        - vcpu: 0
+          hard_before: all
+          hard: 4-7
+          hard_effective: 4-5,7
+          soft_before: all
+          soft: all
+          soft_effective: 4-5,7
+done:
+  description: What had been set when the module failed in the middle, with the virtual CPUs as a list such as V(0-3).
+  returned: failure after something was to be set
+  type: list
+  elements: dict
+  sample:
+    - {name: web, domid: 3, uuid: 6b1f0a52-5d0e-4d2c-9d7f-0a4bb1c7a001, vcpus: 0-1}
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils._control.affinity import apply_affinity, guest_diff, guest_result, plan_affinity
+from ..module_utils._discovery.registry import DOMAINS
+from ..module_utils._module import failures, gather, open_xen
+from ..module_utils._topology.derive import derive
+
+ENTRY = {
+    "guest": {"type": "str", "required": True},
+    "vcpus": {"type": "raw", "default": "all"},
+    "hard": {"type": "raw"},
+    "soft": {"type": "raw"},
+    "force": {"type": "bool", "default": False},
+}
+
+
+def main() -> None:
+    """Plan, then apply unless only a check was asked for."""
+    module = AnsibleModule(
+        argument_spec={
+            "affinities": {
+                "type": "list",
+                "elements": "dict",
+                "required": True,
+                "options": ENTRY,
+                "required_one_of": [["hard", "soft"]],
+            }
+        },
+        supports_check_mode=True,
+    )
+    with failures(module):
+        topology = derive(gather(module, [DOMAINS]))
+        actions = plan_affinity(topology, module.params["affinities"])
+        for warning in topology.warnings + tuple(note for action in actions for note in action.notes):
+            module.warn(warning)
+        changed = any(action.changed for action in actions)
+        diff = [guest_diff(action) for action in actions if action.changed]
+        if changed and not module.check_mode:
+            with open_xen(module) as xen:
+                actions = apply_affinity(xen, actions)
+        module.exit_json(changed=changed, guests=[guest_result(action) for action in actions], diff=diff)
+
+
+if __name__ == "__main__":
+    main()
