@@ -117,7 +117,8 @@ def _vcpuaffinity(
         # Both maps are always there: a filter in XenServer's kernel checks both pointers, whatever the flags say.
         hard_map.fill(request.cpumap_hard, hard)
         soft_map.fill(request.cpumap_soft, soft)
-        xen.domctl(op, command, question, domid, vcpu=vcpu, hard=numbers(hard), soft=numbers(soft))
+        said = numbers(hard) if flags & AFFINITY_HARD else "that it has"
+        xen.domctl(op, command, question, domid, vcpu=vcpu, hard=said)
         return hard_map.value(), soft_map.value()
 
 

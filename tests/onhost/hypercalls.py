@@ -1,0 +1,140 @@
+#!/usr/bin/env python3
+# Copyright (c) 2026, dom0.xen contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What only a real hypervisor can say: runs in dom0, as root, from a copy of the tree, with nothing but Python.
+
+Each check asks Xen for something and compares. What is changed on the way (the affinity of a vCPU of dom0) is put back. Ends with
+status 1, after naming every check that failed.
+"""
+
+import os
+import pathlib
+import sys
+import typing as t
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent.parent / "plugins"))
+
+from module_utils._xen import domctl, errors, layouts, platform, probe, sysctl
+from module_utils._xen.connection import Xen
+
+NO_DOMAIN = 0x7FEF
+NO_VCPU = 4095
+bad: t.List[str] = []
+
+
+def check(what: str, holds: bool, seen: t.Any = "") -> None:
+    """Note whether something holds."""
+    print("%-4s %s %s" % ("ok" if holds else "BAD", what, seen))
+    if not holds:
+        bad.append(what)
+
+
+def refused(what: str, kind: t.Type[errors.XenError], question: t.Callable[[], t.Any]) -> None:
+    """Check that a question is refused with exactly this kind of failure."""
+    try:
+        answer = question()
+    except errors.XenError as failure:
+        check(what, type(failure) is kind, failure.message)
+    else:
+        check(what, False, answer)
+
+
+def refusals(xen: Xen) -> None:
+    """Values that cannot be."""
+    refused("no such domain", errors.NoSuchDomain, lambda: domctl.getdomaininfo(xen, NO_DOMAIN))
+    refused("nodes of no domain", errors.NoSuchDomain, lambda: domctl.getnodeaffinity(xen, NO_DOMAIN))
+    refused("vCPU of no domain", errors.NoSuchVcpu, lambda: domctl.getvcpuinfo(xen, NO_DOMAIN, 0))
+    refused("no such vCPU", errors.NoSuchVcpu, lambda: domctl.getvcpuinfo(xen, 0, NO_VCPU))
+    refused("affinity of no vCPU", errors.NoSuchVcpu, lambda: domctl.getvcpuaffinity(xen, 0, NO_VCPU))
+    refused(
+        "setting that of no vCPU", errors.Invalid, lambda: domctl.setvcpuaffinity(xen, 0, NO_VCPU, hard=1)
+    )
+    refused(
+        "setting that of no domain",
+        errors.NoSuchVcpu,
+        lambda: domctl.setvcpuaffinity(xen, NO_DOMAIN, 0, hard=1),
+    )
+    refused("empty hard mask", errors.Invalid, lambda: domctl.setvcpuaffinity(xen, 0, 0, hard=0))
+    refused("nodes that are not there", errors.Invalid, lambda: domctl.setnodeaffinity(xen, 0, 1 << 40))
+    beyond = platform.get_cpuinfo(xen, sysctl.cpu_bits(xen) + 100)
+    check("CPU that is not there", beyond.flags == platform.FLAG_INVALID, beyond)
+
+
+def affinity(xen: Xen) -> None:
+    """Set, read back, put back."""
+    vcpu = sysctl.getdomaininfolist(xen, limit=1)[0].max_vcpu_id
+    before = domctl.getvcpuaffinity(xen, 0, vcpu)
+    online = sysctl.cpupool_info(xen, 0)
+    cpus = online.cpus if online else 0
+    first = cpus & -cpus
+    hard, soft = cpus & ~first, first | (cpus & ~first) >> 1
+    try:
+        effect = domctl.setvcpuaffinity(xen, 0, vcpu, hard=hard, soft=soft)
+        check("effective masks", effect == (hard, soft & hard), effect)
+        check("masks as set", domctl.getvcpuaffinity(xen, 0, vcpu) == (hard, soft))
+    finally:
+        domctl.setvcpuaffinity(xen, 0, vcpu, hard=before[0], soft=before[1])
+    check("masks put back", domctl.getvcpuaffinity(xen, 0, vcpu) == before)
+
+
+def interface(xen: Xen) -> None:
+    """Interface versions, right, wrong and unknown."""
+    check("known hypervisor", bool(xen.interface["known"]), xen.interface)
+    check(
+        "first guess was right",
+        layouts.RELEASES[xen.version] == (xen.interface["sysctl"], xen.interface["domctl"]),
+    )
+    size = probe.domaininfo_size(xen)
+    check("size of a domain's record", size == xen.layout.domaininfo_size, size)
+    for name, question in (
+        ("sysctl", lambda: sysctl.physinfo(xen)),
+        ("domctl", lambda: domctl.getvcpuinfo(xen, 0, 0)),
+    ):
+        right = xen.interface[name]
+        xen.interface[name] = right + 1
+        refused("wrong %s version" % name, errors.NotPermitted, question)
+        xen.interface[name] = right
+
+
+def tables() -> None:
+    """What happens when the tables do not have this release, and when they end before it."""
+    known = dict(layouts.RELEASES)
+    with Xen.open() as xen:
+        release, right = xen.version, dict(xen.interface)
+    del layouts.RELEASES[release]
+    with Xen.open() as xen:
+        check("release that the table lacks", xen.interface == right, xen.interface)
+    layouts.RELEASES.update(known)
+    wide = layouts.SYSCTL_VERSIONS
+    layouts.SYSCTL_VERSIONS = tuple(version for version in wide if version < right["sysctl"])
+    layouts.RELEASES[release] = (layouts.SYSCTL_VERSIONS[-1], right["domctl"])
+    with Xen.open() as xen:
+        check(
+            "newer than the table", xen.interface["known"] is False and len(xen.warnings) == 1, xen.warnings
+        )
+        refused("writing to it", errors.UnknownInterface, lambda: domctl.setvcpuaffinity(xen, 0, 0, hard=1))
+    layouts.SYSCTL_VERSIONS = (1, 2)
+    layouts.RELEASES[release] = (2, right["domctl"])
+    refused("far newer than the table", errors.UnknownInterface, Xen.open)
+    layouts.SYSCTL_VERSIONS = wide
+    layouts.RELEASES.update(known)
+
+
+def main() -> int:
+    """Run all checks; the exit status."""
+    with Xen.open() as xen:
+        interface(xen)
+        refusals(xen)
+        affinity(xen)
+    tables()
+    # The last one: there is no way back.
+    os.setresuid(65534, 65534, 65534)
+    refused("another user than root", errors.NotPermitted, Xen.open)
+    print("%d failed%s" % (len(bad), ": " + ", ".join(bad) if bad else ""))
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
