@@ -101,7 +101,7 @@ class Object:
 
 
 class Omission(t.NamedTuple):
-    """An object that has no place in the tree. `crosses`: it would lie across the boundary of a NUMA node; else nothing in it is online."""
+    """An object that has no place in the tree. `crosses`: it lies across the boundary of a NUMA node; else its CPUs are all offline."""
 
     what: str
     cpuset: CpuSet
@@ -111,7 +111,7 @@ class Omission(t.NamedTuple):
     @property
     def why(self) -> str:
         """The reason, as the info has it."""
-        return "crosses the boundary of a NUMA node" if self.crosses else "no CPU of it is online"
+        return "crosses the boundary of a NUMA node" if self.crosses else "has no CPU to show"
 
 
 def to_hwloc_xml(topology: Topology, host_name: str = "") -> Exported:

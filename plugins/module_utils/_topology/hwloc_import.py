@@ -93,7 +93,8 @@ class _Machine:
 
     def topology(self) -> Topology:
         self._find_pus()
-        self._find_packages_and_cores()
+        self._find_packages()
+        self._find_cores()
         self._find_nodes()
         self._say_what_is_lost()
         return self._derive()
@@ -155,22 +156,49 @@ class _Machine:
 
     # --- packages and cores
 
-    def _find_packages_and_cores(self) -> None:
-        package_ids = self._numbers([self.objects["Package"]], "Package")
-        by_package = collections.defaultdict(list)  # type: t.Dict[t.Optional[Element], t.List[Element]]
-        for core in self.objects["Core"]:
-            by_package[self.around[core][0]].append(core)
-        core_ids = self._numbers(by_package.values(), "Core")
+    def _find_packages(self) -> None:
+        numbers = self._numbers([self.objects["Package"]], "Package")
         for cpu, element in self.pus.items():
-            package, core_around = self.around[element]
-            self.places[cpu].package = None if package is None else package_ids[package]
-            self.places[cpu].core = None if core_around is None else core_ids[core_around]
-        self._place_offline("package", package_ids)
-        self._place_offline("core", core_ids)
-        for value in self.infos.get(names.LEFT_OUT, ()):
-            self._place_left_out(value)
-        self._fill_packages()
-        self._fill_cores()
+            package, _core = self.around[element]
+            self.places[cpu].package = None if package is None else numbers[package]
+        self._place_offline("package", numbers)
+        self._place_left_out("Package")
+        stray = self._without("package") & self.online
+        if stray:
+            # nothing can be planned on CPUs of unknown place
+            known = {place.package for place in self.places.values()}
+            number = next(number for number in range(len(known) + 1) if number not in known)
+            self._put(stray, "package", number)
+            self.warnings.append(
+                f"The XML has no Package around the CPUs {stray}: they are taken for package {number}."
+            )
+
+    def _find_cores(self) -> None:
+        package_of = {}  # type: t.Dict[Element, t.Optional[int]]
+        for cpu, element in self.pus.items():
+            _package, core = self.around[element]
+            if core is not None:
+                package_of[core] = self.places[cpu].package
+        families = collections.defaultdict(list)  # type: t.Dict[t.Optional[int], t.List[Element]]
+        for core in self.objects["Core"]:
+            families[package_of.setdefault(core, None)].append(core)
+        numbers = self._numbers(families.values(), "Core")
+        for cpu, element in self.pus.items():
+            _package, core = self.around[element]
+            self.places[cpu].core = None if core is None else numbers[core]
+        for cpu, core in self._place_offline("core", numbers).items():
+            if self.places[cpu].package is None:
+                self.places[cpu].package = package_of[core]
+        self._place_left_out("Core")
+        stray = self._without("core") & self.online
+        if stray:
+            taken = {place.core for place in self.places.values()}
+            unused = (number for number in range(len(taken) + len(stray)) if number not in taken)
+            for cpu, number in zip(stray, unused):
+                self.places[cpu].core = number
+            self.warnings.append(
+                f"The XML has no Core around the CPUs {stray}: each is taken for a core of its own."
+            )
 
     def _numbers(self, families: t.Iterable[t.List[Element]], kind: str) -> t.Dict[Element, int]:
         """Return the os_index of each element; where members of a family have none, or share one, they are counted."""
@@ -188,52 +216,35 @@ class _Machine:
             )
         return numbers
 
-    def _place_offline(self, level: str, numbers: t.Dict[Element, int]) -> None:
-        """Place CPUs without an object by the complete_cpuset of the objects of a level."""
+    def _place_offline(self, level: str, numbers: t.Dict[Element, int]) -> t.Dict[int, Element]:
+        """Place CPUs without an object by the complete_cpuset of the objects of a level; return the object of each."""
         lost = self._without(level) - CpuSet(self.pus)
+        places = {}  # type: t.Dict[int, Element]
         for element, number in numbers.items():
             # most objects have nothing offline, and reading all sets of a large machine takes long
             if element.attributes.get("complete_cpuset") != element.attributes.get("cpuset"):
                 found = (element.bitmap("complete_cpuset") or CpuSet()) & lost
                 self._put(found, level, number)
+                places.update(dict.fromkeys(found, element))
                 lost -= found
+        return places
 
-    def _place_left_out(self, value: str) -> None:
-        """Place CPUs by what our own export said about an object that has no place in hwloc's tree."""
-        found = _LEFT_OUT.match(value)
-        number = told_number(found.group("number"), LARGEST_PART) if found else None
-        if not found or number is None:
-            return
-        level = {"Core": "core", "Package": "package", "NUMANode": "node"}[found.group("kind")]
-        cpus = _told_mask(found.group("cpus")) & self._without(level)
-        if level == "core":
-            package = told_number(found.group("package"), LARGEST_PART)
-            cpus = CpuSet(cpu for cpu in cpus if self.places[cpu].package == package)
-        self._put(cpus, level, number)
-
-    def _fill_packages(self) -> None:
-        """Take what is in no Package for one of its own: nothing can be planned on CPUs of unknown place."""
-        stray = CpuSet(
-            cpu for cpu in self._without("package") if cpu in self.online or self.places[cpu].core is not None
-        )
-        if stray:
-            known = {place.package for place in self.places.values()}
-            number = next(number for number in range(len(known) + 1) if number not in known)
-            self._put(stray, "package", number)
-            self.warnings.append(
-                f"The XML has no Package around the CPUs {stray}: they are taken for package {number}."
-            )
-
-    def _fill_cores(self) -> None:
-        stray = self._without("core") & self.online
-        if stray:
-            known = {place.core for place in self.places.values()}
-            unused = (number for number in range(len(known) + len(stray)) if number not in known)
-            for cpu, number in zip(stray, unused):
-                self.places[cpu].core = number
-            self.warnings.append(
-                f"The XML has no Core around the CPUs {stray}: each is taken for a core of its own."
-            )
+    def _place_left_out(self, kind: str) -> None:
+        """Place CPUs by what our own export said about objects of this kind that have no place in hwloc's tree."""
+        level = kind.lower().replace("numanode", "node")
+        lost = self._without(level)
+        for value in self.infos.get(names.LEFT_OUT, ()):
+            found = _LEFT_OUT.match(value)
+            number = told_number(found.group("number"), LARGEST_PART) if found else None
+            if found and number is not None and found.group("kind") == kind:
+                package = told_number(found.group("package"), LARGEST_PART)
+                cpus = CpuSet(
+                    cpu
+                    for cpu in _told_mask(found.group("cpus")) & lost
+                    if package is None or package == self.places[cpu].package
+                )
+                self._put(cpus, level, number)
+                lost -= cpus
 
     # --- NUMA nodes
 
@@ -265,6 +276,7 @@ class _Machine:
 
     def _share_out(self, numbers: t.Dict[Element, int]) -> None:
         """Give every CPU to one node, that with the fewest CPUs around it."""
+        self._place_left_out("NUMANode")
         everything = CpuSet(self.places)
         local = {}  # type: t.Dict[Element, CpuSet]
         complete = {}  # type: t.Dict[Element, CpuSet]

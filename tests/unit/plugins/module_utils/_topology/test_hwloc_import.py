@@ -1,0 +1,619 @@
+# Copyright (c) 2026, dom0.xen contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What comes back from an export, what other machines' XML becomes, and what bad XML is answered with."""
+
+import json
+import re
+
+import pytest
+from ansible_collections.dom0.xen.plugins.module_utils._errors import Failure
+from ansible_collections.dom0.xen.plugins.module_utils._topology import hwloc_elements
+from ansible_collections.dom0.xen.plugins.module_utils._topology.cpuset import CpuSet
+from ansible_collections.dom0.xen.plugins.module_utils._topology.derive import derive
+from ansible_collections.dom0.xen.plugins.module_utils._topology.facts import from_facts, to_facts
+from ansible_collections.dom0.xen.plugins.module_utils._topology.hwloc_export import to_hwloc_xml
+from ansible_collections.dom0.xen.plugins.module_utils._topology.hwloc_import import from_hwloc_xml
+from ansible_collections.dom0.xen.plugins.module_utils._topology.model import Distances
+from ansible_collections.dom0.xen.tests.unit.plugins.module_utils._topology.hosts import (
+    GIB,
+    INVALID,
+    made_host,
+)
+from ansible_collections.dom0.xen.tests.unit.plugins.module_utils._topology.hwloc_hosts import (
+    HOSTS,
+    check_rules,
+    numa,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+
+# --- there and back
+
+
+def expected(topology):
+    """What an import can know of a host that was exported; docs/hwloc.md says the same in words."""
+    shown = topology.nodeset
+    known = [
+        node
+        for node in topology.distances.nodes
+        if node in shown and (topology.distance(node, node) is not None)
+    ]
+    if len(known) < 2:
+        known = []
+    nodes = topology.distances.nodes
+    matrix = tuple(
+        tuple(topology.distance(a, b) if a in known and b in known else None for b in nodes) for a in nodes
+    )
+    if len(shown) == 1:
+        matrix = tuple(tuple(10 if a == b and a in shown else None for b in nodes) for a in nodes)
+    return {
+        "pus": tuple(
+            pu._replace(apic_id=None, acpi_id=None, core=None if pu.package is None else pu.core)
+            for pu in topology.pus
+        ),
+        "cores": topology.cores,
+        "packages": topology.packages,
+        "nodes": tuple(
+            node
+            if node.os_index in shown
+            else node._replace(memory_spanned=None, memory_free=None, nearest_cpu_nodes=())
+            for node in topology.nodes
+        ),
+        "distances": Distances(nodes, matrix),
+        "xen": topology.xen._replace(
+            changeset=topology.xen.changeset or None, interface=dict.fromkeys(topology.xen.interface)
+        ),
+        "domains": None,
+        "dom0_vcpus": (),
+        "dom0_linux": None,
+        "source": "hwloc_xml",
+    }
+
+
+SAME = [
+    "memory",
+    "cpu_khz",
+    "cpupools",
+    "cpupool_free",
+    "cpuset",
+    "complete_cpuset",
+    "allowed_cpuset",
+    "nodeset",
+    "complete_nodeset",
+]
+
+
+def check_round_trip(topology):
+    text = to_hwloc_xml(topology).text
+    back = from_hwloc_xml(text)
+    wanted = expected(topology)
+    wanted.update({field: getattr(topology, field) for field in SAME})
+    for field, value in wanted.items():
+        assert getattr(back, field) == value, field
+    assert from_facts(to_facts(back)) == back
+    # and once more, which must change nothing
+    again = from_hwloc_xml(to_hwloc_xml(back).text)
+    assert again._replace(warnings=()) == back._replace(warnings=())
+    return back
+
+
+@pytest.mark.parametrize("name", sorted(set(HOSTS) - {"odd-characters"}))
+def test_what_was_exported_comes_back(name):
+    check_round_trip(HOSTS[name])
+
+
+def test_good_host_comes_back_without_a_warning():
+    assert from_hwloc_xml(to_hwloc_xml(HOSTS["big"]).text).warnings == ()
+
+
+def test_odd_characters_come_back():
+    back = check_round_trip(HOSTS["odd-characters"])
+    assert back.xen.command_line == "a=\"b\" <c> & 'd'\t\n\r\u00e9 \u20ac end"
+    assert (back.xen.version, back.xen.extraversion) == ("4.20-rc1", "-rc1")
+
+
+PLACE = st.one_of(st.integers(0, 2), st.just(INVALID))
+SIZE = st.sampled_from([None, None, 0, 1, 3])
+
+
+@st.composite
+def strange_hosts(draw):
+    """Hosts whose packages, cores and nodes overlap as they like; some CPUs offline, some of unknown place or state."""
+    node_count = 4
+    places = draw(
+        st.lists(st.tuples(PLACE, PLACE, st.sampled_from([0, 1, 2, 3, INVALID])), min_size=1, max_size=10)
+    )
+    count = len(places)
+    asked = draw(st.integers(0, count))
+    flags = draw(st.lists(st.sampled_from([1, 1, 1, 0]), min_size=asked, max_size=asked))
+    known = draw(st.lists(st.booleans(), min_size=node_count, max_size=node_count))
+    ways = draw(
+        st.lists(
+            st.lists(st.one_of(st.integers(10, 254), st.just(INVALID)), min_size=4, max_size=4),
+            min_size=node_count,
+            max_size=node_count,
+        )
+    )
+    distance = [
+        [INVALID if not (known[a] and known[b]) else 10 if a == b else ways[a][b] for b in range(node_count)]
+        for a in range(node_count)
+    ]
+    pools = draw(st.sampled_from([None, "one", "two"]))
+    online = [cpu for cpu, flag in enumerate(flags) if flag]
+    half = len(online) // 2
+    sections = {
+        None: {"cpupools": None, "cpupool_free": None},
+        "one": {"cpupools": [{"id": 0, "sched_id": 6, "n_dom": 1, "cpus": online}]},
+        "two": {
+            "cpupools": [{"id": 0, "cpus": online[:half]}, {"id": 7, "sched_id": 9, "cpus": []}],
+            "cpupool_free": online[half:],
+            "cpupool_names": {"7": draw(st.text("ab =<&", max_size=5))},
+        },
+    }[pools]
+    return made_host(
+        places,
+        numainfo=numa([draw(SIZE) for _node in range(node_count)], distance),
+        pcpuinfo=[[count - 1, flag, cpu, cpu] for cpu, flag in enumerate(flags)],
+        physinfo={"nr_cpus": draw(st.integers(0, count)), "total_pages": draw(st.integers(0, 2**50))},
+        **sections,
+    )
+
+
+@given(strange_hosts())
+def test_whatever_a_host_is_like_its_export_keeps_the_rules_and_comes_back(raw):
+    topology = derive(raw)
+    topology = topology._replace(
+        # a pool without a name and one with an empty name are the same in XML
+        cpupools=tuple(pool._replace(name=pool.name or None) for pool in topology.cpupools)
+    )
+    if not topology.cpuset:
+        with pytest.raises(Failure):
+            to_hwloc_xml(topology)
+        return
+    check_rules(to_hwloc_xml(topology).text)
+    check_round_trip(topology)
+
+
+# --- other machines
+
+EMPTY_HOST = (
+    "The XML does not come from the facts of a Xen host: the machine is taken for an empty one, "
+    "with one cpupool of all CPUs, no guests and all memory free."
+)
+NO_DISTANCES = "The XML does not tell the distances between the NUMA nodes: they are unknown."
+
+
+def sets(cpuset, nodeset="0x1", complete=None):
+    return 'cpuset="{}" complete_cpuset="{}" nodeset="{}" complete_nodeset="{}"'.format(
+        cpuset, complete or cpuset, nodeset, nodeset
+    )
+
+
+def pu(number):
+    return f'<object type="PU" os_index="{number}" {sets(CpuSet([number]).hwloc())}/>'
+
+
+def machine(inside, beside="", attributes=None, version="2.0"):
+    attributes = attributes or sets("0x0000000f", "0x3")
+    return (
+        '<?xml version="1.0" encoding="UTF-8"?>\n<!DOCTYPE topology SYSTEM "hwloc2.dtd">\n'
+        f'<topology version="{version}">\n<object type="Machine" os_index="0" {attributes}>\n{inside}\n</object>\n{beside}\n</topology>\n'
+    )
+
+
+HYBRID_MEMORY = machine(
+    f"""
+<info name="OSName" value="Linux"/>
+<object type="Package" os_index="0" {sets("0x0000000f", "0xf")}>
+  <object type="NUMANode" os_index="0" {sets("0x0000000f", "0x1")} local_memory="8589934592"><page_type size="4096" count="2097152"/></object>
+  <object type="NUMANode" os_index="2" {sets("0x0000000f", "0x4")} local_memory="1073741824"/>
+  <object type="L3Cache" {sets("0x0000000f")} cache_size="1" depth="3" cache_type="0">
+    <object type="Die" os_index="0" {sets("0x00000003", "0x3")}>
+      <object type="NUMANode" os_index="1" {sets("0x00000003", "0x2")} local_memory="4294967296"/>
+      <object type="Core" os_index="4" {sets("0x00000001")}>{pu(0)}</object>
+      <object type="Core" os_index="5" {sets("0x00000002")}>{pu(1)}</object>
+    </object>
+    <object type="Die" os_index="1" {sets("0x0000000c")}>
+      <object type="Core" os_index="6" {sets("0x00000004")}>{pu(2)}</object>
+      <object type="Core" os_index="7" {sets("0x00000008", complete="0x00000018")}>{pu(3)}</object>
+    </object>
+  </object>
+</object>
+<object type="Bridge" gp_index="9" bridge_type="0-1" depth="0" bridge_pci="0000:[00-01]">
+  <object type="PCIDev" gp_index="10" pci_busid="0000:00:01.0"><object type="OSDev" name="sda" osdev_type="0"/></object>
+</object>""",
+    '<distances2 type="NUMANode" nbobjs="3" kind="5" name="NUMALatency" indexing="os">'
+    '<indexes length="2">0 1 </indexes><indexes length="1">2</indexes><u64values length="1">10 17 28 17 10\n28 </u64values>'
+    '<u64values length="1">28 28 10</u64values></distances2>'
+    '<distances2 type="NUMANode" nbobjs="1" kind="9" name="NUMABandwidth" indexing="os"/>'
+    '<support name="discovery.pu"/><cpukind cpuset="0x3"/>',
+    sets("0x0000000f", "0x7", complete="0x0000003f") + ' allowed_cpuset="0x00000007" allowed_nodeset="0x7"',
+)
+
+
+def test_hwloc_2_with_several_kinds_of_memory():
+    topology = from_hwloc_xml(HYBRID_MEMORY)
+    assert [(pu.os_index, pu.online, pu.package, pu.core, pu.node) for pu in topology.pus] == [
+        (0, True, 0, 4, 1),
+        (1, True, 0, 5, 1),
+        (2, True, 0, 6, 0),
+        (3, True, 0, 7, 0),
+        (4, False, 0, 7, None),
+        (5, False, None, None, None),
+    ]
+    assert [
+        (node.os_index, str(node.cpuset), node.memory_spanned, node.memory_free, node.nearest_cpu_nodes)
+        for node in topology.nodes
+    ] == [
+        (0, "2-3", 8 * GIB, 8 * GIB, (0,)),
+        (1, "0-1", 4 * GIB, 4 * GIB, (1,)),
+        (2, "", GIB, GIB, (0, 1)),
+    ]
+    assert topology.distances.matrix == ((10, 17, 28), (17, 10, 28), (28, 28, 10))
+    assert topology.memory == (13 * GIB, 13 * GIB, 0, 0)
+    assert [(pool.id, pool.name, str(pool.cpuset)) for pool in topology.cpupools] == [(0, "Pool-0", "0-3")]
+    assert topology.domains == ()
+    assert topology.xen.version is None
+    assert [(component.name, component.state) for component in topology.components] == [("hwloc_xml", "used")]
+    assert topology.warnings == (
+        "The CPUs 3 were closed to the one who wrote the XML (by a control group, for instance). "
+        "Xen knows nothing like that: they are taken for usable.",
+        "NUMA node 0 shares the CPUs 0-1 with the nodes 1: in the model a CPU has one node, so node 0 does without them.",
+        "NUMA node 2 shares the CPUs 0-3 with the nodes 0-1: in the model a CPU has one node, "
+        "so node 2 is taken for memory without CPUs.",
+        "The model has no place for these parts of the XML: 1 Bridge, 2 Die, 1 L3Cache, 1 OSDev, 1 PCIDev, 1 cpukind.",
+        EMPTY_HOST,
+        "The distances in line 27 are no latencies between all NUMA nodes: they are left out.",
+    )
+
+
+OLD = """<?xml version="1.0" encoding="UTF-8"?>
+<!DOCTYPE topology SYSTEM "hwloc.dtd">
+<topology>
+  <object type="Machine" os_level="-1" os_index="0" cpuset="0x0000000f" complete_cpuset="0x0000001f" online_cpuset="0x00000007"
+          allowed_cpuset="0x0000000f" nodeset="0xf...f" complete_nodeset="0xf...f,0x00000003" allowed_nodeset="0xf...f">
+    <info name="Backend" value="Linux"/>
+    <distances nbobjs="2" relative_depth="1" latency_base="10.000000">
+      <latency value="1.000000"/><latency value="2.100000"/><latency value="2.000000"/><latency value="1.000000"/>
+    </distances>
+    <distances nbobjs="4" relative_depth="4" latency_base="1.000000"/>
+    <object type="NUMANode" os_level="-1" os_index="0" cpuset="0x00000003" complete_cpuset="0x00000013" local_memory="2147483648">
+      <page_type size="4096" count="524288"/>
+      <object type="Socket" os_level="-1" os_index="3" cpuset="0x00000003" complete_cpuset="0x00000013">
+        <object type="Cache" cpuset="0x00000003" complete_cpuset="0x00000013" cache_size="1" depth="2">
+          <object type="Core" os_level="-1" os_index="0" cpuset="0x00000003" complete_cpuset="0x00000003">
+            <object type="PU" os_level="-1" os_index="0" cpuset="0x00000001" complete_cpuset="0x00000001"/>
+            <object type="PU" os_level="-1" os_index="1" cpuset="0x00000002" complete_cpuset="0x00000002"/>
+          </object>
+        </object>
+      </object>
+    </object>
+    <object type="NUMANode" os_level="-1" os_index="1" cpuset="0x0000000c" complete_cpuset="0x0000000c" local_memory="2147483648">
+      <object type="Socket" os_level="-1" os_index="4294967295" cpuset="0x0000000c" complete_cpuset="0x0000000c">
+        <object type="Core" os_level="-1" os_index="0" cpuset="0x0000000c" complete_cpuset="0x0000000c">
+          <object type="PU" os_level="-1" os_index="2" cpuset="0x00000004" complete_cpuset="0x00000004"/>
+          <object type="PU" os_level="-1" os_index="3" cpuset="0x00000008" complete_cpuset="0x00000008"/>
+        </object>
+      </object>
+    </object>
+  </object>
+</topology>
+"""
+
+
+def test_hwloc_1():
+    topology = from_hwloc_xml(OLD)
+    assert [(pu.os_index, pu.online, pu.package, pu.core, pu.node) for pu in topology.pus] == [
+        (0, True, 0, 0, 0),
+        (1, True, 0, 0, 0),
+        (2, True, 1, 0, 1),
+        (3, False, 1, 0, 1),
+        (4, False, 0, None, 0),
+    ]
+    assert topology.distances.matrix == ((10, 21), (20, 10))
+    assert [node.memory_spanned for node in topology.nodes] == [2 * GIB, 2 * GIB]
+    assert topology.warnings == (
+        "The Package objects in lines 13, 23 have no os_index, or share it with another beside them: they are numbered as they come.",
+        "The model has no place for these parts of the XML: 1 Cache.",
+        EMPTY_HOST,
+        "The distances in line 10 are no latencies between all NUMA nodes: they are left out.",
+    )
+
+
+def test_hwloc_1_without_numa():
+    text = re.sub(r"</?object type=.NUMANode[^>]*>|</object>(?=\s*<object type=.NUMANode)", "", OLD)
+    text = text.replace("    </object>\n  </object>\n</topology>", "  </object>\n</topology>")
+    text = text.replace('type="Machine"', 'type="Machine" local_memory="4294967296"')
+    topology = from_hwloc_xml(text)
+    assert [(node.os_index, str(node.cpuset), node.memory_spanned) for node in topology.nodes] == [
+        (0, "0-2", 4 * GIB)
+    ]
+    assert topology.distances.matrix == ((10,),)
+
+
+def test_hwloc_3_has_infos_beside_the_tree():
+    text = to_hwloc_xml(HOSTS["big"]).text
+    found = re.findall(r"\n    <info [^\n]*", text)
+    moved = re.sub(r"\n    <info [^\n]*", "", text).replace("</topology>", "".join(found) + "</topology>")
+    moved = moved.replace('version="2.0"', 'version="3.0"')
+    assert from_hwloc_xml(moved) == from_hwloc_xml(text)
+
+
+def test_machine_below_a_system():
+    inside = f'<object type="Machine" os_index="0" {sets("0x3")}>{pu(0)}{pu(1)}</object>'
+    text = machine(inside).replace('type="Machine"', 'type="System"', 1)
+    assert str(from_hwloc_xml(text).cpuset) == "0-1"
+
+
+def test_cpus_without_package_core_or_node_are_said():
+    bare = from_hwloc_xml(
+        machine(
+            f'<object type="NUMANode" os_index="0" {sets("0x1")}/>'
+            f'<object type="Core" os_index="0" {sets("0x3", complete="0x13")}>{pu(0)}{pu(1)}</object>{pu(2)}{pu(3)}',
+            attributes=sets("0xf", "0x1", complete="0x1f"),
+        )
+    )
+    assert [(pu.os_index, pu.online, pu.package, pu.core, pu.node) for pu in bare.pus] == [
+        (0, True, 0, 0, 0),
+        (1, True, 0, 0, None),
+        (2, True, 0, 1, None),
+        (3, True, 0, 2, None),
+        (4, False, 0, 0, None),
+    ]
+    assert str(bare.cpuset) == "0"
+    assert bare.warnings[:3] == (
+        "The XML has no Package around the CPUs 0-3: they are taken for package 0.",
+        "The XML has no Core around the CPUs 2-3: each is taken for a core of its own.",
+        "The XML has no NUMA node around the CPUs 1-3: it is not known where their memory is.",
+    )
+    half = from_hwloc_xml(
+        machine(f'<object type="Package" os_index="0" {sets("0x1")}>{pu(0)}</object>{pu(1)}')
+    )
+    assert [(pu.os_index, pu.package, pu.core) for pu in half.pus[:2]] == [(0, 0, 0), (1, 1, 1)]
+
+
+def test_node_without_memory_and_without_distances():
+    topology = from_hwloc_xml(
+        machine(
+            f'<object type="NUMANode" os_index="0" {sets("0x3", "0x1")}/><object type="NUMANode" os_index="1" {sets("0xc", "0x2")} '
+            f'local_memory="1048576"/>{pu(0)}{pu(1)}{pu(2)}{pu(3)}'
+        )
+    )
+    assert [(node.memory_spanned, node.memory_free) for node in topology.nodes] == [
+        (None, None),
+        (2**20, 2**20),
+    ]
+    assert topology.distances.matrix == ((None, None), (None, None))
+    assert NO_DISTANCES in topology.warnings
+
+
+def test_distances_not_in_slit_units_are_said():
+    beside = (
+        '<distances2 type="NUMANode" nbobjs="2" kind="6" indexing="os"><indexes length="3">0 1</indexes>'
+        '<u64values length="11">100 255 300 99999999999999999999</u64values></distances2>'
+    )
+    nodes = "".join(
+        f'<object type="NUMANode" os_index="{node}" {sets(hex(1 << node), hex(1 << node))} local_memory="4096"/>'
+        for node in range(2)
+    )
+    topology = from_hwloc_xml(machine(nodes + pu(0) + pu(1), beside))
+    assert topology.distances.matrix == ((100, None), (None, None))
+    assert any("not all 10" in warning for warning in topology.warnings)
+
+
+def test_lstopos_own_copy_of_an_export_says_the_same():
+    # lstopo gives nodes without local CPUs the sets of the machine, and puts their bit into every nodeset
+    text = to_hwloc_xml(HOSTS["node-offline"]).text
+    copied = re.sub(
+        r'(type="NUMANode" os_index="[13]") cpuset="[^"]*" complete_cpuset="[^"]*"',
+        r'\1 cpuset="0x0000ff0f" complete_cpuset="0x0000ffff"',
+        text,
+    )
+    assert copied != text
+    assert from_hwloc_xml(copied) == from_hwloc_xml(text)
+
+
+# --- bad XML
+
+
+def broken(old, new, text=HYBRID_MEMORY):
+    assert old in text
+    return text.replace(old, new, 1)
+
+
+BAD = [
+    (None, "hwloc XML must be given as text, not as NoneType"),
+    (b"<topology/>", "hwloc XML must be given as text, not as bytes"),
+    ("", "no well-formed XML: no element found in line 1"),
+    ("lstopo: command not found", "no well-formed XML: syntax error in line 1"),
+    (HYBRID_MEMORY[:900], "no well-formed XML"),
+    ("<html/>", "no hwloc XML: it begins with <html> in line 1"),
+    ("<topologydiff/>", "difference between two topologies"),
+    ("<topology/>", "<topology> in line 1: there is no object in it"),
+    ('<topology version="9.0"><object/></topology>', 'version="9.0" is not known here'),
+    ("<topology><object/></topology>", "<object> in line 1: there is no PU in it"),
+    (
+        "<topology><object type='Machine'/>\n<object type='Machine'/></topology>",
+        'several machines, another in <object type="Machine"> in line 2',
+    ),
+    (machine('<object type="Machine"/>'), 'several machines, another in <object type="Machine"> in line 5'),
+    (
+        broken('"PU" os_index="1"', '"PU" os_index="0"'),
+        '<object type="PU" os_index="0"> in line 14: there is another PU',
+    ),
+    (broken('"PU" os_index="1"', '"PU"'), '<object type="PU"> in line 14: a PU needs its os_index'),
+    (broken('"PU" os_index="1"', '"PU" os_index="one"'), 'os_index="one" should be a number from 0 to 65535'),
+    (broken('"PU" os_index="1"', '"PU" os_index="65536"'), "should be a number from 0 to 65535"),
+    (
+        broken('"Core" os_index="5"', '"Core" os_index="2147483648"'),
+        "should be a number from 0 to 2147483647",
+    ),
+    (
+        broken('"NUMANode" os_index="1"', '"NUMANode" os_index="0"'),
+        "there is another NUMA node with this os_index",
+    ),
+    (broken('"NUMANode" os_index="1"', '"NUMANode"'), "a NUMA node needs its os_index"),
+    (broken('"NUMANode" os_index="1"', '"NUMANode" os_index="4096"'), "should be a number from 0 to 4095"),
+    (broken('local_memory="8589934592"', 'local_memory="8G"'), 'local_memory="8G" should be a number'),
+    (
+        broken(
+            'cpuset="0x0000000f"',
+            'cpuset="0-3"',
+            broken('complete_cpuset="0x0000003f"', 'complete_cpuset="0-5"'),
+        ),
+        'os_index="0"> in line 4: complete_cpuset cannot be read',
+    ),
+    (
+        broken('complete_cpuset="0x0000003f"', 'complete_cpuset="{}"'.format("0x1," * 9999)),
+        "more than 22528 characters",
+    ),
+    (broken("28 28 10</u64", "28 28</u64"), "3 different NUMA nodes have 9 distances, and here are 8"),
+    (broken("28 28 10</u64", "28 28 x</u64"), "<u64values> in line 27: 'x' is no number"),
+    (broken(">2</indexes>", ">5</indexes>"), "there is no NUMA node 5"),
+    (broken(">2</indexes>", ">1</indexes>"), "3 different NUMA nodes have"),
+    (
+        broken('latency_base="10.000000"', 'latency_base="ten"', OLD),
+        'latency_base="ten" should be a number such as 1.5',
+    ),
+    (
+        broken('<latency value="2.100000"/>', "", OLD),
+        "2 different NUMA nodes have 4 distances, and here are 3",
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "message"), BAD)
+def test_bad_xml_is_refused_with_a_sentence(text, message):
+    with pytest.raises(Failure) as caught:
+        from_hwloc_xml(text)
+    assert message in caught.value.message
+    assert "\n" not in caught.value.message and len(caught.value.message) < 400
+
+
+LAUGHS = '<!ENTITY a "ha">' + "".join(
+    '<!ENTITY {} "{}">'.format(chr(98 + index), f"&{chr(97 + index)};" * 10) for index in range(9)
+)
+
+
+@pytest.mark.parametrize(
+    "declarations",
+    [
+        LAUGHS,
+        '<!ENTITY a SYSTEM "file:///etc/passwd">',
+        '<!ENTITY % a SYSTEM "http://127.0.0.1:9/x.dtd"> %a;',
+        '<!ATTLIST object type CDATA "PU">',
+    ],
+)
+def test_declared_entities_are_refused(declarations):
+    text = HYBRID_MEMORY.replace('SYSTEM "hwloc2.dtd"', f"[{declarations}]").replace("Linux", "&a;")
+    with pytest.raises(Failure, match="declares entities or the like in its document type"):
+        from_hwloc_xml(text)
+
+
+def test_document_type_is_not_fetched(tmp_path):
+    dtd = tmp_path / "evil.dtd"
+    dtd.write_text('<!ENTITY a "Xen">')
+    text = broken('"hwloc2.dtd"', f'"{dtd}"').replace("OSName", "Backend").replace("Linux", "&a;")
+    topology = from_hwloc_xml(text)
+    # the entity stays unknown, and so nothing makes this an export of ours
+    assert EMPTY_HOST in topology.warnings
+
+
+def test_text_elements_and_depth_are_limited(monkeypatch):
+    from_hwloc_xml(HYBRID_MEMORY)
+    for limit, value, message in (
+        ("LARGEST_TEXT", 1000, "more than 1000 characters"),
+        ("LARGEST_COUNT", 20, "more than 20 elements"),
+        ("LARGEST_DEPTH", 5, "more than 5 elements deep"),
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr(hwloc_elements, limit, value)
+            with pytest.raises(Failure, match=message):
+                from_hwloc_xml(HYBRID_MEMORY)
+
+
+def test_depth_without_end_is_refused():
+    with pytest.raises(Failure, match="deep"):
+        from_hwloc_xml("<object>" * 100000)
+
+
+def test_too_many_nodes():
+    nodes = "".join(f'<object type="NUMANode" os_index="{node}"/>' for node in range(1025))
+    with pytest.raises(Failure, match="more than 1024 NUMA nodes"):
+        from_hwloc_xml(machine(nodes + pu(0)))
+
+
+def test_sets_without_an_end():
+    text = broken('complete_cpuset="0x0000003f"', 'complete_cpuset="0xf...f,0x0000003f"')
+    topology = from_hwloc_xml(text)
+    assert str(topology.complete_cpuset) == "0-5,32-65535"
+    assert str(topology.cpuset) == "0-3"
+    element = hwloc_elements.Element("object", {"cpuset": "0xf...f"}, 1)
+    assert str(element.bitmap("cpuset")) == "0-65535"
+
+
+EXPORT = to_hwloc_xml(HOSTS["node-offline"]).text
+PIECES = st.sampled_from(
+    [
+        "",
+        "<",
+        ">",
+        '"',
+        "0",
+        "9",
+        "-",
+        "x",
+        "&",
+        "a",
+        "PU",
+        "Core",
+        "<object>",
+        "</object>",
+        "=",
+        "\0",
+        "\u20ac",
+        "f...f",
+    ]
+    + re.findall(r'[a-z_]+="[^"]*"', EXPORT)[::9]
+    + re.findall("<[^>]*>", EXPORT)[::7]
+)
+
+
+@given(
+    st.sampled_from([EXPORT, HYBRID_MEMORY, OLD]),
+    st.lists(st.tuples(st.integers(0, 9000), st.integers(0, 30), PIECES), min_size=1, max_size=4),
+)
+def test_damaged_xml_gives_a_sentence_or_a_sound_topology(text, damages):
+    for start, length, piece in damages:
+        start %= len(text)
+        text = text[:start] + piece + text[start + length :]
+    try:
+        topology = from_hwloc_xml(text)
+    except Failure as failure:
+        assert failure.message and "\n" not in failure.message
+        return
+    assert from_facts(json.loads(json.dumps(to_facts(topology)))) == topology
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(re.findall('="([0-9][^"]*)"', EXPORT + HYBRID_MEMORY + OLD)),
+            st.text("0123456789xf,-.", max_size=24),
+        ),
+        min_size=1,
+        max_size=3,
+    )
+)
+def test_damaged_numbers_give_a_sentence_or_a_sound_topology(changes):
+    for text in (EXPORT, HYBRID_MEMORY, OLD):
+        for old, new in changes:
+            text = text.replace(f'"{old}"', f'"{new}"')
+        try:
+            topology = from_hwloc_xml(text)
+        except Failure as failure:
+            assert failure.message and "\n" not in failure.message
+            continue
+        assert from_facts(json.loads(json.dumps(to_facts(topology)))) == topology
