@@ -22,6 +22,9 @@ from .model import VCPU, Guest, Host, Pool, split_evenly
 #: Up to so many sets of one size all are looked at; beyond, only the nearest neighbours of each node.
 MOST_SETS_OF_A_SIZE = 300
 
+#: Up to so many nodes every size is looked at; beyond, only its doubles and all nodes.
+MOST_SIZES = 16
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -206,7 +209,12 @@ def places_of(host: Host, pool: Pool) -> list[Place]:
         if number in pool.cells or node.memory_free is not None
     ]
     found: list[Place] = []
-    for size in range(1, len(useful) + 1):
+    sizes = [
+        size
+        for size in range(1, len(useful) + 1)
+        if size <= MOST_SIZES or size & size - 1 == 0 or size == len(useful)
+    ]
+    for size in sizes:
         made = [
             place
             for nodes in _sets_of(host, useful, size)

@@ -343,7 +343,7 @@ def _eject(state: State, guest: int, option: Option, others: t.Sequence[int], be
 def _swap_any(
     state: State, order: t.Sequence[int], by_place: t.Sequence[t.Mapping[int, Option]], most_looks: int
 ) -> bool:
-    """Exchange the places of two guests where that helps: one of them on the busiest cores, or away from its memory."""
+    """Exchange the places of two guests where that helps: one of them on busy cores, or away from its memory."""
     progress = False
     vcpus = [mover.guest.vcpus for mover in state.problem.movers]
     for guest in order:
@@ -371,12 +371,10 @@ def _worth_a_swap(state: State, guest: int) -> bool:
         return False
     if option.excess or option.crowding or option.distance:
         return True
-    peak = state.peak()
+    # On cores that are busier than the mean: from the others nothing is to be gained.
     cores = state.problem.cores
-    return any(
-        state.load[cell] > cores[cell] * VCPU or state.load[cell] * 1000 // cores[cell] == peak
-        for cell, _part in option.loads
-    )
+    load, whole = sum(state.load), sum(cores)
+    return any(state.load[cell] * whole > load * cores[cell] for cell, _part in option.loads)
 
 
 def _exchange(state: State, guest: int, to_theirs: Option, other: int, to_mine: Option) -> bool:

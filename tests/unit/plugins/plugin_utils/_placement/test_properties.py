@@ -30,64 +30,74 @@ Data = dict[str, t.Any]
 OPEN = {"low_memory": False}
 
 
-@st.composite
-def machines(draw: st.DrawFn, running: bool = False) -> Data:
-    """Facts of a host of up to four nodes: some without CPUs or memory, some CPUs offline, some nodes out of reach."""
-    threads = draw(st.integers(1, 2))
-    size = draw(st.integers(1, 4))
-    nodes = [
-        (draw(st.integers(0, 3)), draw(st.one_of(st.none(), st.integers(0, 40).map(lambda step: step * 100))))
-        for _node in range(size)
-    ]
-    nodes[draw(st.integers(0, size - 1))] = (draw(st.integers(1, 4)), draw(st.integers(1, 40)) * 100)
+# Strategies are made once: making them anew for each example costs more than planning.
+MACHINES = st.tuples(
+    st.integers(1, 2),  # threads
+    st.lists(
+        st.tuples(st.integers(0, 3), st.one_of(st.none(), st.integers(0, 40))), min_size=1, max_size=4
+    ),  # cores, memory
+    st.integers(0, 3),  # the node that certainly is of use
+    st.sets(st.integers(0, 31), max_size=8),  # CPUs offline
+    st.lists(st.sampled_from([12, 17, 21, 21, 32, hosts.NONE]), min_size=6, max_size=6),  # distances
+    st.lists(
+        st.tuples(st.integers(1, 4), st.integers(1, 9), st.sets(st.integers(0, 3))), max_size=3
+    ),  # domains
+    st.integers(1, 3),  # dom0's vCPUs
+)
+
+
+def _machine(drawn: t.Any, running: bool) -> Data:
+    threads, nodes, useful, offline, ways, domains, dom0_vcpus = drawn
+    nodes = [(cores, None if memory is None else memory * 100) for cores, memory in nodes]
+    cores, memory = nodes[useful % len(nodes)]
+    nodes[useful % len(nodes)] = (cores + 1, (memory or 0) + 100)
     total = threads * sum(cores for cores, _memory in nodes)
-    offline = (
-        draw(st.sets(st.integers(0, total - 1), max_size=max(0, total - 1)).map(sorted)) if total > 1 else []
-    )
-    distance = [[10] * size for _node in range(size)]
-    for a in range(size):
+    way = iter(ways)
+    distance = [[10] * len(nodes) for _node in nodes]
+    for a in range(len(nodes)):
         for b in range(a):
-            distance[a][b] = distance[b][a] = draw(st.sampled_from([12, 17, 21, 21, 32, hosts.NONE]))
-    domains = []
-    if running:
-        with_memory = [number for number, (_cores, memory) in enumerate(nodes) if memory is not None]
-        for number in range(draw(st.integers(0, 3))):
-            where = draw(st.sets(st.sampled_from(with_memory), min_size=1).map(sorted))
-            domains.append(
-                hosts.domain(
-                    number + 1, f"old{number}", draw(st.integers(1, 4)), draw(st.integers(1, 9)) * 100, where
-                )
-            )
+            distance[a][b] = distance[b][a] = next(way)
+    old = [
+        hosts.domain(number + 1, f"old{number}", vcpus, size * 100, sorted(where & set(range(len(nodes)))))
+        for number, (vcpus, size, where) in enumerate(domains if running else ())
+    ]
+    down = [cpu for cpu in sorted(offline) if cpu < total][: total - 1]
     return hosts.facts(
-        nodes,
-        threads=threads,
-        distance=distance,
-        domains=domains,
-        offline=offline,
-        dom0_vcpus=draw(st.integers(1, 3)),
+        nodes, threads=threads, distance=distance, domains=old, offline=down, dom0_vcpus=dom0_vcpus
     )
 
 
-@st.composite
-def wanted(draw: st.DrawFn, most: int = 6, old: int = 0) -> list[Data]:
+def machines(running: bool = False) -> st.SearchStrategy[Data]:
+    """Facts of a host of up to four nodes: some without CPUs or memory, some CPUs offline, some nodes out of reach."""
+    return MACHINES.map(lambda drawn: _machine(drawn, running))
+
+
+GUESTS = st.tuples(
+    st.integers(1, 6),  # vCPUs
+    st.integers(1, 30),  # memory
+    st.sampled_from(["preferred", "preferred", "preferred", "single", "spread"]),
+    st.sampled_from(["soft", "hard"]),
+    st.sampled_from([0, 0, 0, 1, 2]),  # priority
+)
+
+
+def wanted(most: int = 6, old: int = 0) -> st.SearchStrategy[list[Data]]:
     """A list of guests with policies, some of them among those that run."""
-    names = [f"g{number}" for number in range(most)] + [f"old{number}" for number in range(old)]
-    guests = []
-    for name in draw(st.lists(st.sampled_from(names), unique=True, max_size=most)):
-        guest: Data = {
-            "name": name,
-            "vcpus": draw(st.integers(1, 6)),
-            "memory": draw(st.integers(1, 30)) * 100,
-        }
-        policy: Data = {
-            "numa_policy": draw(st.sampled_from(["preferred", "preferred", "preferred", "single", "spread"]))
-        }
-        policy["pin"] = draw(st.sampled_from(["soft", "hard"]))
-        guest["policy"] = policy
-        if draw(st.integers(0, 3)) == 0:
-            guest["priority"] = draw(st.integers(0, 2))
-        guests.append(guest)
-    return guests
+    names = [f"old{number}" for number in range(old)] + [f"g{number}" for number in range(most)]
+
+    def named(drawn: list[t.Any], skip: int) -> list[Data]:
+        return [
+            {
+                "name": name,
+                "vcpus": vcpus,
+                "memory": memory * 100,
+                "policy": {"numa_policy": numa_policy, "pin": pin},
+                "priority": priority,
+            }
+            for name, (vcpus, memory, numa_policy, pin, priority) in zip(names[skip:], drawn, strict=False)
+        ]
+
+    return st.builds(named, st.lists(GUESTS, max_size=most), st.integers(0, old))
 
 
 def planned(facts: Data, guests: t.Sequence[Data], reserve: Data | None = None) -> Data:
