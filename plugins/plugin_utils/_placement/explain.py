@@ -216,22 +216,12 @@ class Explainer:
 
     def _verdict(self, mover: Mover, option: Option, number: int, host: Host) -> tuple[str, int]:
         guest = mover.guest
-        place = next(
-            (
-                other.place
-                for other in self.problem.maker.options(mover)
-                if other.place.host == host.name and other.place.nodes == (number,)
-            ),
-            None,
-        )
         missing = self._missing_at(mover, host, (number,))
         if missing is None:
             return "not possible", 0
         if missing:
             short = [amount for node, amount in missing.items() if node is not None]
             return ("lacks", max(short)) if short else ("host full", missing[None])
-        if place is None:
-            return "not possible", 0
         pool = t.cast(Pool, host.find_pool(guest.pool))
         after = self._load(host.name, pool.id, number) + guest.vcpus * VCPU
         mine_cells = [

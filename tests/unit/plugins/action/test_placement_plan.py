@@ -52,6 +52,7 @@ def run(args: Data, hostvars: Data | None = None, check_mode: bool = False) -> D
     )
     connection = types.SimpleNamespace(_shell=types.SimpleNamespace(tmpdir="unused"))
     plugin = placement_plan.ActionModule(task, connection, types.SimpleNamespace(), None, None, None)
+    plugin._load_name = "placement_plan"  # what Ansible's loader sets
     known = {"alpha": {}} if hostvars is None else hostvars
     return plugin.run(None, {"inventory_hostname": "alpha", "hostvars": known})
 
