@@ -95,69 +95,69 @@ def plan_config(
     entry: t.Mapping[str, t.Any], data: t.Optional[bytes], resolve: t.Optional[Resolve] = None
 ) -> ConfigChange:
     """Decide about one file with the content `data` (None: it does not exist). See :func:`plan_configs`."""
-    content = entry.get("content")
-    if content is not None:
-        base = content if not content or content.endswith("\n") else content + "\n"
-    elif data is not None:
-        base = xlcfg.decode(data)
-    else:
-        raise Failure("there is no such file; give content to create it")
+    base = _base(entry.get("content"), data)
     wanted = {key: entry[key] for key in KEYS if entry.get(key) is not None}
-    for key in _NUMBERS:
-        if key in wanted and (
-            isinstance(wanted[key], bool) or not isinstance(wanted[key], int) or wanted[key] < 1
-        ):
-            raise Failure("{0} must be a whole number from 1, not {1!r}".format(key, wanted[key]))
-
-    changes = {key: wanted[key] for key in KEYS if key in wanted and key not in _AFFINITIES}  # type: t.Dict[str, t.Any]
-    if changes.get("pool") == "":
-        changes["pool"] = None
-    if changes.get("name") == "":
-        raise Failure("name must not be empty")
-    config = xlcfg.parse(xlcfg.edit(base, changes))
+    config = xlcfg.parse(xlcfg.edit(base, _simple_changes(wanted)))
     _check_sizes(config, wanted)
-
     vcpus = vcpu_count(config)
-    affinities = {}  # type: t.Dict[str, t.Optional[t.List[str]]]
-    for key in _AFFINITIES:
-        if key in wanted:
-            affinities[key] = affinity_list(key, wanted[key], vcpus, resolve)
-    # What stands on the disk, where that can be read: a base text is not at fault twice.
-    origin = _readable(base if data is None else xlcfg.decode(data))
-    was_string = (
-        origin is not None and _string_form(origin) and not _covers_all(t.cast(str, origin.string("cpus")))
-    )
+    affinities = {
+        key: affinity_list(key, wanted[key], vcpus, resolve) for key in _AFFINITIES if key in wanted
+    }
     config = xlcfg.parse(xlcfg.edit(config.text, affinities))
+
+    before = None if data is None else xlcfg.decode(data)
+    repairs = {}  # type: t.Dict[str, t.List[str]]
     reasons = []  # type: t.List[str]
     warnings = []  # type: t.List[str]
-    repairs = {}  # type: t.Dict[str, t.Any]
     if "cpus" not in wanted and _string_form(config):
         text = t.cast(str, config.string("cpus"))
-        if _covers_all(text):
-            if text.strip() != "all":
-                warnings.append(
-                    'cpus="{0}" was left as it is: xl may put the memory on a node whose CPUs are excluded; set cpus to say '
-                    "which CPUs are wanted".format(printable(text))
-                )
-        else:
+        if not _covers_all(text):
             repairs["cpus"] = [text] * vcpus
-    if was_string and (affinities.get("cpus") or "cpus" in repairs):
+        elif text.strip() != "all":
+            warnings.append(
+                'cpus="{0}" was left as it is: xl may put the memory on a node whose CPUs are excluded; set cpus to say '
+                "which CPUs are wanted".format(printable(text))
+            )
+    # What stands on the disk, where it can be read, is at fault; a base text that was repaired before is not.
+    if (affinities.get("cpus") or repairs) and _string_form_bites(base if before is None else before):
         reasons.append(STRING_FORM)
     for key in _AFFINITIES:
         if key not in wanted and key not in repairs:
-            _fit(key, config, vcpus, vcpu_count(xlcfg.parse(base)), repairs, reasons, warnings)
+            _fit(key, xlcfg.parse(base), config, repairs, reasons, warnings)
     after = xlcfg.edit(config.text, repairs)
-    text_before = None if data is None else xlcfg.decode(data)
-    # What is already on the disk needs no repair any more, whatever the base text says.
-    repaired = bool(reasons) and text_before != after
+    repaired = bool(reasons) and before != after
     return ConfigChange(
         path=entry.get("path", ""),
-        before=text_before,
+        before=before,
         after=after,
         repaired=repaired,
         reasons=tuple(reasons) if repaired else (),
         warnings=tuple(warnings),
     )
+
+
+def _base(content: t.Optional[str], data: t.Optional[bytes]) -> str:
+    """The text that the keys are set in."""
+    if content is not None:
+        # Templates and lookups lose the last newline; xl wants it behind a comment.
+        return content if not content or content.endswith("\n") else content + "\n"
+    if data is None:
+        raise Failure("there is no such file; give content to create it")
+    return xlcfg.decode(data)
+
+
+def _simple_changes(wanted: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
+    """Changes to keys that mean the same in every file."""
+    for key in _NUMBERS:
+        number = wanted.get(key, 1)
+        if isinstance(number, bool) or not isinstance(number, int) or number < 1:
+            raise Failure("{0} must be a whole number from 1, not {1!r}".format(key, number))
+    if wanted.get("name") == "":
+        raise Failure("name must not be empty")
+    changes = {key: wanted[key] for key in KEYS if key in wanted and key not in _AFFINITIES}
+    if changes.get("pool") == "":
+        changes["pool"] = None
+    return changes
 
 
 def apply_configs(
@@ -327,6 +327,12 @@ def _string_form(config: xlcfg.Config) -> bool:
     )
 
 
+def _string_form_bites(text: str) -> bool:
+    """Whether a text has the string form with CPUs that matter. False for one that xl could not read either."""
+    config = _readable(text)
+    return config is not None and _string_form(config) and not _covers_all(t.cast(str, config.string("cpus")))
+
+
 def _covers_all(text: str) -> bool:
     """Whether a CPU expression starts from all CPUs. A list would end automatic placement, and with it what is good about it."""
     return any(item.strip() in ("all", "node:all", "nodes:all") for item in text.split(","))
@@ -355,18 +361,18 @@ def _vnuma_vcpus(config: xlcfg.Config) -> int:
 
 def _fit(
     key: str,
+    before: xlcfg.Config,
     config: xlcfg.Config,
-    vcpus: int,
-    vcpus_before: int,
-    repairs: t.Dict[str, t.Any],
+    repairs: t.Dict[str, t.List[str]],
     reasons: t.List[str],
     warnings: t.List[str],
 ) -> None:
     """Keep a list of affinities that nobody spoke about in step with the number of vCPUs."""
+    vcpus = vcpu_count(config)
     entries = config.get(key)
     if not isinstance(entries, list) or not entries or len(entries) == vcpus:
         return
-    if vcpus == vcpus_before or len(entries) > vcpus:
+    if len(entries) > vcpus or vcpu_count(before) == vcpus:
         if len(entries) < vcpus:
             warnings.append(
                 "{0} has {1} entries for {2} vCPUs: those without an entry may run anywhere".format(
