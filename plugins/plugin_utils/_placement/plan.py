@@ -203,9 +203,15 @@ def _stay(guest: Guest, host: Host, running: Running) -> Stay:
         cpuset |= pool.cells[node].cpuset
     if len(running.held) > 1 and guest.policy.numa_policy == "preferred" and guest.nodes is None:
         known = "" if running.nodes_measured else ", as far as its node affinity tells,"
-        warnings.append(
-            f"its memory is{known} on {node_words(sorted(running.held))}: only a restart could bring it together"
-        )
+        enough = [
+            node
+            for node, cell in sorted(pool.cells.items())
+            if cell.cores >= guest.vcpus and host.nodes[node].usable + running.held.get(node, 0) >= guest.need
+        ]
+        if enough:
+            warnings.append(
+                f"its memory is{known} on {node_words(sorted(running.held))}; after a restart node {enough[0]} alone could have it"
+            )
     if guest.vcpus not in (running.vcpus_online, running.vcpus_max):
         warnings.append(
             f"runs with {count(running.vcpus_online, 'vCPU')}, {guest.vcpus} asked for: the plan counts {guest.vcpus}"

@@ -453,10 +453,14 @@ def test_vcpus_go_near_memory_that_has_no_cpus() -> None:
 
 
 def test_a_guest_that_spans_while_it_runs_is_kept_and_told() -> None:
-    machine = running(hosts.domain(3, "a", 1, 500, [0, 1]))
+    machine = running(hosts.domain(3, "a", 1, 500, [0, 1]), nodes=[(2, 100), (2, 300)])
     entry = plan_of(guest("a", 1, 500), alpha=machine)["guests"][0]
     assert (entry["action"], entry["nodes"]) == ("keep", [0, 1])
-    assert "only a restart could bring it together" in entry["warnings"][0]
+    assert entry["warnings"] == [
+        "Its memory is, as far as its node affinity tells, on nodes 0 and 1; after a restart node 1 alone could have it."
+    ]
+    tight = running(hosts.domain(3, "a", 1, 500, [0, 1]), nodes=[(2, 100), (2, 100)])
+    assert plan_of(guest("a", 1, 500), alpha=tight)["guests"][0]["warnings"] == []
 
 
 # Several hosts.
