@@ -55,9 +55,14 @@ def check_control_domain(root: str = "/") -> None:
         hypervisor = (_read(root, "sys/hypervisor/type") or "").strip()
         guest_uuid = (_read(root, "sys/hypervisor/uuid") or "").strip().strip("0-")
         if hypervisor != "xen" and not os.path.isdir(os.path.join(root, "proc/xen")):
+            says = (
+                "/sys/hypervisor/type says %s" % hypervisor
+                if hypervisor
+                else "there is no /sys/hypervisor/type"
+            )
             raise errors.NotXen(
-                "This machine does not run on Xen (/sys/hypervisor/type says %s): run this in the control domain (dom0) of a "
-                "Xen host, and see that it was booted under Xen." % (hypervisor or "nothing")
+                "This machine does not run on Xen (%s): run this in the control domain (dom0) of a Xen host, and see that it was "
+                "booted under Xen." % says
             )
         if capabilities is not None or guest_uuid:
             raise errors.NotControlDomain(
