@@ -258,22 +258,22 @@ guests:
       description: Its vCPUs.
       returned: success
       type: int
-      sample: 4
+      sample: 2
     memory_bytes:
       description: Its memory.
       returned: success
       type: int
-      sample: 1073741824
+      sample: 805306368
     need_bytes:
       description: What it takes from its nodes, with what Xen needs for it.
       returned: success
       type: int
-      sample: 1084227584
+      sample: 812646400
     memory_by_node:
       description: Its memory on each node, in bytes. Of a guest that runs it is where it was found, if the facts tell.
       returned: success
       type: dict
-      sample: {"1": 1073741824}
+      sample: {"1": 805306368}
     pin:
       description: Which affinity is set, V(soft) or V(hard).
       returned: success
@@ -283,7 +283,7 @@ guests:
       description: The online CPUs of its nodes that belong to its cpupool, in list format.
       returned: success
       type: str
-      sample: 4-7
+      sample: 4-5,7
     hard:
       description: Hard affinity for all of its vCPUs, in list format, or V(all).
       returned: success
@@ -293,16 +293,16 @@ guests:
       description: Soft affinity for all of its vCPUs, in list format, or V(all).
       returned: success
       type: str
-      sample: 4-7
+      sample: 4-5,7
     reasons:
       description: Why it is there.
       returned: success
       type: list
       elements: str
       sample:
-        - "Needs 1034 MiB: 1024 MiB of its own and 10 MiB that Xen takes for it and its 4 vCPUs."
-        - Node 1 has 1310 MiB free and 2 of 2 cores idle, the most room among 2 nodes that fit.
-        - Node 0 would fit but be busier, with 2.5 vCPUs a core.
+        - "Needs 775 MiB: 768 MiB of its own and 7 MiB that Xen takes for it and its 2 vCPUs."
+        - Node 1 has 1317 MiB free and 1 of 2 cores idle, the only node that fits.
+        - Node 0 lacks 94 MiB, with 512 MiB kept in reserve.
     warnings:
       description: What the plan cannot promise for this guest.
       returned: success
@@ -326,13 +326,14 @@ unplaced:
       type: list
       elements: str
       sample:
-        - "Needs 3016 MiB: 3000 MiB of its own and 16 MiB that Xen takes for it and its 2 vCPUs."
-        - Node 0 lacks 212 MiB (2804 MiB left by the rest of the plan).
+        - "Needs 1410 MiB: 1400 MiB of its own and 10 MiB that Xen takes for it and its 2 vCPUs."
+        - Node 0 lacks 729 MiB (681 MiB left by the rest of the plan, 512 MiB kept in reserve).
+        - Node 1 lacks 868 MiB (542 MiB left by the rest of the plan).
     nearest:
       description: The smallest things that would give it a place.
       returned: success
       type: str
-      sample: Free 212 MiB on node 0, or 424 MiB on nodes 0 and 1 together (212 MiB on node 0 and 212 MiB on node 1).
+      sample: Free 729 MiB on node 0.
 hosts:
   description: The nodes of each host, before and after.
   returned: success
@@ -341,13 +342,21 @@ hosts:
     alpha:
       nodes:
         - os_index: 0
-          memory_free_bytes: 1373634560
-          memory_reserved_bytes: 0
-          memory_free_after_bytes: 289406976
+          memory_free_bytes: 1793241088
+          memory_reserved_bytes: 536870912
+          memory_free_after_bytes: 1251127296
           cores: 2
-          pus: 4
+          pus: 3
           vcpus_before: 1.0
-          vcpus_after: 5.0
+          vcpus_after: 2.0
+        - os_index: 1
+          memory_free_bytes: 1381167104
+          memory_reserved_bytes: 0
+          memory_free_after_bytes: 568520704
+          cores: 2
+          pus: 3
+          vcpus_before: 1.0
+          vcpus_after: 3.0
       warnings: []
 objective:
   description:
@@ -359,8 +368,8 @@ objective:
   elements: dict
   sample:
     - level: unplaced
-      value: 0
-      bound: 0
+      value: 1
+      bound: 1
       unit: guests
     - level: spanning
       value: 0
@@ -372,5 +381,8 @@ summary:
   type: list
   elements: str
   sample:
-    - "db: create on node 1, soft affinity 4-7, 4 vCPUs, 1024 MiB"
+    - "db: create on node 1, soft affinity 4-5,7, 2 vCPUs, 768 MiB"
+    - "    Needs 775 MiB: 768 MiB of its own and 7 MiB that Xen takes for it and its 2 vCPUs."
+    - "    Node 1 has 1317 MiB free and 1 of 2 cores idle, the only node that fits."
+    - "    Node 0 lacks 94 MiB, with 512 MiB kept in reserve."
 """

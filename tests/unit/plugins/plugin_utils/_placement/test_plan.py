@@ -550,6 +550,17 @@ def test_many_guests_fill_small_nodes_without_spanning() -> None:
     assert level(plan, "spanning")["value"] == 0
 
 
+def test_the_example_in_the_page_about_the_plan_is_what_comes_out() -> None:
+    with open(os.path.join(RECORDINGS, "small-offline.json"), encoding="utf-8") as stream:
+        topology = derive(RawHost.from_recording(json.load(stream)))
+    plan = plan_of(
+        guest("web", 1, 512), guest("db", 2, 768), single("big", 2, 1400), low_memory=True, alpha=topology
+    )
+    with open(os.path.join(RECORDINGS, *[os.pardir] * 2, "docs", "plan.md"), encoding="utf-8") as stream:
+        page = [line[4:] for line in stream.read().splitlines() if line.startswith("    ")]
+    assert page == summary(plan)
+
+
 @pytest.mark.parametrize("name", sorted(os.listdir(RECORDINGS)))
 def test_plans_on_recordings_of_real_hosts_hold(name: str) -> None:
     if not name.endswith(".json"):
