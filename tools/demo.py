@@ -98,16 +98,15 @@ def ended(status: int, what: str) -> None:
         raise DemoError(f"{what} failed with status {status}: its own words are above.")
 
 
-def prepare() -> dict[str, str]:
-    """Write what Ansible needs into .cache/demo; the environment that makes it use that."""
+def prepare(state: Path) -> dict[str, str]:
+    """Write what Ansible needs into a folder of ours; the environment that makes it use that."""
     try:
         tree.refresh()
     except SetupError as error:
         raise DemoError(str(error)) from None
-    STATE.mkdir(parents=True, exist_ok=True)
-    config = STATE / "ansible.cfg"
+    state.mkdir(parents=True, exist_ok=True)
+    config = state / "ansible.cfg"
     config.write_text(_ANSIBLE_CFG.format(collections=CACHE), encoding="utf-8")
-    (STATE / "summary.txt").unlink(missing_ok=True)
     return {**os.environ, "ANSIBLE_CONFIG": str(config)}
 
 
@@ -150,7 +149,9 @@ def kept(host: str, command: t.Sequence[str]) -> None:
 def demo(host: str, keep: bool, extra: t.Sequence[str]) -> None:
     """Everything. Raises DemoError; whatever happens, a host that was started here and is not to be kept is stopped."""
     program("ansible-playbook")
-    environment = prepare()
+    environment = prepare(STATE)
+    summary = STATE / "summary.txt"
+    summary.unlink(missing_ok=True)
     found_running = is_running(host)
     started = time.monotonic()
     finished = False
@@ -168,7 +169,6 @@ def demo(host: str, keep: bool, extra: t.Sequence[str]) -> None:
         )
         command = place(host, environment, extra)
         placed = time.monotonic()
-        summary = STATE / "summary.txt"
         if not summary.exists():
             raise DemoError(
                 "The playbook ended well but left no summary: was it told to check only, or to skip tasks?"
@@ -189,6 +189,12 @@ def _interrupt(number: int, _frame: t.Any) -> t.NoReturn:
     raise Interrupted(signal.Signals(number).name)
 
 
+def catch_signals() -> None:
+    """From here on a signal that asks us to stop raises Interrupted."""
+    for number in SIGNALS:
+        signal.signal(number, _interrupt)
+
+
 def main(arguments: t.Sequence[str] | None = None) -> int:
     """Run the demo; its exit status. Errors are one sentence on standard error."""
     parser = argparse.ArgumentParser(prog="demo.py", description=(__doc__ or "").splitlines()[0])
@@ -203,8 +209,7 @@ def main(arguments: t.Sequence[str] | None = None) -> int:
     )
     options = parser.parse_args(arguments)
     keep = options.keep or os.environ.get("KEEP", "") not in ("", "0")
-    for number in SIGNALS:
-        signal.signal(number, _interrupt)
+    catch_signals()
     try:
         demo(options.host, keep, options.extra)
     except DemoError as error:

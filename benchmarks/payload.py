@@ -1,0 +1,42 @@
+# Copyright (c) 2026, dom0.xen contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Prints how many bytes Ansible sends to a host for a module without arguments: the AnsiballZ file, as its executor builds it.
+
+    python3 payload.py dom0.xen.topology_facts
+
+Run it with the Python and the environment of ansible-playbook. It uses what Ansible's executor uses, which is nobody's public interface.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from ansible import constants
+from ansible.executor.module_common import modify_module
+from ansible.parsing.dataloader import DataLoader
+from ansible.plugins.loader import init_plugin_loader, module_loader
+from ansible.template import Templar
+
+
+def size(module: str) -> int:
+    """Bytes of the file."""
+    init_plugin_loader([])
+    found = module_loader.find_plugin_with_context(module)
+    if not found.resolved:
+        raise SystemExit(f"{module} is not found")
+    variables = {"ansible_python_interpreter": "/usr/bin/python3"}
+    built = modify_module(
+        module_name=found.resolved_fqcn or module,
+        module_path=found.plugin_resolved_path,
+        module_args={},
+        templar=Templar(loader=DataLoader(), variables=variables),
+        task_vars=variables,
+        environment={},
+        module_compression=constants.DEFAULT_MODULE_COMPRESSION,
+    )
+    data = built[0] if isinstance(built, tuple) else built.b_module_data
+    return len(data)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(f"{size(sys.argv[1])}\n")

@@ -1,0 +1,176 @@
+# Copyright (c) 2026, dom0.xen contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Measures on the emulated host what the documentation claims, and prints it. ``make bench`` runs this.
+
+    python3 benchmarks/run.py                 everything
+    python3 benchmarks/run.py pin_vcpus       one of: pin_vcpus, facts
+
+The emulator is many times slower than iron, so what counts are ratios between ways that were measured in the same run. A host that
+runs already is used as it is and left running.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import subprocess
+import sys
+import typing as t
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tools"))
+
+import tree  # noqa: E402
+from workshop import CACHE, SetupError  # noqa: E402
+
+import demo  # noqa: E402
+
+STATE = CACHE / "bench"
+BENCHMARKS = ("pin_vcpus", "facts")
+
+
+@contextlib.contextmanager
+def running(host: str) -> t.Iterator[None]:
+    """The test host, started here unless it runs, and stopped in the end if it was."""
+    if demo.is_running(host):
+        demo.say(f"{host} runs already: it is used as it is, and left running.")
+        yield
+        return
+    demo.say(f"Starting {host} …")
+    try:
+        demo.ended(demo.run([*demo.XENHOST, "up", host], stdout=subprocess.DEVNULL), f"Starting {host}")
+        yield
+    finally:
+        demo.stop(host)
+
+
+def measure(name: str, environment: dict[str, str]) -> dict[str, t.Any]:
+    """Run a benchmark's playbook; what it measured."""
+    results = STATE / f"{name}.json"
+    results.unlink(missing_ok=True)
+    playbook = ROOT / "benchmarks" / f"{name}.yml"
+    command = [demo.program("ansible-playbook"), "-i", str(STATE / "inventory.yml"), str(playbook)]
+    log = STATE / f"{name}.log"
+    demo.say(f"Measuring {name} (its output is in {log}) …")
+    with log.open("w", encoding="utf-8") as stream:
+        status = demo.run(
+            [*command, "-e", f"bench_results={results}"],
+            env=environment,
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+        )
+    if status != 0 or not results.exists():
+        demo.say("\n".join(log.read_text(encoding="utf-8").splitlines()[-40:]))
+        raise demo.DemoError(f"{name} failed with status {status}: its last lines are above.")
+    measured: dict[str, t.Any] = json.loads(results.read_text(encoding="utf-8"))
+    return measured
+
+
+def table(title: str, rows: t.Sequence[tuple[str, float]], unit: str, digits: int = 1) -> None:
+    """Print figures with the ratio of each to the first."""
+    width = max(len(name) for name, _value in rows)
+    demo.say(f"\n{title}\n")
+    for name, value in rows:
+        ratio = f"{value / rows[0][1]:8.2f} x" if rows[0][1] else ""
+        demo.say(f"  {name.ljust(width)}  {value:12,.{digits}f} {unit}{ratio}")
+
+
+def pin_vcpus(environment: dict[str, str]) -> None:
+    """One task for 32 vCPUs beside a loop of tasks and a script."""
+    measured = measure("pin_vcpus", environment)
+    rows = [
+        (f"dom0.xen.vcpu_affinity, one task, {measured['vcpus']} vCPUs", measured["module"]),
+        ("the same again, nothing to change", measured["unchanged"]),
+        ("ansible.builtin.script, one task, xl vcpu-pin for each", measured["script"]),
+        ("ansible.builtin.command, a loop of xl vcpu-pin", measured["loop"]),
+    ]
+    table(f"Pinning {measured['vcpus']} vCPUs of {measured['guests']} guests", rows, "s")
+
+
+def facts(environment: dict[str, str]) -> None:
+    """The facts module beside Ansible's own, and beside one `xl info -n`."""
+    measured = measure("facts", environment)
+    names = {
+        "topology_facts": "dom0.xen.topology_facts",
+        "topology_facts_min": "dom0.xen.topology_facts, gather_subset: min",
+        "setup": "ansible.builtin.setup",
+        "setup_min": "ansible.builtin.setup, gather_subset: min",
+        "ping": "ansible.builtin.ping",
+    }
+    seconds = measured["seconds"]
+    table(
+        "Time of the task (best of the rounds)",
+        [(name, min(seconds[key])) for key, name in names.items()],
+        "s",
+    )
+    sizes = {
+        key: payload(names[key].split(",")[0], environment) for key in ("topology_facts", "setup", "ping")
+    }
+    table("Sent to the host (AnsiballZ)", [(names[key], sizes[key]) for key in sizes], "bytes", 0)
+    table(
+        "Sent back (JSON)",
+        [(names[key], measured["bytes"][key]) for key in ("topology_facts", "topology_facts_min", "setup")],
+        "bytes",
+        0,
+    )
+    inside = measured["inside"]
+    table(
+        f"Inside dom0, without Python's start, {inside['domains']} domains with {inside['vcpus']} vCPUs",
+        [("xl info -n", inside["xl_info"]), *((name, inside[key]) for name, key in _INSIDE)],
+        "s",
+        3,
+    )
+    demo.say(f"\n  hypercalls: {inside['calls']} for everything, {inside['calls_min']} without the domains")
+
+
+_INSIDE = (
+    ("import what the module imports of ours", "import"),
+    ("collect, all subsets", "collect"),
+    ("derive and facts", "derive"),
+)
+
+
+def payload(module: str, environment: dict[str, str]) -> int:
+    """Bytes of the file that Ansible sends for a module."""
+    argv = [sys.executable, str(ROOT / "benchmarks" / "payload.py"), module]
+    done = subprocess.run(argv, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise demo.DemoError(
+            f"The payload of {module} cannot be computed: {done.stderr.strip().splitlines()[-1]}"
+        )
+    return int(done.stdout)
+
+
+def main(arguments: t.Sequence[str] | None = None) -> int:
+    """Run benchmarks; the exit status."""
+    parser = argparse.ArgumentParser(prog="run.py", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"one of: {', '.join(BENCHMARKS)} (default: all)"
+    )
+    parser.add_argument("--host", default="big", help="test host (default: big)")
+    options = parser.parse_args(arguments)
+    unknown = [name for name in options.names if name not in BENCHMARKS]
+    if unknown:
+        parser.error(f"{unknown[0]} is not one of {', '.join(BENCHMARKS)}")
+    demo.catch_signals()
+    try:
+        tree.refresh()
+        environment = demo.prepare(STATE)
+        with running(options.host):
+            inventory = [*demo.XENHOST, "inventory", options.host, "--output", str(STATE / "inventory.yml")]
+            demo.ended(demo.run(inventory), "Writing the inventory")
+            for name in options.names or BENCHMARKS:
+                globals()[name](environment)
+    except (demo.DemoError, SetupError) as error:
+        sys.stderr.write(f"bench: {error}\n")
+        return 1
+    except demo.Interrupted as error:
+        sys.stderr.write(f"bench: stopped by {error}\n")
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
