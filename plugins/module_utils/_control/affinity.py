@@ -194,18 +194,22 @@ def _notes(topology: Topology, domain: Domain, vcpus: t.Iterable[VcpuAffinity]) 
     for vcpu in vcpus:
         alike.setdefault((vcpu.hard, vcpu.soft), []).append(vcpu)
     for (hard, soft), group in alike.items():
-        who = f"vCPUs {CpuSet(vcpu.vcpu for vcpu in group)} of {domain.title}"
+        who = f"{_named(CpuSet(vcpu.vcpu for vcpu in group))} of {domain.title}"
         idle = hard - group[0].hard_effective
         if idle and hard != topology.complete_cpuset:
             yield f"{who}: the CPUs {idle} of hard affinity {hard} are offline or in another cpupool, and do not count until that changes."
         if not group[0].soft_effective and group[0].hard_effective:
-            yield f"{who}: soft affinity {soft} has no CPU where they may run ({group[0].hard_effective}), so it has no effect."
+            yield f"{who}: no CPU of soft affinity {soft} is among those that hard affinity allows ({group[0].hard_effective}), so it has no effect."
     granularity = _SCHED_GRAN.findall(topology.xen.command_line or "")
     if granularity and granularity[-1] != "cpu" and len(alike) > 1:
         yield (
             f"{domain.title}: this Xen schedules whole groups of vCPUs (sched-gran={granularity[-1]}), and all vCPUs of a group "
             "have one affinity: give neighbours the same."
         )
+
+
+def _named(vcpus: CpuSet) -> str:
+    return f"vCPU {vcpus}" if len(vcpus) == 1 else f"vCPUs {vcpus}"
 
 
 def apply_affinity(xen: t.Any, actions: t.Sequence[AffinityAction]) -> t.List[AffinityAction]:
@@ -277,7 +281,10 @@ def _check(action: AffinityAction, vcpu: VcpuAffinity, masks: t.Tuple[int, int])
 def _so_far(done: t.Sequence[t.Mapping[str, t.Any]]) -> str:
     if not done:
         return "Nothing had been set before."
-    parts = [f"vCPUs {entry['vcpus']} of {entry['name'] or 'domid'} ({entry['domid']})" for entry in done]
+    parts = [
+        f"{_named(CpuSet.parse(entry['vcpus']))} of {entry['name'] or 'domid'} ({entry['domid']})"
+        for entry in done
+    ]
     return f"Set before that: {', '.join(parts)}."
 
 

@@ -1,0 +1,142 @@
+# Copyright (c) 2026, dom0.xen contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""vcpu_affinity against a hypervisor that plays the recording of a real host."""
+
+import copy
+import errno
+
+import pytest
+
+pytest.importorskip("ansible.module_utils.basic")
+pytest.importorskip("_cffi_backend")
+
+from ansible_collections.dom0.xen.plugins.module_utils._topology.raw import RawHost
+from ansible_collections.dom0.xen.plugins.module_utils._xen.connection import Xen
+from ansible_collections.dom0.xen.plugins.modules import vcpu_affinity
+from ansible_collections.dom0.xen.tests.unit.plugins.module_utils._topology.hosts import recording
+from ansible_collections.dom0.xen.tests.unit.plugins.module_utils._xen.fake_xen import FakeXen
+from ansible_collections.dom0.xen.tests.unit.plugins.modules.running import run, warnings_of
+
+
+@pytest.fixture
+def host(monkeypatch):
+    """Domain-0, "disc web" (4 vCPUs, hard 4-7), "disc-db" (2 vCPUs, soft 0-3) and "disc-pvh" on eight CPUs."""
+    heard = copy.deepcopy(recording("small-guests"))
+    fake = FakeXen(heard.data)
+    # what is heard is a copy, as it is on a real host
+    monkeypatch.setattr(
+        vcpu_affinity, "gather", lambda module, subset: RawHost(copy.deepcopy(heard.data), heard.components)
+    )
+    monkeypatch.setattr(vcpu_affinity, "open_xen", lambda module: Xen(fake))
+    return fake
+
+
+WANTED = [
+    {"guest": "disc web", "hard": "node:0", "soft": "0-1"},
+    {"guest": "3", "vcpus": "1", "hard": "4"},
+    {"guest": "disc-pvh", "hard": "2-3"},
+]
+
+
+def masks(fake, domid):
+    return [(vcpu["hard"], vcpu["soft"]) for vcpu in fake.domain(domid)["vcpus"]]
+
+
+def test_sets_what_differs_and_then_nothing(monkeypatch, capsys, host):
+    result = run(monkeypatch, capsys, vcpu_affinity, affinities=WANTED)
+    assert result["changed"] is True
+    assert masks(host, 2) == [([0, 1, 2, 3], [0, 1])] * 4
+    assert masks(host, 3) == [(list(range(8)), [0, 1, 2, 3]), ([4], [0, 1, 2, 3])]
+    assert [(guest["name"], guest["changed"]) for guest in result["guests"]] == [
+        ("disc web", True),
+        ("disc-db", True),
+        ("disc-pvh", False),
+    ]
+    assert result["guests"][1]["vcpus"] == [
+        {
+            "vcpu": 1,
+            "hard_before": "all",
+            "hard": "4",
+            "hard_effective": "4",
+            "soft_before": "0-3",
+            "soft": "0-3",
+            "soft_effective": "",
+        }
+    ]
+    assert [diff["before_header"] for diff in result["diff"]] == ["disc web (domid 2)", "disc-db (domid 3)"]
+    assert result["diff"][1]["after"] == {"vCPU 1": "hard 4 / soft 0-3"}
+    assert any("vCPU 1 of disc-db (domid 3)" in warning for warning in warnings_of(result))
+    assert host.asked.count("setvcpuaffinity") == 5
+
+    again = run(monkeypatch, capsys, vcpu_affinity, affinities=WANTED)
+    assert again["changed"] is False
+    assert again["diff"] == []
+    assert host.asked.count("setvcpuaffinity") == 5
+
+
+def test_check_mode_says_the_same_and_does_nothing(monkeypatch, capsys, host):
+    before = copy.deepcopy(host.data)
+    checked = run(monkeypatch, capsys, vcpu_affinity, check_mode=True, affinities=WANTED)
+    assert host.asked == []
+    assert host.data == before
+    done = run(monkeypatch, capsys, vcpu_affinity, affinities=WANTED)
+    assert checked == done
+
+
+def test_all_reaches_cpus_that_do_not_exist_yet(monkeypatch, capsys, host):
+    host.data["physinfo"]["max_cpu_id"] = 15
+    run(monkeypatch, capsys, vcpu_affinity, affinities=[{"guest": "disc web", "hard": "all"}])
+    vcpu = host.domain(2)["vcpus"][0]
+    assert vcpu["hard"] == list(range(16)) or vcpu["hard_all"]
+
+
+def test_nothing_is_set_when_one_entry_is_wrong(monkeypatch, capsys, host):
+    result = run(monkeypatch, capsys, vcpu_affinity, affinities=[*WANTED, {"guest": "nobody", "hard": "0"}])
+    assert result["failed"]
+    assert result["msg"].startswith("affinities[3] (guest nobody): there is no domain 'nobody'")
+    assert host.asked == []
+
+
+def test_a_guest_that_ends_meanwhile(monkeypatch, capsys, host):
+    def end_the_second(domid):
+        if domid == 3:
+            host.forget(3)
+
+    host.on["setvcpuaffinity"] = end_the_second
+    result = run(monkeypatch, capsys, vcpu_affinity, affinities=WANTED)
+    assert result["failed"]
+    assert result["msg"].startswith("disc-db (domid 3): ")
+    assert "Set before that: vCPUs 0-3 of disc web" in result["msg"]
+    assert [(entry["domid"], entry["vcpus"]) for entry in result["done"]] == [(2, "0-3")]
+    assert "Traceback" not in str(result)
+
+
+def test_a_pin_that_the_guest_holds_itself(monkeypatch, capsys, host):
+    host.faults["setvcpuaffinity"] = errno.EBUSY
+    result = run(monkeypatch, capsys, vcpu_affinity, affinities=[{"guest": 2, "hard": "0"}])
+    assert result["failed"]
+    assert "force: true" in result["msg"]
+    assert result["done"] == []
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        ({"guest": "disc web"}, "one of the following is required: hard, soft"),
+        ({"hard": "0"}, "missing required arguments: guest"),
+        ({"guest": "disc web", "hard": "0", "cpus": "0"}, "Unsupported parameters"),
+        ("disc web", "dict"),
+    ],
+)
+def test_a_malformed_entry(monkeypatch, capsys, host, entry, said):
+    result = run(monkeypatch, capsys, vcpu_affinity, affinities=[entry])
+    assert result["failed"]
+    assert said in result["msg"]
+    assert host.asked == []
+
+
+def test_no_entry(monkeypatch, capsys, host):
+    result = run(monkeypatch, capsys, vcpu_affinity, affinities=[])
+    assert (result["changed"], result["guests"], result["diff"]) == (False, [], [])
