@@ -7,11 +7,12 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
+import signal
 import sys
 import typing as t
 from pathlib import Path
 
-from . import cache, description, image, reach, run, tools
+from . import cache, description, emulator, image, reach, run, tools
 from .errors import HostError
 
 PROGRAM = "python3 -m tests.xenhost"
@@ -36,12 +37,17 @@ class Commands:
             print(image.build(description.load(name), self.cache, say))
         return 0
 
+    def prepare(self, options: argparse.Namespace) -> int:
+        for name in options.names:
+            print(self.instance(name).prepare())
+        return 0
+
     def up(self, options: argparse.Namespace) -> int:
         for name in options.names:
             instance = self.instance(name)
-            state = instance.up(fresh=options.restart)
-            say(f"{name} is up at {reach.ADDRESS}:{state['port']}, {state['seconds']} s after it was started")
-            print(shlex.join(instance.ssh_argv()))
+            state = instance.up(restart=options.restart)
+            say(f"{name} is up at {reach.ADDRESS}:{state['port']}; it started in {state['seconds']} s")
+            print(shlex.join(instance.emulator.ssh_argv()))
         return 0
 
     def down(self, options: argparse.Namespace) -> int:
@@ -69,7 +75,7 @@ class Commands:
         instance = self.instance(options.name)
         instance.host_variables()
         words = options.words[1:] if options.words[:1] == ["--"] else options.words
-        argv = instance.ssh_argv(*words)
+        argv = instance.emulator.ssh_argv(*words)
         tools.require("ssh")
         os.execvp(argv[0], argv)
 
@@ -82,12 +88,18 @@ class Commands:
         return 0
 
     def console(self, options: argparse.Namespace) -> int:
-        print(run.tail(self.instance(options.name).console_log, options.lines))
+        print(emulator.tail(self.instance(options.name).emulator.console_log, options.lines))
         return 0
 
     def clean(self, options: argparse.Namespace) -> int:
-        for name in description.names():
-            self.instance(name).down()
+        instances = [self.instance(name) for name in description.names()]
+        if options.stale:
+            for path in run.stale(instances, self.cache):
+                cache.remove(path)
+                say(f"removed {path}")
+            return 0
+        for instance in instances:
+            instance.down()
         if self.cache.clean():
             say(f"removed {self.cache.root}")
         return 0
@@ -135,7 +147,10 @@ def parser() -> argparse.ArgumentParser:
     command = add("console", "print the last lines of a host's serial console")
     command.add_argument("name", metavar="NAME", help=known)
     command.add_argument("--lines", type=int, default=40, metavar="N", help="how many lines (default: 40)")
-    add("clean", "stop every host and remove images, snapshots and the key")
+    command = add("clean", "stop every host and remove images, snapshots and the key")
+    command.add_argument(
+        "--stale", action="store_true", help="only images and snapshots that no description needs"
+    )
     add("doctor", "say which programs are missing and which Debian packages bring them")
     return top
 
@@ -144,6 +159,9 @@ def main(arguments: t.Sequence[str] | None = None) -> int:
     """Run a command; its exit status. Errors are one sentence on standard error."""
     try:
         options = parser().parse_args(arguments)
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            # Ended from outside, it still stops what it has just started.
+            signal.signal(number, lambda received, _frame: sys.exit(128 + received))
         return int(getattr(Commands(), options.command)(options))
     except HostError as error:
         print(f"xenhost: {error}", file=sys.stderr)

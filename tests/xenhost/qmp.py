@@ -19,9 +19,9 @@ _PATIENCE_S = 600
 class Monitor:
     """A connection to a running QEMU. Raises HostError when QEMU refuses, OSError when it cannot be reached."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, patience_s: float = _PATIENCE_S) -> None:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._socket.settimeout(_PATIENCE_S)
+        self._socket.settimeout(patience_s)
         directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
         try:
             # A socket's path may have 107 bytes only; a user's cache directory may have more.

@@ -11,6 +11,8 @@ from pathlib import Path
 
 ADDRESS = "127.0.0.1"
 GROUP = "xen_hosts"
+# A busy emulator may need a minute to answer.
+PATIENCE_S = 120
 # Test hosts share one address and are rebuilt at will: their host keys say nothing.
 _OPTIONS = {
     "StrictHostKeyChecking": "no",
@@ -31,7 +33,7 @@ def ssh_config(name: str, port: int, key: Path, control: Path) -> str:
     lines = [f"Host {name}", f"  HostName {ADDRESS}", f"  Port {port}", "  User root"]
     lines.append(f"  IdentityFile {_quoted(str(key))}")
     lines += [f"  {option} {value}" for option, value in _OPTIONS.items()]
-    lines += ["  BatchMode yes", "  ConnectTimeout 60"]
+    lines += ["  BatchMode yes", f"  ConnectTimeout {PATIENCE_S}"]
     if len(str(control).encode()) <= _CONTROL_PATH_LIMIT:
         lines += ["  ControlMaster auto", "  ControlPersist 60", f"  ControlPath {_quoted(str(control))}"]
     return "\n".join(lines) + "\n"
@@ -43,6 +45,7 @@ def host_variables(port: int, key: Path) -> dict[str, t.Any]:
         "ansible_host": ADDRESS,
         "ansible_port": port,
         "ansible_user": "root",
+        "ansible_timeout": PATIENCE_S,
         "ansible_ssh_private_key_file": str(key),
         "ansible_ssh_common_args": shlex.join(f"-o{option}={value}" for option, value in _OPTIONS.items()),
         "ansible_python_interpreter": "/usr/bin/python3",

@@ -59,12 +59,14 @@ def run(argv: t.Sequence[str], log: Path | None = None, **options: t.Any) -> str
         raise HostError(f"{argv[0]} not found: apt-get install {wanted().get(argv[0], argv[0])}")
     if log is None:
         done = subprocess.run(
-            [program, *argv[1:]], capture_output=True, text=True, errors="replace", **options
+            [program, *argv[1:]], check=False, capture_output=True, text=True, errors="replace", **options
         )
         said = done.stderr or done.stdout
     else:
         with log.open("ab") as stream:
-            done = subprocess.run([program, *argv[1:]], stdout=stream, stderr=subprocess.STDOUT, **options)
+            done = subprocess.run(
+                [program, *argv[1:]], check=False, stdout=stream, stderr=subprocess.STDOUT, **options
+            )
         said = log.read_text(errors="replace")
     if done.returncode != 0:
         lines = [line.strip() for line in said.splitlines() if line.strip()]
