@@ -5,7 +5,7 @@
 """Let the tests import ``ansible_collections.dom0.xen`` from this checkout, whatever its folder is called.
 
 Three package objects are put into ``sys.modules``; the innermost one has this folder as its search path. Neither Ansible nor
-a copy of the tree is needed. Standard library only, Python 3.6+.
+a copy of the tree is needed. Standard library only (hypothesis is set up where there is one), Python 3.6+.
 
 Inside a real collections tree, and wherever Ansible's own collection loader is at work already (ansible-test), nothing is done.
 """
@@ -92,3 +92,21 @@ def _provide_collection():
 
 if not _someone_else_does_it():
     _provide_collection()
+
+
+def _settle_hypothesis():
+    """Property tests that tell the same on every machine: no time limits, the same examples in each run.
+
+    ``--hypothesis-profile=search`` looks for new examples instead.
+    """
+    try:
+        from hypothesis import HealthCheck, settings
+    except ImportError:
+        return
+    common = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+    settings.register_profile("search", **common)
+    settings.register_profile("same", derandomize=True, database=None, **common)
+    settings.load_profile("same")
+
+
+_settle_hypothesis()

@@ -259,6 +259,7 @@ def variables(venv: Path) -> dict[str, str]:
         HOME=str(HOME),
         XDG_CACHE_HOME=str(CACHE / "xdg"),
         PIP_CACHE_DIR=str(CACHE / "pip"),
+        HYPOTHESIS_STORAGE_DIRECTORY=str(CACHE / "hypothesis"),
         VIRTUAL_ENV=str(venv),
         ANSIBLE_COLLECTIONS_PATH=str(CACHE),
         # The emulated hosts are the user's and outlive a run: the tools must look where the user looks.
