@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # Copyright (c) 2026, dom0.xen contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
@@ -9,8 +8,8 @@ Needs the package cffi (with its C parser). What a managed host needs afterwards
 header gives the same bytes with every cffi from 1.14 on: cffi's own text is only executed here, to learn what it passes to
 ``_cffi_backend.FFI``, and that is written down again with short lines.
 
-    tools/generate_ffi.py            write the file
-    tools/generate_ffi.py --check    only compare; exit status 1 when it is not what the header says
+    python3 tools/generate_ffi.py            write the file
+    python3 tools/generate_ffi.py --check    only compare; exit status 1 when it is not what the header says
 """
 
 import argparse

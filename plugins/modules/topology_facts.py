@@ -258,7 +258,7 @@ ansible_facts:
               - {vcpu: 1, online: true, running: true, blocked: false, cpu: 2, hard: all, soft: all, time_ns: 527220631710}
         domains:
           description:
-            - All domains, dom0 included, as M(dom0.xen.domain_info#module) returns them.
+            - All domains, dom0 included, as M(dom0.xen.domain_info) returns them.
             - C(memory_by_node) is always V(null) here.
           returned: when O(gather_subset) has V(domains)
           type: list

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # Copyright (c) 2026, dom0.xen contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
@@ -36,7 +35,7 @@ def refused(what: str, kind: t.Type[errors.XenError], question: t.Callable[[], t
     try:
         answer = question()
     except errors.XenError as failure:
-        check(what, type(failure) is kind, failure.message)
+        check(what, failure.__class__ is kind, failure.message)
     else:
         check(what, False, answer)
 

@@ -68,7 +68,7 @@ TABLE = [
 )
 def test_sentence(error, kind, question, expected, words):
     failure = errors.failure(error, kind, question, **VALUES)
-    assert type(failure) is expected
+    assert failure.__class__ is expected
     assert isinstance(failure, Failure)
     assert failure.errno == error
     assert question in failure.operation
