@@ -109,7 +109,9 @@ def test_dump_that_is_cut(text, reason):
 
 
 def test_dump_that_is_cut_anywhere_never_gives_another_number():
-    for piece in [DUMP[:length] for length in range(len(DUMP))] + [DUMP[start:] for start in range(len(DUMP))]:
+    for piece in [DUMP[:length] for length in range(len(DUMP))] + [
+        DUMP[start:] for start in range(len(DUMP))
+    ]:
         try:
             found = parse_numa_dump(piece)
         except DumpCut:
