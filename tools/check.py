@@ -261,7 +261,7 @@ def main(names: list[str]) -> int:
         return 2
     bench = None
     try:
-        workshop.install_packages()
+        workshop.install_packages(tests=True)
         bench = Bench()
         for name in names or GROUPS:
             GROUPS[name](bench)

@@ -38,6 +38,13 @@ CONTROL = (("ansible-2.21", ((3, 14), (3, 13), (3, 12))), ("ansible-2.19", ((3, 
 OLDEST = ("ansible-2.16", ((3, 12), (3, 11), (3, 10)))
 OLDEST_TARGET = ((3, 6),)
 
+# hwloc's own tools judge the XML that is written for them.
+TEST_FILES = {
+    "/usr/bin/hwloc-calc": "hwloc-nox",
+    "/usr/bin/xmllint": "libxml2-utils",
+    "/usr/share/hwloc/hwloc2.dtd": "libhwloc-common",
+}
+
 _PROBE = "import sys, ensurepip, ssl, venv; print(getattr(sys, '_base_executable', sys.executable))"
 
 
@@ -81,9 +88,11 @@ def find_python(versions: t.Iterable[tuple[int, int]]) -> Path | None:
 # Debian packages
 
 
-def install_packages() -> None:
-    """Install with apt-get what this machine lacks, and nothing else."""
+def install_packages(tests: bool = False) -> None:
+    """Install with apt-get what this machine lacks of what the emulated hosts need, or with `tests` also the unit tests."""
     packages = {wanted()[program] for program in missing(wanted())}
+    if tests:
+        packages |= {package for path, package in TEST_FILES.items() if not os.path.exists(path)}
     if not any(find_python(versions) for _name, versions in CONTROL):
         packages.add("python3-venv")
     if not packages:
