@@ -70,6 +70,55 @@ def test_recordings_are_consistent_and_free_of_contradictions(name):
     assert topology.dom0_vcpus
 
 
+def test_two_packages_as_two_nodes():
+    """The host `small`: `xl info -n` says the same of it."""
+    topology = derive(recording("small"))
+    assert topology.xen.version == "4.17.7"
+    assert [(pu.core, pu.package, pu.node) for pu in topology.pus] == [
+        (cpu // 2 % 2, cpu // 4, cpu // 4) for cpu in range(8)
+    ]
+    assert [str(core.cpuset) for core in topology.cores] == ["0-1", "2-3", "4-5", "6-7"]
+    assert topology.threads_per_core == 2
+    assert [node.memory_spanned for node in topology.nodes] == [2 * GIB, 2 * GIB]
+    assert [topology.distance(0, node) for node in (0, 1)] == [10, 21]
+    assert topology.cpupools == ((0, "Pool-0", "credit2", parse("0-7"), 2),)
+    # dom0 thinks otherwise
+    assert topology.dom0_linux == (1, 1, 2, 1)
+
+
+def test_two_cpus_taken_offline():
+    """The same after `xen-hptool cpu-offline` of 3 and 6, which `xl info -n` shows as if nothing had happened."""
+    topology = derive(recording("small-offline"))
+    assert topology.cpuset == parse("0-2,4-5,7")
+    assert topology.complete_cpuset == parse("0-7")
+    assert [
+        (pu.os_index, pu.package, pu.core, pu.node, pu.cpupool) for pu in topology.pus if not pu.online
+    ] == [
+        (3, 0, 1, 0, None),
+        (6, 1, 1, 1, None),
+    ]
+    assert [str(core.cpuset) for core in topology.cores] == ["0-1", "2", "4-5", "7"]
+    # physinfo says one core a socket now
+    assert recording("small-offline").data["physinfo"]["cores_per_socket"] == 1
+    assert len(topology.cores) == 4
+
+
+def test_guests_and_where_their_memory_is():
+    topology = derive(recording("small-guests"))
+    assert [(domain.domid, domain.name, domain.type, domain.state) for domain in topology.domains] == [
+        (0, "Domain-0", "pv", "running"),
+        (2, "disc web", "pv", "paused"),
+        (3, "disc-db", "pv", "paused"),
+        (4, "disc-pvh", "pvh", "paused"),
+    ]
+    web = topology.domain("disc web")
+    assert {str(vcpu.hard) for vcpu in web.vcpus} == {"4-7"}
+    assert {vcpu.soft for vcpu in web.vcpus} == {topology.complete_cpuset}
+    assert [vcpu.online for vcpu in web.vcpus] == [True, False, False, False]
+    assert web.memory_by_node == {0: 0, 1: web.memory}
+    assert {str(vcpu.soft) for vcpu in topology.domain("disc-db").vcpus} == {"0-3"}
+
+
 # --- the levels
 
 
