@@ -51,11 +51,13 @@ class Commands:
         return 0
 
     def down(self, options: argparse.Namespace) -> int:
-        names = description.names() if options.all else options.names
-        if not names:
+        if not options.names and not options.all:
             raise HostError("Say which host to stop, or --all.")
-        for name in names:
+        for name in options.names:
             if self.instance(name).down():
+                say(f"{name} is stopped")
+        if options.all:
+            for name in run.stop_all(self.cache):
                 say(f"{name} is stopped")
         return 0
 
@@ -92,14 +94,14 @@ class Commands:
         return 0
 
     def clean(self, options: argparse.Namespace) -> int:
-        instances = [self.instance(name) for name in description.names()]
         if options.stale:
+            instances = [self.instance(name) for name in description.names()]
             for path in run.stale(instances, self.cache):
                 cache.remove(path)
                 say(f"removed {path}")
             return 0
-        for instance in instances:
-            instance.down()
+        for name in run.stop_all(self.cache):
+            say(f"{name} is stopped")
         if self.cache.clean():
             say(f"removed {self.cache.root}")
         return 0
@@ -129,6 +131,10 @@ def parser() -> argparse.ArgumentParser:
 
     known = f"one of: {', '.join(description.names())}"
     add("build", "build the disk image of hosts").add_argument("names", nargs="+", metavar="NAME", help=known)
+    command = add(
+        "prepare", "build, boot and save a snapshot, so that `up` is quick; nothing is left running"
+    )
+    command.add_argument("names", nargs="+", metavar="NAME", help=known)
     command = add(
         "up", "start hosts (built and booted if need be, else restored) and print how to reach them"
     )

@@ -31,7 +31,7 @@ _READY = (
 
 
 class Emulator:
-    """The QEMU that runs (or not) in ``directory`` under the name ``xenhost-NAME``."""
+    """The QEMU that runs, or not, in ``directory``. ``key`` opens the host."""
 
     def __init__(self, name: str, directory: Path, key: Path) -> None:
         self.name = name
@@ -56,7 +56,8 @@ class Emulator:
             working = os.readlink(f"/proc/{pid}/cwd")
         except OSError:
             return False
-        return f"xenhost-{self.name}".encode() in command and working == os.path.realpath(self.directory)
+        known = any(word.startswith(machine.NAME_PREFIX.encode()) for word in command)
+        return known and working == os.path.realpath(self.directory)
 
     def processes(self) -> list[int]:
         """Every QEMU that runs here, also one that nobody has a note of."""

@@ -12,6 +12,9 @@ from .description import Host
 
 QEMU = "qemu-system-x86_64"
 
+# QEMU is told a name with this before the host's, by which its process is known.
+NAME_PREFIX = "xenhost-"
+
 # Names inside the run directory.
 DISK = "disk.qcow2"
 QMP_SOCKET = "qmp.sock"
@@ -89,7 +92,7 @@ def _pci(host: Host) -> list[str]:
 
 def argv(host: Host, restore: bool = False) -> list[str]:
     """QEMU's argument vector; with ``restore`` it continues from the snapshot in its disk instead of booting."""
-    args = [QEMU, "-name", f"xenhost-{host.name}", "-nodefaults", "-no-user-config", "-display", "none"]
+    args = [QEMU, "-name", f"{NAME_PREFIX}{host.name}", "-nodefaults", "-no-user-config", "-display", "none"]
     args += ["-machine", "q35", "-accel", "tcg,thread=multi"]
     args += ["-cpu", f"max,{_CPU_FLAGS},vendor={host.vendor}"]
     args += ["-smp", f"{host.cpus},sockets={host.sockets},cores={host.cores},threads={host.threads}"]

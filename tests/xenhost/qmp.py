@@ -26,7 +26,7 @@ class Monitor:
         try:
             # A socket's path may have 107 bytes only; a user's cache directory may have more.
             self._socket.connect(f"/proc/self/fd/{directory}/{path.name}")
-            self._stream = self._socket.makefile("rw", encoding="utf-8")
+            self._stream = self._socket.makefile("r", encoding="utf-8")
             self._read()
             self.execute("qmp_capabilities")
         except BaseException:
@@ -50,8 +50,7 @@ class Monitor:
 
     def execute(self, command: str, **arguments: t.Any) -> t.Any:
         """Run a QMP command and return its result."""
-        self._stream.write(json.dumps({"execute": command, "arguments": arguments}) + "\n")
-        self._stream.flush()
+        self._socket.sendall(json.dumps({"execute": command, "arguments": arguments}).encode() + b"\n")
         while True:
             answer = self._read()
             if "error" in answer:

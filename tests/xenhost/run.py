@@ -56,9 +56,13 @@ class Instance:
 
     def machine_key(self) -> str:
         """Key of the host's snapshot: another description, image or QEMU gives another."""
-        version = tools.run([machine.QEMU, "--version"]).splitlines()[0]
         argv = machine.argv(self.host)
-        return f"{self.host.name}-" + content_key({"argv": argv, "image": self.image_key(), "qemu": version})
+        facts = {"argv": argv, "image": self.image_key(), "qemu": self.qemu_version()}
+        return f"{self.host.name}-{content_key(facts)}"
+
+    def qemu_version(self) -> str:
+        """The first line of what QEMU says about itself."""
+        return tools.run([machine.QEMU, "--version"]).splitlines()[0]
 
     def host_variables(self) -> dict[str, t.Any]:
         """The inventory variables of the running host. Raises HostError when it does not run."""
@@ -97,13 +101,8 @@ class Instance:
             return self._restore(self.prepare())
 
     def down(self) -> bool:
-        """Stop the host and remove its run directory; False when there was nothing to stop."""
-        if not self.directory.exists():
-            return False
-        with self.cache.lock(f"host-{self.host.name}", self.say):
-            found = self.emulator.stop()
-            remove(self.directory)
-        return found
+        """Stop the host and a preparation of it; False when there was nothing to stop."""
+        return bool(_stop(self.cache, f"{self.host.name}-*.boot") + _stop(self.cache, self.host.name))
 
     def _boot(self, saved: Path, built: Path) -> None:
         """Boot the host beside a running one and put its snapshot into ``saved``."""
@@ -165,6 +164,21 @@ def _lay_out(directory: Path, built: Path) -> None:
     remove(directory)
     directory.mkdir(parents=True)
     (directory / "boot").symlink_to(os.path.relpath(built, directory))
+
+
+def _stop(cache: Cache, pattern: str) -> list[str]:
+    """Stop what runs in the run directories of these names and remove them; the names of those that ran."""
+    stopped = []
+    for directory in sorted((cache.root / "run").glob(pattern)):
+        if Emulator(directory.name, directory, image.key_path(cache)).stop():
+            stopped.append(directory.name)
+        remove(directory)
+    return stopped
+
+
+def stop_all(cache: Cache) -> list[str]:
+    """Stop every host, also one whose description is gone; their names."""
+    return _stop(cache, "*")
 
 
 def stale(instances: t.Iterable[Instance], cache: Cache) -> list[Path]:

@@ -1,0 +1,88 @@
+# Copyright (c) 2026, dom0.xen contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+import pytest
+from ansible_collections.dom0.xen.tests.xenhost import cli, tools
+
+pytest.importorskip("tomllib")
+
+
+@pytest.fixture(autouse=True)
+def cache_directory(tmp_path, monkeypatch):
+    monkeypatch.setenv("XENHOST_CACHE", str(tmp_path / "xenhost"))
+    return tmp_path / "xenhost"
+
+
+def test_help_names_every_command(capsys):
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["--help"])
+    assert caught.value.code == 0
+    text = capsys.readouterr().out
+    commands = ["build", "prepare", "up", "down", "status", "ssh", "inventory", "console", "clean", "doctor"]
+    assert all(f"\n    {command}" in text for command in commands)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["up", "huge"], "xenhost: There is no test host 'huge'; described are:"),
+        (["ssh", "small"], "xenhost: small is not running: start it with `up small`."),
+        (["inventory", "big"], "xenhost: big is not running: start it with `up big`."),
+        (["console", "small"], "xenhost: There is no log"),
+        (["down"], "xenhost: Say which host to stop, or --all."),
+    ],
+)
+def test_what_cannot_be_done_is_one_sentence(arguments, sentence, capsys):
+    assert cli.main(arguments) == 1
+    error = capsys.readouterr().err
+    assert error.startswith(sentence)
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "arguments", [["status"], ["down", "--all"], ["down", "small"], ["clean"], ["doctor"]]
+)
+def test_looking_and_tidying_leave_nothing_behind(arguments, cache_directory):
+    cli.main(arguments)
+    assert not cache_directory.exists()
+
+
+def test_status_lists_every_host(capsys):
+    assert cli.main(["status"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == sorted(line.split()[0] for line in lines)
+    assert any(line.startswith("small ") and "not running" in line for line in lines)
+
+
+def test_doctor_names_the_packages_of_what_is_missing(monkeypatch, capsys):
+    monkeypatch.setattr(
+        tools, "find", lambda program: None if program in ("mke2fs", "ssh", "ssh-keygen") else "/bin/x"
+    )
+    assert cli.main(["doctor"]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-1] == "apt-get install e2fsprogs openssh-client"
+    assert [line.split()[0] for line in lines if "MISSING" in line] == ["mke2fs", "ssh", "ssh-keygen"]
+
+
+def test_doctor_is_content_when_nothing_is_missing(monkeypatch, capsys):
+    monkeypatch.setattr(tools, "find", lambda program: f"/usr/bin/{program}")
+    assert cli.main(["doctor"]) == 0
+    assert "MISSING" not in capsys.readouterr().out
+
+
+def test_a_missing_program_is_a_sentence_with_its_package(monkeypatch, capsys):
+    monkeypatch.setattr(
+        tools, "find", lambda program: None if program == "mmdebstrap" else f"/usr/bin/{program}"
+    )
+    monkeypatch.setattr(cli.image, "project_key", lambda cache: (cache.root, "ssh-ed25519 AAAA\n"))
+    assert cli.main(["build", "small"]) == 1
+    assert capsys.readouterr().err == "xenhost: mmdebstrap not found: apt-get install mmdebstrap\n"
+
+
+def test_a_program_that_fails_is_quoted(tmp_path):
+    with pytest.raises(cli.HostError, match="sh failed with status 3: no space left"):
+        tools.run(["sh", "-c", "echo trying; echo no space left >&2; exit 3"])
+    log = tmp_path / "log"
+    with pytest.raises(cli.HostError, match=r"sh failed with status 4: worse \(all of it is in .*log\)"):
+        tools.run(["sh", "-c", "echo bad; echo worse; exit 4"], log)
+    assert log.read_text() == "bad\nworse\n"
