@@ -101,37 +101,18 @@ def derive(raw: RawHost) -> Topology:
     cpuset = CpuSet(pu.os_index for pu in pus if usable(pu))
     complete_cpuset = CpuSet(pu.os_index for pu in pus)
     groups = {level: group(pus, level) for level in LEVELS}
+    cores = _cores(groups["core"], warnings)
     nodes, distances = _nodes(heard, groups["node"])
-    domains = None
-    names = heard.get("domain_names", {})
-    page_size = heard.get("page_size") or PAGE_SIZE
     complete_nodeset = CpuSet(node.os_index for node in nodes)
-    if "domains" in heard:
-        domains = tuple(
-            _domain(
-                info, names, heard.get("memory_by_node", {}), page_size, complete_cpuset, complete_nodeset
-            )
-            for info in sorted(heard["domains"], key=lambda info: info["domain"])
-        )
-    dom0_vcpus = _vcpus(heard.get("dom0_vcpus", ()), complete_cpuset)
-    if not dom0_vcpus and domains and domains[0].domid == 0:
-        dom0_vcpus = domains[0].vcpus
-    components = tuple(
-        Component(
-            component["name"],
-            component["priority"],
-            component["state"],
-            component["reason"],
-            component.get("hypercalls"),
-        )
-        for component in raw.components
-    )
-    used = [component for component in components if component.state == "used"]
+    page_size = heard.get("page_size") or PAGE_SIZE
+    domains = _domains(heard, page_size, complete_cpuset, complete_nodeset)
     physinfo = heard.get("physinfo", {})
+    linux = heard.get("dom0_linux")
+    components = _components(raw)
     return Topology(
         xen=_xen(heard),
         pus=tuple(pus),
-        cores=_cores(groups["core"], warnings),
+        cores=cores,
         packages=tuple(
             Package(found.key[0], found.cpuset, found.complete_cpuset, found.nodes)
             for found in groups["package"]
@@ -141,24 +122,40 @@ def derive(raw: RawHost) -> Topology:
         cpupools=_cpupools(heard),
         cpupool_free=CpuSet(heard.get("cpupool_free", ())),
         domains=domains,
-        dom0_vcpus=dom0_vcpus,
-        dom0_linux=Dom0Linux(*(heard["dom0_linux"].get(field) for field in Dom0Linux._fields))
-        if "dom0_linux" in heard
-        else None,
-        memory=Memory(*(_pages(physinfo.get(field + "_pages"), page_size) for field in Memory._fields)),
+        dom0_vcpus=_dom0_vcpus(heard, domains, complete_cpuset),
+        dom0_linux=None if linux is None else Dom0Linux(*(linux.get(field) for field in Dom0Linux._fields)),
+        memory=Memory(*(_bytes(physinfo.get(field + "_pages"), page_size) for field in Memory._fields)),
         cpu_khz=physinfo.get("cpu_khz"),
         cpuset=cpuset,
         complete_cpuset=complete_cpuset,
         allowed_cpuset=cpuset,
         nodeset=CpuSet(node.os_index for node in nodes if node.cpuset or node.memory_spanned),
         complete_nodeset=complete_nodeset,
-        source=max(used, key=lambda component: component.priority).name if used else "unknown",
+        source=_source(components),
         components=components,
         warnings=tuple(warnings),
     )
 
 
-def _pages(pages: t.Optional[int], page_size: int) -> t.Optional[int]:
+def _components(raw: RawHost) -> t.Tuple[Component, ...]:
+    return tuple(
+        Component(
+            component["name"],
+            component["priority"],
+            component["state"],
+            component["reason"],
+            component.get("hypercalls"),
+        )
+        for component in raw.components
+    )
+
+
+def _source(components: t.Iterable[Component]) -> str:
+    used = [component for component in components if component.state == "used"]
+    return max(used, key=lambda component: component.priority).name if used else "unknown"
+
+
+def _bytes(pages: t.Optional[int], page_size: int) -> t.Optional[int]:
     return None if pages is None else pages * page_size
 
 
@@ -427,20 +424,38 @@ def uuid_text(handle: str) -> str:
     return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
 
 
+def _domains(
+    heard: t.Dict[str, t.Any], page_size: int, complete_cpuset: CpuSet, complete_nodeset: CpuSet
+) -> t.Optional[t.Tuple[Domain, ...]]:
+    """Return the domains by number; None when they were not asked for."""
+    if "domains" not in heard:
+        return None
+    ordered = sorted(heard["domains"], key=lambda info: info["domain"])
+    return tuple(_domain(info, heard, page_size, complete_cpuset, complete_nodeset) for info in ordered)
+
+
+def _dom0_vcpus(
+    heard: t.Dict[str, t.Any], domains: t.Optional[t.Tuple[Domain, ...]], complete_cpuset: CpuSet
+) -> t.Tuple[Vcpu, ...]:
+    for domain in domains or ():
+        if domain.domid == 0:
+            return domain.vcpus
+    return _vcpus(heard.get("dom0_vcpus", ()), complete_cpuset)
+
+
 def _domain(
     info: t.Dict[str, t.Any],
-    names: t.Dict[str, str],
-    memory_by_node: t.Dict[str, t.Dict[str, int]],
+    heard: t.Dict[str, t.Any],
     page_size: int,
     complete_cpuset: CpuSet,
     complete_nodeset: CpuSet,
 ) -> Domain:
     key = str(info["domain"])
-    by_node = memory_by_node.get(key)
+    by_node = heard.get("memory_by_node", {}).get(key)
     nodes = info.get("node_affinity")
     return Domain(
         domid=info["domain"],
-        name=names.get(key),
+        name=heard.get("domain_names", {}).get(key),
         uuid=uuid_text(info["handle"]),
         type=domain_type(info["flags"], info.get("emulation_flags")),
         state=domain_state(info["flags"]),
