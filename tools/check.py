@@ -111,7 +111,7 @@ class Bench:
             return
         say(f"FAILED ({seconds:.0f} s)")
         if not live:
-            say("\n".join(output.splitlines()[-TAIL:]))
+            say(_gist(output))
         say(f"\n{title} failed (status {process.returncode}); all of its output is in {log}")
         if not count.failed:
             self.count += Count(failed=1)
@@ -121,6 +121,13 @@ class Bench:
         """Leave a check out, and say so."""
         self.count += Count(skipped=1)
         say(f"{title} ... skipped: {why}")
+
+
+def _gist(output: str) -> str:
+    """What a failed check has to say: ansible-test's errors, which stand far apart, else the end of the output."""
+    lines = output.splitlines()
+    errors = [line for line in lines if line.startswith(("ERROR: ", "FATAL: "))]
+    return "\n".join(errors or lines[-TAIL:])
 
 
 def _junit(path: Path) -> t.Callable[[bool, str], Count]:
