@@ -79,13 +79,16 @@ class _Machine:
         self.around = {}  # type: t.Dict[Element, t.Tuple[t.Optional[Element], t.Optional[Element]]]
         self.depth = {}  # type: t.Dict[Element, int]
         self._collect()
-        self.infos = collections.defaultdict(list)  # type: t.Dict[str, t.List[str]]
+        self.infos = {}  # type: t.Dict[str, t.List[str]]
         for holder in [*self.objects["Machine"], document]:  # hwloc 3 has them beside the tree
             for info in holder.below("info"):
-                self.infos[info.attributes.get("name", "")].append(info.attributes.get("value", ""))
+                self.infos.setdefault(info.attributes.get("name", ""), []).append(
+                    info.attributes.get("value", "")
+                )
         # whether this collection wrote the XML, and of a Xen host
-        self.ours = names.SOURCE in self.infos and "Xen" in self.infos[names.BACKEND]
+        self.ours = names.SOURCE in self.infos and "Xen" in self.infos.get(names.BACKEND, ())
         self.pus = {}  # type: t.Dict[int, Element]
+        self.everything = CpuSet()
         self.places = {}  # type: t.Dict[int, Place]
         self.online = CpuSet()
         self.memory = {}  # type: t.Dict[int, t.Optional[int]]
@@ -137,8 +140,8 @@ class _Machine:
         online = self.root.bitmap("online_cpuset")
         if online is not None and online & self.online:
             self.online &= online
-        everything = self.online | CpuSet(self.pus) | (self.root.bitmap("complete_cpuset") or CpuSet())
-        self.places = {cpu: Place() for cpu in everything}
+        self.everything = CpuSet(self.pus) | (self.root.bitmap("complete_cpuset") or CpuSet())
+        self.places = {cpu: Place() for cpu in self.everything}
         allowed = self.root.bitmap("allowed_cpuset")
         if allowed is not None and self.online - allowed:
             self.warnings.append(
@@ -255,7 +258,7 @@ class _Machine:
         if not elements:
             # hwloc 1 has none where the machine is not NUMA; the Machine has the memory then
             self._take_memory(0, self.root)
-            self._put(CpuSet(self.places), "node", 0)
+            self._put(self.everything, "node", 0)
             return
         numbers = {}  # type: t.Dict[Element, int]
         for element in elements:
@@ -277,40 +280,46 @@ class _Machine:
     def _share_out(self, numbers: t.Dict[Element, int]) -> None:
         """Give every CPU to one node, that with the fewest CPUs around it."""
         self._place_left_out("NUMANode")
-        everything = CpuSet(self.places)
         local = {}  # type: t.Dict[Element, CpuSet]
         complete = {}  # type: t.Dict[Element, CpuSet]
         for element in numbers:
             told = element.info(names.LOCAL_CPUS)
             if told is None:
-                local[element] = (element.bitmap("cpuset") or CpuSet()) & everything
+                local[element] = (element.bitmap("cpuset") or CpuSet()) & self.everything
                 complete[element] = (
-                    local[element] | (element.bitmap("complete_cpuset") or CpuSet()) & everything
+                    local[element] | (element.bitmap("complete_cpuset") or CpuSet()) & self.everything
                 )
             else:
                 local[element], complete[element] = (
                     CpuSet(),
-                    _told_set(told.partition("offline: ")[2]) & everything,
+                    _told_set(told.partition("offline: ")[2]) & self.everything,
                 )
         for sets in (local, complete):
             rest = self._without("node")
             for element in sorted(numbers, key=lambda element: len(sets[element])):
                 self._put(sets[element] & rest, "node", numbers[element])
                 rest -= sets[element]
-        for element, number in numbers.items():
-            lost = CpuSet(cpu for cpu in local[element] if self.places[cpu].node != number)
-            if lost:
-                others = CpuSet(t.cast(int, self.places[cpu].node) for cpu in lost)
-                left = "does without them" if lost != local[element] else "is taken for memory without CPUs"
-                self.warnings.append(
-                    f"NUMA node {number} shares the CPUs {lost} with the nodes {others}: "
-                    f"in the model a CPU has one node, so node {number} {left}."
-                )
+        self._say_what_is_shared(local, numbers)
         stray = self._without("node") & self.online
         if stray:
             self.warnings.append(
                 f"The XML has no NUMA node around the CPUs {stray}: it is not known where their memory is."
             )
+
+    def _say_what_is_shared(self, local: t.Dict[Element, CpuSet], numbers: t.Dict[Element, int]) -> None:
+        members = collections.defaultdict(list)  # type: t.Dict[t.Optional[int], t.List[int]]
+        for cpu, place in self.places.items():
+            members[place.node].append(cpu)
+        cpus_of = {number: CpuSet(members[number]) for number in numbers.values()}
+        for element, number in numbers.items():
+            lost = local[element] - cpus_of[number]
+            if lost:
+                others = CpuSet(other for other in cpus_of if cpus_of[other] & lost)
+                left = "does without them" if lost != local[element] else "is taken for memory without CPUs"
+                self.warnings.append(
+                    f"NUMA node {number} shares the CPUs {lost} with the nodes {others}: "
+                    f"in the model a CPU has one node, so node {number} {left}."
+                )
 
     # --- distances
 
@@ -350,16 +359,13 @@ class _Machine:
         """Read ``distances``, of hwloc 1: they are between all objects so many levels below the one that they stand in."""
         nodes = self.objects["NUMANode"]
         numbers = [t.cast(int, node.number("os_index", LARGEST_NODE)) for node in nodes]
+        depths = {self.depth[node] for node in nodes}
         others = []
-        for holder, depth in self.depth.items():
+        for holder in self.depth:
             for element in holder.below("distances"):
                 count = element.number("nbobjs", LARGEST)
                 below = element.number("relative_depth", LARGEST_DEPTH)
-                if (
-                    holder is self.root
-                    and count == len(nodes)
-                    and below in {self.depth[node] - depth for node in nodes}
-                ):
+                if holder is self.root and count == len(nodes) and below in depths:
                     base = element.decimal("latency_base")
                     values = [
                         int(latency.decimal("value") * base + 0.5) for latency in element.below("latency")
@@ -414,7 +420,7 @@ class _Machine:
     # --- the raw host
 
     def _derive(self) -> Topology:
-        unplaced = _told_set(self.info(names.UNPLACED)) & CpuSet(self.places)
+        unplaced = _told_set(self.info(names.UNPLACED)) & self.everything
         unknown = _told_set(self.info(names.UNKNOWN)) - self.online
         online = self.online | unplaced
         size = max(self.places) + 1
@@ -491,13 +497,16 @@ class _Machine:
         if names.CPUPOOL not in self.infos:
             return {}
         pools, pool_names = [], {}
+        rest = self.everything  # a CPU is in one pool at most
         for value in self.infos[names.CPUPOOL]:
             head, _between, name = value.partition(" name=")
             told = dict(part.partition("=")[::2] for part in head.split())
             number = told_number(told.get("id"), LARGEST_ID)
             if number is None:
                 continue
-            pool = {"id": number, "cpus": list(_told_mask(told.get("cpuset")) & CpuSet(self.places))}  # type: t.Dict[str, t.Any]
+            cpus = _told_mask(told.get("cpuset")) & rest
+            rest -= cpus
+            pool = {"id": number, "cpus": list(cpus)}  # type: t.Dict[str, t.Any]
             for key, content in (
                 ("sched_id", _scheduler_id(told.get("scheduler"))),
                 ("n_dom", told_number(told.get("domains"), LARGEST)),
@@ -507,7 +516,7 @@ class _Machine:
             pools.append(pool)
             if name:
                 pool_names[str(number)] = name
-        free = _told_mask(self.info(names.CPUPOOL_FREE)) & CpuSet(self.places)
+        free = _told_mask(self.info(names.CPUPOOL_FREE)) & self.everything
         return {"cpupools": pools, "cpupool_free": list(free), "cpupool_names": pool_names}
 
 
@@ -576,7 +585,7 @@ def _version(document: Element) -> int:
 def _root(document: Element) -> Element:
     roots = document.below("object")
     if not roots:
-        raise Failure(f"{document}: there is no object in it")
+        raise Failure(f"this XML describes no machine: there is no object in {document}")
     if len(roots) > 1:
         raise _several(roots[1])
     return roots[0]

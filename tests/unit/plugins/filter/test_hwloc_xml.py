@@ -65,7 +65,7 @@ def test_what_is_lost_is_said_in_warnings(warnings):
         ("to_hwloc_xml", {}, "these are no topology facts"),
         ("to_hwloc_xml", "<topology/>", "these are no topology facts"),
         ("from_hwloc_xml", {}, "hwloc XML must be given as text, not as dict"),
-        ("from_hwloc_xml", "<topology/>", "there is no object in it"),
+        ("from_hwloc_xml", "<topology/>", "describes no machine"),
     ],
 )
 def test_failures_are_ansible_errors_of_one_sentence(name, value, message):

@@ -431,7 +431,7 @@ BAD = [
     (HYBRID_MEMORY[:900], "no well-formed XML"),
     ("<html/>", "no hwloc XML: it begins with <html> in line 1"),
     ("<topologydiff/>", "difference between two topologies"),
-    ("<topology/>", "<topology> in line 1: there is no object in it"),
+    ("<topology/>", "there is no object in <topology> in line 1"),
     ('<topology version="9.0"><object/></topology>', 'version="9.0" is not known here'),
     ("<topology><object/></topology>", "<object> in line 1: there is no PU in it"),
     (
