@@ -5,7 +5,7 @@
 
 PYTHON = python3
 RUN = $(PYTHON) tools/workshop.py run
-# What `make bench` runs.
+# What `make bench` measures: everything, or the names of some benchmarks.
 BENCH =
 
 .PHONY: help setup demo test unit lint sanity galaxy molecule bench clean
@@ -17,8 +17,6 @@ setup:  ## install missing Debian packages and make the Python environments
 	@$(PYTHON) tools/workshop.py
 
 demo:  ## boot a real, emulated Xen host and place guests on it (KEEP=1 leaves it up)
-	@$(PYTHON) tools/workshop.py
-	@$(PYTHON) tools/tree.py > /dev/null
 	@$(RUN) python tools/demo.py
 
 test:  ## every check there is, Molecule on the emulated host included
@@ -40,7 +38,6 @@ molecule:  ## the scenarios on the emulated host
 	@$(PYTHON) tools/check.py molecule
 
 bench:  ## measure on the emulated host what the documentation claims
-	@$(PYTHON) tools/tree.py > /dev/null
 	@$(RUN) python benchmarks/run.py $(BENCH)
 
 clean:  ## stop the emulated hosts and remove everything that the other targets left
