@@ -90,7 +90,7 @@ class Commands:
         return 0
 
     def console(self, options: argparse.Namespace) -> int:
-        print(emulator.tail(self.instance(options.name).emulator.console_log, options.lines))
+        print(emulator.tail(self.instance(options.name).console_log(), options.lines))
         return 0
 
     def clean(self, options: argparse.Namespace) -> int:

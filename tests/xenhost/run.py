@@ -49,6 +49,12 @@ class Instance:
             return None
         return dict(state) if self.emulator.is_ours(pid) else None
 
+    def console_log(self) -> Path:
+        """What the host wrote to its serial console: of its latest boot or run."""
+        boots = self.directory.parent.glob(f"{self.host.name}-*.boot/{machine.CONSOLE_LOG}")
+        logs = [log for log in (*boots, self.emulator.console_log) if log.exists()]
+        return max(logs, key=lambda log: log.stat().st_mtime, default=self.emulator.console_log)
+
     def image_key(self) -> str:
         """Key of the host's image."""
         _private, public = image.project_key(self.cache)
@@ -84,13 +90,14 @@ class Instance:
 
     def up(self, restart: bool = False) -> dict[str, t.Any]:
         """Start the host unless it runs; its state. Raises HostError, with nothing left running."""
+        state = self._running()
+        if state is not None and not restart:
+            return state
+        saved = self.prepare()
         with self.cache.lock(f"host-{self.host.name}", self.say):
-            state = self.state()
+            state = self._running()
             if state is not None and not restart:
-                if state["machine"] != self.machine_key():
-                    self.say(f"{self.host.name} runs from an older description; `up --restart` renews it")
                 return state
-            saved = self.prepare()
             self.emulator.stop()
             try:
                 return self._restore(saved)
@@ -100,9 +107,19 @@ class Instance:
             remove(saved)
             return self._restore(self.prepare())
 
+    def _running(self) -> dict[str, t.Any] | None:
+        state = self.state()
+        if state is not None and state["machine"] != self.machine_key():
+            self.say(f"{self.host.name} runs from an older description; `up --restart` renews it")
+        return state
+
     def down(self) -> bool:
         """Stop the host and a preparation of it; False when there was nothing to stop."""
-        return bool(_stop(self.cache, f"{self.host.name}-*.boot") + _stop(self.cache, self.host.name))
+        prepared = _stop(self.cache, f"{self.host.name}-*.boot")
+        if not self.directory.exists():
+            return bool(prepared)
+        with self.cache.lock(f"host-{self.host.name}", self.say):
+            return bool(prepared + _stop(self.cache, self.host.name))
 
     def _boot(self, saved: Path, built: Path) -> None:
         """Boot the host beside a running one and put its snapshot into ``saved``."""
