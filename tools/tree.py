@@ -34,10 +34,9 @@ def tracked(folder: Path = ROOT) -> list[str]:
     if done.returncode != 0:
         said = done.stderr.decode(errors="replace").strip()
         raise SetupError(f"{folder} must be a git checkout: git ls-files failed ({said}).")
+    names = dict.fromkeys(os.fsdecode(done.stdout).split("\0"))
     return [
-        name
-        for name in dict.fromkeys(os.fsdecode(done.stdout).split("\0"))
-        if name and os.path.lexists(folder / name)
+        name for name in names if name and (os.path.islink(folder / name) or os.path.isfile(folder / name))
     ]
 
 
