@@ -111,17 +111,19 @@ def _list_of(host: str, guests: t.Any) -> dict[str, tuple[int, Entry]]:
     return found
 
 
-def wanted_guests(lists: t.Mapping[str, t.Any]) -> list[Entry]:
+def wanted_guests(lists: t.Mapping[str, t.Any], inventory: t.Iterable[str] = ()) -> list[Entry]:
     """Join the lists of the play's hosts (host → ``place_guests_guests``) into one, in the order in which guests first appear.
 
     A guest that every host lists, in the same words, may go to any of them. One that a single host lists is that host's.
-    Anything between is an error, because it is a slip more often than a wish. Each item::
+    Anything between is an error, because it is a slip more often than a wish. A guest whose ``host`` is in the `inventory` but not
+    in the play (as with ``--limit``) is left out. Each item::
 
         {"name", "plan": {fields for placement_plan}, "content": str|None, "config_template", "path", "state", "timeout"}
 
     Raises Failure that names the host, the entry and the field.
     """
     per_host = {str(host): _list_of(str(host), guests) for host, guests in lists.items()}
+    elsewhere = {str(host) for host in inventory} - set(per_host)
     joined: dict[str, Entry] = {}
     for host, entries in per_host.items():
         for name, (index, entry) in entries.items():
@@ -144,4 +146,4 @@ def wanted_guests(lists: t.Mapping[str, t.Any]) -> list[Entry]:
                     f"{', '.join(listed)} list it, {', '.join(lost)} do not: list it for all, or for the one host it belongs to."
                 )
             joined[name] = entry
-    return list(joined.values())
+    return [entry for entry in joined.values() if entry["plan"].get("host") not in elsewhere]

@@ -116,3 +116,16 @@ def test_a_configuration_from_a_mapping_reads_back_the_same():
 def test_a_text_stays_as_it_is_but_for_its_last_newline():
     assert config_text("# mine\ntype='pv' ; vcpus=2") == "# mine\ntype='pv' ; vcpus=2\n"
     assert config_text("") == ""
+
+
+def test_a_guest_of_a_host_that_the_play_leaves_out_is_left_out():
+    lists = {
+        "xen1": [
+            WEB,
+            {"name": "a", "host": "xen2"},
+            {"name": "b", "host": "xen1"},
+            {"name": "c", "host": "xen9"},
+        ]
+    }
+    names = [guest["name"] for guest in wanted_guests(lists, ["xen1", "xen2"])]
+    assert names == ["web", "b", "c"], "a host that nobody knows is the planner's to complain about"
