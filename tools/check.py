@@ -183,7 +183,7 @@ def lint(bench: Bench) -> None:
         ROOT,
         MYPYPATH="tools",
     )
-    bench.run("reuse lint", ["reuse", "lint"], REUSE_ENCODING_MODULE="charset_normalizer")
+    bench.run("reuse lint", ["reuse", "lint"], ROOT, REUSE_ENCODING_MODULE="charset_normalizer")
     bench.run("ansible-lint", ["ansible-lint", "--offline", "--profile", "production"])
     docs = ["antsibull-docs", "lint-collection-docs", "--plugin-docs", "--validate-collection-refs=all", "."]
     bench.run("antsibull-docs lint", docs)
