@@ -64,11 +64,11 @@ def _plural(count: int, noun: str) -> str:
 
 
 def mib(size: float) -> str:
-    """A size for people: ``512 MiB``, ``3.5 MiB``, and ``4 KiB`` below a tenth of a MiB."""
+    """A size for people: ``512 MiB``, ``3.5 MiB``, and ``4 KiB`` below a tenth of a MiB. Decimals only below 100 MiB."""
     value = size / (1 << 20)
     if 0 < abs(value) < 0.1:
         return f"{size / 1024:.0f} KiB"
-    return f"{value:.0f} MiB" if abs(value - round(value)) < 0.05 else f"{value:.1f} MiB"
+    return f"{value:.0f} MiB" if abs(value) >= 100 or abs(value - round(value)) < 0.05 else f"{value:.1f} MiB"
 
 
 def _mask(text: str | None, topology: Topology) -> CpuSet:
