@@ -17,14 +17,15 @@ import argparse
 import json
 import pathlib
 import sys
+import typing as t
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "plugins"))
 
-from module_utils._discovery import registry
-from module_utils._errors import Failure
+from module_utils._discovery import registry  # type: ignore[import-not-found]
+from module_utils._errors import Failure  # type: ignore[import-not-found]
 
 
-def lines_of(value, indent=""):
+def lines_of(value: t.Any, indent: str = "") -> str:
     """JSON text in which a list of numbers, and whatever else fits, stays on one line."""
     flat = json.dumps(value, sort_keys=True)
     if len(indent) + len(flat) <= 110 or not isinstance(value, (dict, list)) or not value:
@@ -38,7 +39,7 @@ def lines_of(value, indent=""):
     return "%s\n%s%s\n%s%s" % (first, inner, (",\n" + inner).join(parts), indent, last)
 
 
-def main():
+def main() -> int:
     """Print the recording; the exit status."""
     parser = argparse.ArgumentParser(description="Record what this Xen host says about itself, as JSON.")
     parser.add_argument("--no-domains", action="store_true", help="leave the guests out")
