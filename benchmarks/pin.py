@@ -1,4 +1,3 @@
-#!/usr/bin/python3
 # Copyright (c) 2026, dom0.xen contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a careful person writes instead of a loop: pins vCPUs with one xl for each. Arguments: CPUS VCPUS GUEST..."""

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # Copyright (c) 2026, dom0.xen contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The whole way on an emulated, real Xen host: facts, plan, guests, pins, proof. ``make demo`` runs this.

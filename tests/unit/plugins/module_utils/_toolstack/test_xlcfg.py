@@ -128,7 +128,7 @@ def test_strings_and_keys():
 def test_every_byte_survives():
     data = bytes(bytearray(range(1, 256)))
     assert xlcfg.encode(xlcfg.decode(data)) == data
-    assert xlcfg.encode(xlcfg.parse(corpus("bytes.cfg")).string("name")) == b"caf\xe9"
+    assert xlcfg.encode(xlcfg.parse(corpus("bytes.bin")).string("name")) == b"caf\xe9"
 
 
 @pytest.mark.parametrize(
@@ -182,7 +182,7 @@ def test_edit_refuses_what_it_cannot_do():
 
 
 def test_edit_of_a_file_with_other_bytes():
-    text = corpus("bytes.cfg")
+    text = corpus("bytes.bin")
     before = xlcfg.encode(text)
     after = xlcfg.encode(xlcfg.edit(text, {"memory": 256}))
     assert after == before.replace(b"memory = 128", b"memory = 256")

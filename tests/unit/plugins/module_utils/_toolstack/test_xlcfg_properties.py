@@ -15,7 +15,9 @@ from ansible_collections.dom0.xen.plugins.module_utils._toolstack import xlcfg  
 from hypothesis import strategies as st  # noqa: E402
 
 TEXTS = []
-for _path in sorted(glob.glob(os.path.join(os.path.dirname(os.path.abspath(__file__)), "corpus", "*.cfg"))):
+_corpus = os.path.join(os.path.dirname(os.path.abspath(__file__)), "corpus")
+# The one with bytes that are no UTF-8 is a .bin: Ansible's sanity tests read every .cfg as text.
+for _path in sorted(glob.glob(os.path.join(_corpus, "*.cfg")) + glob.glob(os.path.join(_corpus, "*.bin"))):
     with open(_path, "rb") as _stream:
         TEXTS.append(xlcfg.decode(_stream.read()))
 
