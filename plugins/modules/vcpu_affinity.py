@@ -191,7 +191,6 @@ def main() -> None:
                 "elements": "dict",
                 "required": True,
                 "options": ENTRY,
-                "required_one_of": [["hard", "soft"]],
             }
         },
         supports_check_mode=True,

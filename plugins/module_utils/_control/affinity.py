@@ -197,7 +197,7 @@ def _notes(topology: Topology, domain: Domain, vcpus: t.Iterable[VcpuAffinity]) 
         who = f"{_named(CpuSet(vcpu.vcpu for vcpu in group))} of {domain.title}"
         idle = hard - group[0].hard_effective
         if idle and hard != topology.complete_cpuset:
-            yield f"{who}: the CPUs {idle} of hard affinity {hard} are offline or in another cpupool, and do not count until that changes."
+            yield f"{who}: of hard affinity {hard}, {idle} is offline or outside the cpupool, and does not count until that changes."
         if not group[0].soft_effective and group[0].hard_effective:
             yield f"{who}: no CPU of soft affinity {soft} is among those that hard affinity allows ({group[0].hard_effective}), so it has no effect."
     granularity = _SCHED_GRAN.findall(topology.xen.command_line or "")

@@ -124,7 +124,7 @@ def test_a_pin_that_the_guest_holds_itself(monkeypatch, capsys, host):
 @pytest.mark.parametrize(
     ("entry", "said"),
     [
-        ({"guest": "disc web"}, "one of the following is required: hard, soft"),
+        ({"guest": "disc web"}, "affinities[0] (guest disc web): it has neither hard nor soft"),
         ({"hard": "0"}, "missing required arguments: guest"),
         ({"guest": "disc web", "hard": "0", "cpus": "0"}, "Unsupported parameters"),
         ("disc web", "dict"),

@@ -208,8 +208,8 @@ def notes(wanted, **sections):
 
 def test_notes_on_masks_that_count_in_part_or_not_at_all():
     assert notes([{"guest": "web", "hard": "node:1"}]) == [
-        "vCPUs 0-3 of web (domid 3): the CPUs 6-7 of hard affinity 4-7 are offline or in another cpupool, "
-        "and do not count until that changes."
+        "vCPUs 0-3 of web (domid 3): of hard affinity 4-7, 6-7 is offline or outside the cpupool, "
+        "and does not count until that changes."
     ]
     assert notes(
         [{"guest": "web", "vcpus": "0", "hard": "0-3"}, {"guest": "web", "vcpus": "0", "soft": "4"}]
