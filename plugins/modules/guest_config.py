@@ -14,6 +14,8 @@ description:
     and security context kept.
   - A single text for C(cpus) in a file, as in C(cpus="0-3"), makes C(xl) choose a NUMA node for the memory without regard to these CPUs.
     This module never writes it, and where it finds it without C(cpus_soft), turns it into a list with one entry for each vCPU.
+  - C(xl) before 4.22 takes no notice of C(cpus) and C(cpus_soft) in a file that does not set C(vcpus). Where one of them is and no number
+    of vCPUs, C(vcpus) is set to C(xl)'s default, 1.
   - The configuration is used when a guest is created. What runs already is not changed; see M(dom0.xen.vcpu_affinity) for that.
 version_added: 0.1.0
 author:

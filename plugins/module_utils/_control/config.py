@@ -10,6 +10,9 @@ on the host come in as callables.
 `cpus` is never written as a single string. With ``cpus="0-3"`` and no ``cpus_soft``, xl (4.12 and later) still lets automatic
 placement choose nodes, out of all of them: memory may land, for good, on a node that the vCPUs are kept away from. With one entry a
 vCPU, in a list, xl leaves the choice to the hypervisor, which allocates on the nodes of the affinity. (libxl_numa.c, xl_parse.c)
+
+Neither `cpus` nor `cpus_soft` is left without a number of vCPUs: before 4.22, xl takes a missing one for 0 there, and heeds no entry of
+such a list, or writes past the end of a buffer for a string (xl_parse.c, fixed by 4b71a86eaa). Found on a 4.17 host.
 """
 
 import re
@@ -33,6 +36,8 @@ STRING_FORM = (
     "cpus was a single string, with which xl chooses a node for the memory by itself, often another one than that of the CPUs; "
     "as a list, with one entry for each vCPU, memory follows the CPUs"
 )
+
+NO_COUNT = "vcpus was not set, without which xl (before 4.22) takes no notice of cpus and cpus_soft; now it says the default, 1"
 
 Resolve = t.Callable[[str], str]
 
@@ -99,6 +104,13 @@ def plan_config(
     wanted = {key: entry[key] for key in KEYS if entry.get(key) is not None}
     config = xlcfg.parse(xlcfg.edit(base, _simple_changes(wanted)))
     _check_sizes(config, wanted)
+    reasons = []  # type: t.List[str]
+    warnings = []  # type: t.List[str]
+    if not _stated_vcpus(config) and any(
+        wanted.get(key, config.get(key)) not in (None, [], ()) for key in _AFFINITIES
+    ):
+        config = xlcfg.parse(xlcfg.edit(config.text, {"vcpus": 1}))
+        reasons.append(NO_COUNT)
     vcpus = vcpu_count(config)
     affinities = {
         key: affinity_list(key, wanted[key], vcpus, resolve) for key in _AFFINITIES if key in wanted
@@ -107,8 +119,6 @@ def plan_config(
 
     before = None if data is None else xlcfg.decode(data)
     repairs = {}  # type: t.Dict[str, t.List[str]]
-    reasons = []  # type: t.List[str]
-    warnings = []  # type: t.List[str]
     if "cpus" not in wanted and _string_form(config):
         text = t.cast(str, config.string("cpus"))
         if not _covers_all(text):
@@ -215,11 +225,16 @@ def difference(change: ConfigChange) -> t.Dict[str, str]:
 
 def vcpu_count(config: xlcfg.Config) -> int:
     """How many vCPUs xl gives the guest room for: maxvcpus, else those of vnuma, else vcpus, else 1."""
+    return _stated_vcpus(config) or 1
+
+
+def _stated_vcpus(config: xlcfg.Config) -> int:
+    """The same where the file says it, else 0."""
     for key in ("maxvcpus", "vcpus"):
         number = config.integer(key)
         if number is not None and not 0 <= number <= _MOST_VCPUS:
             raise Failure("{0} = {1} is not a number of vCPUs".format(key, number))
-    return config.integer("maxvcpus") or _vnuma_vcpus(config) or config.integer("vcpus") or 1
+    return config.integer("maxvcpus") or _vnuma_vcpus(config) or config.integer("vcpus") or 0
 
 
 def affinity_list(

@@ -90,7 +90,7 @@ def test_new_files(call, tmp_path):
     finally:
         os.umask(umask)
     assert result["changed"] is True
-    assert (tmp_path / "new.cfg").read_bytes() == b'# new\nname = "n"\ncpus = ["1"]\n'
+    assert (tmp_path / "new.cfg").read_bytes() == b'# new\nname = "n"\nvcpus = 1\ncpus = ["1"]\n'
     assert stat.S_IMODE((tmp_path / "new.cfg").stat().st_mode) == 0o644
 
 

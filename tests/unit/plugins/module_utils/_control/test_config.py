@@ -51,6 +51,28 @@ def test_one_entry_for_each_vcpu(data, entry, expected):
     assert [str(item) for item in keys(plan(data, **entry))["cpus"]] == [str(item) for item in expected]
 
 
+@pytest.mark.parametrize(
+    ("data", "entry", "expected"),
+    [
+        # a list is ignored, a string written past the end of a buffer
+        (b"", {"cpus_soft": "node:0"}, 'vcpus = 1\ncpus_soft = ["node:0"]\n'),
+        (b'cpus = ["1"]\n', {"memory": 64}, 'cpus = ["1"]\nmemory = 64\nvcpus = 1\n'),
+        (b"vcpus = 0\ncpus_soft = '1'\n", {}, "vcpus = 1\ncpus_soft = '1'\n"),
+        (b'cpus = "1"\n', {}, 'cpus = ["1"]\nvcpus = 1\n'),
+        # said elsewhere
+        (b'maxvcpus = 2\ncpus = ["1", "1"]\n', {}, None),
+        (b'vnuma = [["pnode=0", "vcpus=0"]]\ncpus = ["1"]\n', {}, None),
+        # no affinity, or none any more
+        (b"memory = 64\n", {"cpus": []}, None),
+        (b'cpus = ["1"]\n', {"cpus": []}, ""),
+    ],
+)
+def test_affinities_never_stand_without_a_number_of_vcpus(data, entry, expected):
+    change = plan(data, **entry)
+    assert change.after == (data.decode() if expected is None else expected)
+    assert (config.NO_COUNT in change.reasons) == bool(expected)
+
+
 def test_an_empty_list_or_text_removes_the_key():
     change = plan(PINNED + b'cpus_soft = "1"\npool = "p"\n', cpus=[], cpus_soft=[], pool="")
     assert change.after == '# ledger\nname = "ledger"\nvcpus = 2   # two\nmemory = 512\n'
@@ -67,7 +89,7 @@ def test_the_string_form_is_repaired_and_said():
     # asked for in one breath, said all the same
     assert plan(PINNED, cpus="0-3").reasons == (config.STRING_FORM,)
     # a bare number is a single value, too
-    assert 'cpus = ["3"]' in plan(b"cpus = 3\n").after
+    assert 'cpus = ["3"]' in plan(b"vcpus = 1\ncpus = 3\n").after
     # written as it stood: xl puts up with this blank, and it is not ours
     assert 'cpus = ["0, 2"]' in plan(b'cpus = "0, 2"\n').after
 
@@ -75,10 +97,10 @@ def test_the_string_form_is_repaired_and_said():
 @pytest.mark.parametrize(
     "text",
     [
-        b'cpus = "0-3"\ncpus_soft = "0-3"\n',
-        b'cpus = ["0-3"]\n',
-        b'cpus = "0-3"\nvnuma = [["pnode=0", "size=1"]]\n',
-        b'cpus = "all"\n',
+        b'vcpus = 1\ncpus = "0-3"\ncpus_soft = "0-3"\n',
+        b'vcpus = 1\ncpus = ["0-3"]\n',
+        b'vcpus = 1\ncpus = "0-3"\nvnuma = [["pnode=0", "size=1"]]\n',
+        b'vcpus = 1\ncpus = "all"\n',
         b"vcpus = 2\n",
     ],
 )
@@ -88,8 +110,8 @@ def test_what_needs_no_repair_gets_none(text):
 
 
 def test_a_string_of_nearly_all_cpus_is_left_with_a_warning():
-    change = plan(b'cpus = "all,^0"\n', memory=64)
-    assert change.after == 'cpus = "all,^0"\nmemory = 64\n'
+    change = plan(b'vcpus = 1\ncpus = "all,^0"\n', memory=64)
+    assert change.after == 'vcpus = 1\ncpus = "all,^0"\nmemory = 64\n'
     assert not change.repaired
     assert "all,^0" in change.warnings[0]
 
@@ -218,7 +240,7 @@ def test_passwords_stay_out_of_the_diff():
 
 
 def test_results_hold_any_byte():
-    change = plan(b'name = "caf\xe9"\ncpus = "1"\n', pool="caf\udce9")
+    change = plan(b'name = "caf\xe9"\nvcpus = 1\ncpus = "1"\n', pool="caf\udce9")
     assert config.result(change)["after"]["name"] == "caf\\xe9"
     json.dumps([config.result(change), config.difference(change)]).encode("utf-8")
-    assert xlcfg.encode(change.after) == b'name = "caf\xe9"\ncpus = ["1"]\npool = "caf\xe9"\n'
+    assert xlcfg.encode(change.after) == b'name = "caf\xe9"\nvcpus = 1\ncpus = ["1"]\npool = "caf\xe9"\n'
