@@ -78,6 +78,8 @@ class FakeXen:
         ring: int = 16384,
     ) -> None:
         self.data = data
+        if "domains" not in data:
+            self.data = dict(data, domains=[lone_dom0(data["dom0_vcpus"])])
         self.release = release
         self.sysctl = sysctl
         self.domctl = domctl
@@ -447,3 +449,13 @@ PHYSINFO_HEAD = (
 )
 PHYSINFO_PAGES = ("total_pages", "free_pages", "scrub_pages", "outstanding_pages", "max_mfn")
 DOMAIN_PAGES = ("tot_pages", "max_pages", "outstanding_pages", "shr_pages", "paged_pages")
+
+
+def lone_dom0(vcpus: t.List[t.Dict[str, t.Any]]) -> t.Dict[str, t.Any]:
+    """A domain 0 for a recording that has only its vCPUs."""
+    domain: t.Dict[str, t.Any] = dict.fromkeys(
+        [*DOMAIN_PAGES, "domain", "cpu_time", "cpupool", "emulation_flags"], 0
+    )
+    domain.update(flags=32, nr_online_vcpus=len(vcpus), max_vcpu_id=len(vcpus) - 1, handle="0" * 32)
+    domain.update(node_affinity=[0], vcpus=vcpus)
+    return domain
