@@ -98,7 +98,7 @@ class Xl:
 
     def unpause(self, domid: int) -> None:
         """Let the domain's vCPUs run, however often it was paused. Raises XlError when it stays "paused" or is gone."""
-        for _ in range(_MOST_PAUSES):
+        for _pause in range(_MOST_PAUSES):
             rc, output = self._run(["unpause", str(domid)])
             domain = self.domain(domid)
             if domain is None or domain.state != "paused" or rc != 0:

@@ -24,13 +24,17 @@ BIG = [(cpu // 2 % 4, cpu // 8, min(cpu // 4, 2)) for cpu in range(16)]
 #: Four packages of two cores, a node for each two of them.
 WIDE = [(cpu // 2 % 2, cpu // 4, cpu // 8) for cpu in range(16)]
 
-DISTANCES = [[10, 12, 21, 28], [12, 10, 21, 28], [21, 21, 10, 17], [28, 28, 17, 10]]
+DISTANCES = ((10, 12, 21, 28), (12, 10, 21, 28), (21, 21, 10, 17), (28, 28, 17, 10))
 
 
 def numa(sizes: t.Sequence[t.Optional[int]], distance: t.Any = DISTANCES) -> t.Dict[str, t.Any]:
     """Make the section numainfo; sizes in GiB, None = no such memory."""
     memory = [INVALID if size is None else size * GIB for size in sizes]
-    return {"memsize": memory, "memfree": [size // 2 for size in memory], "distance": distance}
+    return {
+        "memsize": memory,
+        "memfree": [size // 2 for size in memory],
+        "distance": [list(row) for row in distance],
+    }
 
 
 def offline(cpus: t.Iterable[int], count: int) -> t.Dict[str, t.Any]:
@@ -73,9 +77,11 @@ MADE = {
     ),
     "no-distances": made_host(BIG, numainfo=numa([2, 2, 2, 1], [])),
     "package-crossing": made_host(
-        [(core, package, cpu // 6) for cpu, (core, package, _) in enumerate(SMALL)]
+        [(core, package, cpu // 6) for cpu, (core, package, _node) in enumerate(SMALL)]
     ),
-    "core-crossing": made_host([(core, package, cpu % 2) for cpu, (core, package, _) in enumerate(SMALL)]),
+    "core-crossing": made_host(
+        [(core, package, cpu % 2) for cpu, (core, package, _node) in enumerate(SMALL)]
+    ),
     "unplaced": made_host([*SMALL[:6], (INVALID, 1, 1), (1, INVALID, INVALID)]),
     "state-unknown": made_host(
         pcpuinfo=[[7, 1, cpu, cpu] for cpu in range(6)],

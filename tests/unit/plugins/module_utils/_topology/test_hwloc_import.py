@@ -186,9 +186,8 @@ NO_DISTANCES = "The XML does not tell the distances between the NUMA nodes: they
 
 
 def sets(cpuset, nodeset="0x1", complete=None):
-    return 'cpuset="{}" complete_cpuset="{}" nodeset="{}" complete_nodeset="{}"'.format(
-        cpuset, complete or cpuset, nodeset, nodeset
-    )
+    cpus = f'cpuset="{cpuset}" complete_cpuset="{complete or cpuset}"'
+    return f'{cpus} nodeset="{nodeset}" complete_nodeset="{nodeset}"'
 
 
 def pu(number):
