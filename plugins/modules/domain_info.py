@@ -150,7 +150,7 @@ from ..module_utils._topology.derive import derive
 from ..module_utils._topology.facts import domain_facts
 
 
-def main():
+def main() -> None:
     """Collect, derive, pick."""
     module = AnsibleModule(
         argument_spec={
@@ -167,7 +167,8 @@ def main():
         for warning in topology.warnings:
             module.warn(warning)
         guests = module.params["guests"]
-        domains = topology.domains if guests is None else [topology.domain(guest) for guest in guests]
+        everybody = topology.domains or ()
+        domains = everybody if guests is None else [topology.domain(guest) for guest in guests]
         module.exit_json(changed=False, domains=[domain_facts(domain, topology) for domain in domains])
 
 

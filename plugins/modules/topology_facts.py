@@ -288,7 +288,7 @@ from ..module_utils._topology.derive import derive
 from ..module_utils._topology.facts import to_facts
 
 
-def main():
+def main() -> None:
     """Collect, derive, put on the wire."""
     module = AnsibleModule(
         argument_spec={"gather_subset": {"type": "list", "elements": "str", "default": ["all"]}},

@@ -15,8 +15,8 @@ import typing as t
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent.parent / "plugins"))
 
-from module_utils._xen import domctl, errors, layouts, platform, probe, sysctl
-from module_utils._xen.connection import Xen
+from module_utils._xen import domctl, errors, layouts, platform, probe, sysctl  # type: ignore[import-not-found]
+from module_utils._xen.connection import Xen  # type: ignore[import-not-found]
 
 NO_DOMAIN = 0x7FEF
 NO_VCPU = 4095
