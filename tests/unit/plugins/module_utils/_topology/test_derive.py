@@ -103,6 +103,55 @@ def test_two_cpus_taken_offline():
     assert len(topology.cores) == 4
 
 
+def test_sub_numa_clustering_and_a_node_with_memory_alone():
+    """The host `big`, as QEMU was told to build it."""
+    topology = derive(recording("big"))
+    assert len(topology.pus) == 16
+    assert len(topology.cores) == 8
+    assert [(str(package.cpuset), str(package.nodeset)) for package in topology.packages] == [
+        ("0-7", "0-1"),
+        ("8-15", "2"),
+    ]
+    assert [(node.os_index, str(node.cpuset), node.nearest_cpu_nodes) for node in topology.nodes] == [
+        (0, "0-3", (0,)),
+        (1, "4-7", (1,)),
+        (2, "8-15", (2,)),
+        (3, "", (2,)),
+    ]
+    assert topology.distances.matrix == (
+        (10, 12, 21, 28),
+        (12, 10, 21, 28),
+        (21, 21, 10, 17),
+        (28, 28, 17, 10),
+    )
+    assert topology.threads_per_core == 2
+    assert str(topology.nodeset) == "0-3"
+    # what the nodes span is more than the host has
+    assert sum(node.memory_spanned for node in topology.nodes) > topology.memory.total
+    assert topology.dom0_linux == (1, 1, 2, 1)
+
+
+def test_offline_cpus_on_two_of_the_nodes():
+    topology = derive(recording("big-offline"))
+    assert topology.cpuset == parse("0-2,4-11,13-15")
+    assert topology.complete_cpuset == parse("0-15")
+    assert [str(node.cpuset) for node in topology.nodes] == ["0-2", "4-7", "8-11,13-15", ""]
+    assert len(topology.cores) == 8
+    assert topology.cores_of(topology.cpuset) == 8
+
+
+def test_memory_of_guests_on_four_nodes():
+    topology = derive(recording("big-guests"))
+    for name, node in (("web", 2), ("db", 1)):
+        guest = topology.domain(name)
+        assert {home: size for home, size in guest.memory_by_node.items() if size} == {node: guest.memory}
+        assert {vcpu.soft for vcpu in guest.vcpus} == {topology.node(node).cpuset}
+    # dom0's memory lies on all nodes, wherever future memory would be taken from
+    dom0 = topology.domains[0]
+    assert all(dom0.memory_by_node[node] for node in range(4))
+    assert sum(dom0.memory_by_node.values()) == pytest.approx(dom0.memory, rel=0.01)
+
+
 def test_guests_and_where_their_memory_is():
     topology = derive(recording("small-guests"))
     assert [(domain.domid, domain.name, domain.type, domain.state) for domain in topology.domains] == [
