@@ -106,7 +106,7 @@ def facts(environment: dict[str, str]) -> None:
         "s",
     )
     sizes = {
-        key: payload(names[key].split(",")[0], environment) for key in ("topology_facts", "setup", "ping")
+        key: payload(names[key].partition(",")[0], environment) for key in ("topology_facts", "setup", "ping")
     }
     table("Sent to the host (AnsiballZ)", [(names[key], sizes[key]) for key in sizes], "bytes", 0)
     table(
