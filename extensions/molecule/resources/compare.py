@@ -96,7 +96,8 @@ def given(facts: dict[str, t.Any], wanted: dict[str, t.Any]) -> Problems:
 
 def main() -> int:
     """Print what differs; 1 if anything does."""
-    data = json.load(sys.stdin)
+    # The texts come over a terminal.
+    data = json.loads(sys.stdin.read().replace("\\r", ""))
     facts = data["facts"]
     problems = [
         *topology(facts, data["info"]),

@@ -13,7 +13,8 @@ import re
 import sys
 
 if __name__ == "__main__":
-    text = sys.stdin.read()
+    # It comes over a terminal.
+    text = sys.stdin.read().replace("\r", "")
     names = {
         domid: name
         for name, domid in re.findall(r"^(\S.*?) +(\d+) +\d+ +\d+ +\S+ +[\d.]+ *$", text, re.MULTILINE)
