@@ -186,9 +186,9 @@ class Emulator:
         """Wait for the end of a process, up to a limit."""
         limit = time.monotonic() + STOP_LIMIT_S
         while time.monotonic() < limit:
-            if self._process is not None:
-                self._process.poll()
-            if not self.is_ours(pid):
+            child = self._process if self._process is not None and self._process.pid == pid else None
+            # A child is gone when it can be waited for; of others there is only their entry to look at.
+            if not self.is_ours(pid) and (child is None or child.poll() is not None):
                 return
             time.sleep(_POLL_S / 10)
 

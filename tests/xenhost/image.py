@@ -145,6 +145,9 @@ def early_files() -> list[Entry]:
         ),
         Entry("etc/initramfs-tools/conf.d/xenhost", "MODULES=list\nCOMPRESS=gzip\n"),
         Entry("etc/initramfs-tools/modules", "".join(f"{module}\n" for module in modules)),
+        # devtmpfs names the disk; asking udev about every device once, in the real system, is enough.
+        Entry("etc/initramfs-tools/scripts/init-top/udev", "#!/bin/sh\nexit 0\n", mode=0o755),
+        Entry("etc/initramfs-tools/scripts/init-bottom/udev", "#!/bin/sh\nexit 0\n", mode=0o755),
     ]
 
 

@@ -70,7 +70,7 @@ def test_a_process_that_ignores_everything_is_killed(odd, directory, monkeypatch
     process = impostor(STUBBORN, directory)
     odd._process = process
     assert odd.stop() is True
-    assert process.returncode == -9
+    assert process.wait(60) == -9
 
 
 def test_it_outlives_the_terminal(odd):

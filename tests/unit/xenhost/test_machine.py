@@ -98,10 +98,10 @@ def test_a_descriptions_numa_argument_replaces_ours():
 
 def test_commas_in_dom0s_arguments_survive_qemus_module_list():
     (modules,) = values(machine.argv(host(dom0={"arguments": ["modprobe.blacklist=a,b"]})), "-initrd")
-    assert (
-        modules
-        == "boot/vmlinuz root=/dev/vda ro console=hvc0 noresume systemd.service_watchdogs=off modprobe.blacklist=a,,b,boot/initrd"
-    )
+    kernel, _comma, initrd = modules.rpartition(",")
+    assert kernel.startswith("boot/vmlinuz root=/dev/vda ro console=hvc0 ")
+    assert kernel.endswith(" modprobe.blacklist=a,,b")
+    assert initrd == "boot/initrd"
 
 
 def test_restoring_is_the_same_machine_with_a_snapshot():
