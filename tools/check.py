@@ -244,7 +244,7 @@ def molecule(bench: Bench) -> None:
         bench.skip("molecule", "there are no scenarios yet")
         return
     argv = ["molecule", "test", "--all", "--report"]
-    bench.run("molecule", argv, ROOT / "extensions", result=_scenarios)
+    bench.run("molecule", argv, ROOT, result=_scenarios)
 
 
 def _scenarios(succeeded: bool, output: str) -> Count:

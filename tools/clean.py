@@ -10,7 +10,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from workshop import CACHE, ROOT, say
+from workshop import CACHE, ROOT, control_sockets, say
 
 from tests.xenhost.cache import remove
 
@@ -21,11 +21,13 @@ LEFT = (
     "tests/output",
     "changelogs/.plugin-cache.yaml",
     "extensions/.ansible",
+    "extensions/molecule/inventory/host_vars",
 )
 
 
 def main() -> int:
     """Stop the hosts first; what they use is not removed under them."""
+    remove(control_sockets())
     hosts = subprocess.run([sys.executable, "-m", "tests.xenhost", "clean"], cwd=ROOT, check=False)
     if hosts.returncode != 0:
         print("The emulated hosts could not be removed, so nothing else was either.", file=sys.stderr)
@@ -33,7 +35,6 @@ def main() -> int:
     for path in (
         *(ROOT / name for name in LEFT),
         *ROOT.glob("dom0-xen-*.tar.gz"),
-        *ROOT.glob("extensions/molecule/inventory/host_vars/*/runtime.yml"),
     ):
         remove(path)
     for path in [path for path in ROOT.rglob("__pycache__") if CACHE not in path.parents]:

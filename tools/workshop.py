@@ -48,6 +48,9 @@ TEST_FILES = {
 _PROBE = "import sys, ensurepip, ssl, venv; print(getattr(sys, '_base_executable', sys.executable))"
 
 
+NO_PYTHON = "No Python 3.11 or later that can make virtual environments was found; on Debian: apt-get install python3-venv."
+
+
 class SetupError(Exception):
     """The workshop cannot be made; the message is one clear sentence that says what to do."""
 
@@ -196,18 +199,14 @@ def control_environment() -> Path:
                 remove(link)
                 link.symlink_to(folder.relative_to(CACHE))
             return folder
-    raise SetupError(
-        "No Python 3.11 or later that can make virtual environments was found; on Debian: apt-get install python3-venv."
-    )
+    raise SetupError(NO_PYTHON)
 
 
 def galaxy_environment() -> Path:
     """The environment of Galaxy's own checks."""
     python = find_python(((3, 12), (3, 11), (3, 13)))
     if not python:
-        raise SetupError(
-            "No Python 3.11 or later that can make virtual environments was found; on Debian: apt-get install python3-venv."
-        )
+        raise SetupError(NO_PYTHON)
     return environment_for("galaxy-importer", python)
 
 
@@ -254,6 +253,11 @@ def _write_home() -> None:
     (HOME / ".gitconfig").write_text("[safe]\n\tdirectory = *\n", encoding="utf-8")
 
 
+def control_sockets() -> Path:
+    """Where Ansible keeps the sockets of the connections that it leaves open for a while."""
+    return default_root(os.environ) / "ansible-cp"
+
+
 def variables(venv: Path) -> dict[str, str]:
     """Environment variables for a tool: this virtual environment first, real interpreters, a home of its own."""
     _write_home()
@@ -273,6 +277,8 @@ def variables(venv: Path) -> dict[str, str]:
         ANSIBLE_COLLECTIONS_PATH=str(CACHE),
         # The emulated hosts are the user's and outlive a run: the tools must look where the user looks.
         XENHOST_CACHE=str(default_root(os.environ)),
+        # The path of a socket may have 107 characters, and the home above is as deep as the checkout.
+        ANSIBLE_SSH_CONTROL_PATH_DIR=str(control_sockets()),
     )
     if "UTF-8" not in (kept.get("LC_ALL") or kept.get("LC_CTYPE") or kept.get("LANG") or "").upper().replace(
         "UTF8", "UTF-8"
