@@ -54,8 +54,13 @@ def test_it_is_waited_for(tmp_path):
 
 def test_children_do_not_inherit_it(tmp_path):
     path, clock = str(tmp_path / "lock"), Clock()
+    code = "print('runs', flush=True); input()"
     with host_lock(path):
-        child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, close_fds=False)
+        child = subprocess.Popen(
+            [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, close_fds=False
+        )
+        # Until the child's program runs the kernel may not have closed what it must not inherit.
+        assert child.stdout.readline() == b"runs\n"
     try:
         with host_lock(path, 0, clock, clock.sleep):
             pass
