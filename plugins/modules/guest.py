@@ -126,12 +126,12 @@ guests:
       description: Its name.
       returned: success
       type: str
-      sample: gst-list
+      sample: gst-list1
     domid:
       description: Its number, V(null) when it does not exist.
       returned: success
       type: int
-      sample: 5
+      sample: 22
     changed:
       description: Whether anything was done, or in check mode would be.
       returned: success
@@ -148,35 +148,35 @@ guests:
         or V(absent).
       returned: success
       type: str
-      sample: blocked
+      sample: paused
     steps:
       description: What was done, or would be.
       returned: success
       type: list
       elements: str
       sample:
-        - create
+        - create_paused
     free_before:
       description: Free memory of each node right before it was created.
       returned: success
       type: dict
       sample:
-        "0": 1508720640
-        "1": 1600520192
+        "0": 1306296320
+        "1": 961400832
     free_after:
       description: Free memory of each node right after.
       returned: success
       type: dict
       sample:
-        "0": 1508720640
-        "1": 1327509504
+        "0": 1306234880
+        "1": 860700672
     memory_delta_by_node:
       description: What the creation took from each node. V(null) when it was not created.
       returned: success
       type: dict
       sample:
-        "0": 0
-        "1": 273010688
+        "0": 61440
+        "1": 100700160
 done:
   description: The entries of RV(guests) that were finished before the failure.
   returned: when something went wrong in the middle

@@ -143,7 +143,7 @@ guests:
       description: The file.
       returned: success
       type: str
-      sample: /etc/xen/web.cfg
+      sample: /etc/xen/list1.cfg
     changed:
       description: Whether it was, or in check mode would be, written.
       returned: success
@@ -168,24 +168,24 @@ guests:
       returned: success
       type: dict
       sample:
-        name: gst-string
-        vcpus: 4
-        memory: 256
-        cpus: 0-3
+        name: gst-str1
+        vcpus: 2
+        memory: 96
+        cpus: 4-7
     after:
       description: The placement keys that it has now.
       returned: success
       type: dict
       sample:
-        name: gst-string
-        vcpus: 4
-        memory: 256
-        cpus: ["0-3", "0-3", "0-3", "0-3"]
+        name: gst-list1
+        vcpus: 2
+        memory: 96
+        cpus: ["4-7", "4-7"]
     backup_file:
       description: The copy of what was there before.
       returned: when O(backup) is set and the file existed and was changed
       type: str
-      sample: /etc/xen/web.cfg.2217.2026-11-25@02:51:30~
+      sample: /etc/xen/list1.cfg.1232.2026-11-25@03:24:01~
 done:
   description: The entries of RV(guests) that were written before the failure.
   returned: when a file could not be written

@@ -385,9 +385,8 @@ def _create(decision: Decision, paused: bool, result: Result, host: Host) -> int
     )
     if domain.gone:
         raise Failure(
-            "it was created (domain {0}) and has ended at once ({1}): look into its console and its kernel's arguments".format(
-                domain.domid, domain.state
-            ),
+            "it was created (domain {0}) and has ended at once ({1}): look into its console and its kernel's arguments, and see "
+            "that on_reboot and on_crash do not start it over and over".format(domain.domid, domain.state),
             changed=True,
         )
     return domain.domid
