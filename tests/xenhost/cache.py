@@ -92,7 +92,8 @@ class Cache:
         try:
             yield temporary
         except BaseException:
-            remove(temporary)
+            # What a killed child still writes there is removed by the next build.
+            shutil.rmtree(temporary, ignore_errors=True)
             raise
         remove(final)
         os.rename(temporary, final)

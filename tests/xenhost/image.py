@@ -14,7 +14,6 @@ import io
 import os
 import shlex
 import shutil
-import subprocess
 import tarfile
 import typing as t
 from pathlib import Path
@@ -404,15 +403,14 @@ def build(host: Host, cache: Cache, say: t.Callable[[str], None]) -> Path:
                     mmdebstrap_argv(host, apt_options(), own_sources(host.suite), directory),
                     directory / "build.log",
                     env=environment,
-                    stdin=subprocess.DEVNULL,
                 )
                 say("making its disk")
                 _extract_boot(directory / "root.tar", directory)
                 _make_disk(host, directory)
-            except HostError:
-                # The directory goes; the log explains.
-                shutil.copyfile(directory / "build.log", cache.root / "build.log")
-                raise
+            except HostError as error:
+                # The directory goes; the log stays to explain.
+                kept = shutil.copyfile(directory / "build.log", cache.root / "images" / "failed.log")
+                raise HostError(str(error).replace(str(directory / "build.log"), str(kept))) from None
             for scrap in ("root", "root.tar", "early.tar", "late.tar", "owners"):
                 remove(directory / scrap)
     return final

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -23,6 +24,8 @@ PACKAGES = {
 }
 # Needed in addition by a user who is not root: ownership inside the image is kept by fakeroot and user namespaces.
 UNPRIVILEGED_PACKAGES = {"fakeroot": "fakeroot", "newuidmap": "uidmap"}
+
+_ENDING_LIMIT_S = 60
 
 
 def wanted() -> dict[str, str]:
@@ -57,21 +60,33 @@ def run(argv: t.Sequence[str], log: Path | None = None, **options: t.Any) -> str
     program = find(argv[0])
     if program is None:
         raise HostError(f"{argv[0]} not found: apt-get install {wanted().get(argv[0], argv[0])}")
-    if log is None:
-        done = subprocess.run(
-            [program, *argv[1:]], check=False, capture_output=True, text=True, errors="replace", **options
-        )
-        said = done.stderr or done.stdout
-    else:
-        with log.open("ab") as stream:
-            done = subprocess.run(
-                [program, *argv[1:]], check=False, stdout=stream, stderr=subprocess.STDOUT, **options
+    options.setdefault("stdin", subprocess.DEVNULL)
+    with contextlib.ExitStack() as stack:
+        out: t.Any = subprocess.PIPE if log is None else stack.enter_context(log.open("ab"))
+        error = subprocess.PIPE if log is None else subprocess.STDOUT
+        process = stack.enter_context(
+            subprocess.Popen(
+                [program, *argv[1:]], stdout=out, stderr=error, text=True, errors="replace", **options
             )
-        said = log.read_text(errors="replace")
-    if done.returncode != 0:
-        lines = [line.strip() for line in said.splitlines() if line.strip()]
-        where = f" (all of it is in {log})" if log else ""
-        raise HostError(
-            f"{argv[0]} failed with status {done.returncode}: {lines[-1] if lines else 'it said nothing'}{where}"
         )
-    return done.stdout if log is None else ""
+        try:
+            printed, complained = process.communicate()
+        except BaseException:
+            # Asked to end it may tidy; killed it could not.
+            process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.communicate(timeout=_ENDING_LIMIT_S)
+            process.kill()
+            raise
+    if process.returncode != 0:
+        said = (complained or printed) if log is None else log.read_text(errors="replace")
+        where = f" (all of it is in {log})" if log else ""
+        raise HostError(f"{argv[0]} failed with status {process.returncode}: {_complaint(said)}{where}")
+    return printed or ""
+
+
+def _complaint(said: str) -> str:
+    """The line of a program's output that tells most: its first error, else its last line."""
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    errors = [line for line in lines if line.startswith(("E: ", "dpkg: error"))]
+    return errors[0] if errors else lines[-1] if lines else "it said nothing"

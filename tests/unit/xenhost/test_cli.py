@@ -1,6 +1,11 @@
 # Copyright (c) 2026, dom0.xen contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
+import os
+import signal
+import threading
+import time
+
 import pytest
 from ansible_collections.dom0.xen.tests.xenhost import cli, tools
 
@@ -86,3 +91,23 @@ def test_a_program_that_fails_is_quoted(tmp_path):
     with pytest.raises(cli.HostError, match=r"sh failed with status 4: worse \(all of it is in .*log\)"):
         tools.run(["sh", "-c", "echo bad; echo worse; exit 4"], log)
     assert log.read_text() == "bad\nworse\n"
+    with pytest.raises(cli.HostError, match="status 1: E: Unable to locate package nonsense"):
+        tools.run(
+            ["sh", "-c", "echo I: begin; echo E: Unable to locate package nonsense; echo E: failed; exit 1"]
+        )
+
+
+def test_an_interrupted_program_is_asked_to_end_and_may_tidy(tmp_path):
+    started, tidied = tmp_path / "started", tmp_path / "tidied"
+    program = f"trap 'echo yes > {tidied}; exit 1' TERM; echo yes > {started}; while :; do sleep 0.1; done"
+    test = threading.Thread(target=lambda: interrupt_when(started), daemon=True)
+    test.start()
+    with pytest.raises(KeyboardInterrupt):
+        tools.run(["sh", "-c", program], tmp_path / "log")
+    assert tidied.read_text() == "yes\n"
+
+
+def interrupt_when(path):
+    while not path.exists():
+        time.sleep(0.05)
+    os.kill(os.getpid(), signal.SIGINT)

@@ -2,11 +2,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 import io
+import re
 import tarfile
 from pathlib import Path
 
 import pytest
-from ansible_collections.dom0.xen.tests.xenhost import description, image
+from ansible_collections.dom0.xen.tests.xenhost import cache, description, image
+from ansible_collections.dom0.xen.tests.xenhost.errors import HostError
 
 KEY = "ssh-ed25519 AAAA xenhost\n"
 OWN = """\
@@ -117,3 +119,23 @@ def test_the_key_opens_the_host_and_the_host_itself():
     assert by_path["root/.ssh/authorized_keys"] == KEY
     assert by_path["root/.ssh/id_ed25519"] == "secret"
     assert "localhost" in by_path["etc/hosts"]
+
+
+def test_a_failed_build_leaves_its_log_and_nothing_else(tmp_path, monkeypatch):
+    here = cache.Cache(tmp_path)
+    monkeypatch.setattr(image, "project_key", lambda _cache: (tmp_path / "key", KEY))
+    (tmp_path / "key").write_text("secret")
+    monkeypatch.setattr(image.tools, "require", lambda *programs: None)
+    monkeypatch.setattr(image, "apt_options", list)
+    monkeypatch.setattr(image, "own_sources", lambda suite: [])
+
+    def run(argv, log, **options):
+        log.write_text("E: no route to the mirror\n")
+        raise HostError(f"mmdebstrap failed: E: no route to the mirror (all of it is in {log})")
+
+    monkeypatch.setattr(image.tools, "run", run)
+    kept = tmp_path / "images" / "failed.log"
+    with pytest.raises(HostError, match=re.escape(f"no route to the mirror (all of it is in {kept})")):
+        image.build(host(), here, lambda text: None)
+    assert kept.read_text() == "E: no route to the mirror\n"
+    assert [path.name for path in (tmp_path / "images").iterdir()] == ["failed.log"]
