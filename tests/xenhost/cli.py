@@ -172,6 +172,13 @@ def main(arguments: t.Sequence[str] | None = None) -> int:
     except HostError as error:
         print(f"xenhost: {error}", file=sys.stderr)
         return 1
+    except BrokenPipeError:
+        # The reader (`head`, say) has enough; Python shall not complain about it while it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        print(f"xenhost: {error.filename or 'The system'}: {error.strerror or error}.", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("xenhost: interrupted", file=sys.stderr)
         return 130

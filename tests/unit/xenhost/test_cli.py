@@ -3,8 +3,11 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from ansible_collections.dom0.xen.tests.xenhost import cli, tools
@@ -111,3 +114,31 @@ def interrupt_when(path):
     while not path.exists():
         time.sleep(0.05)
     os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_a_reader_that_has_enough_is_no_error():
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            "import sys; sys.stdin.read(1); from tests.xenhost.cli import main; sys.exit(main(['status']))",
+        ],
+        cwd=Path(cli.__file__).parents[2],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+    process.stdout.close()
+    process.stdin.write(b"x")
+    process.stdin.close()
+    assert process.stderr.read() == b""
+    assert process.wait(60) == 0
+
+
+def test_an_error_of_the_system_is_a_sentence(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(cli.run.Instance, "host_variables", lambda self: {})
+    assert cli.main(["inventory", "small", "--output", str(tmp_path / "none" / "hosts.yml")]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("xenhost: ")
+    assert error.endswith("No such file or directory.\n")
