@@ -189,7 +189,9 @@ def _refuse_others(
     given: t.Mapping[t.Any, t.Any], known: t.Sequence[str], label: str, faults: list[str]
 ) -> None:
     for key in sorted((key for key in given if key not in known), key=str):
-        faults.append(f"{label}.{key}: no such field; there are {', '.join(known)}")
+        # Whatever stands there must not break the sentence into lines.
+        shown = key if isinstance(key, str) and key.isprintable() else repr(key)
+        faults.append(f"{label}.{shown}: no such field; there are {', '.join(known)}")
 
 
 def _whole(value: t.Any, least: int, most: int) -> int:

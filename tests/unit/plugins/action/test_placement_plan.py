@@ -229,7 +229,7 @@ def test_a_play_plans_on_the_control_node(facts: Data, tmp_path: Path) -> None:
     }
     # The host of the play cannot be reached: its name belongs to nobody.
     inventory = "nobody.invalid,"
-    command = [sys.executable, "-m", "ansible", "playbook", "-i", inventory, "play.yml"]
+    command = [sys.executable, "-m", "ansible.cli.playbook", "-i", inventory, "play.yml"]
     done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     plan = json.loads((tmp_path / "plan.json").read_text(encoding="utf-8"))

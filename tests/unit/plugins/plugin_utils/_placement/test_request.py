@@ -13,7 +13,7 @@ from ansible_collections.dom0.xen.plugins.plugin_utils._placement.request import
     read_request,
     read_size,
 )
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 PLAIN = {"name": "a", "vcpus": 1, "memory": 512}
@@ -169,6 +169,7 @@ FIELDS = st.sampled_from(["name", "vcpus", "memory", "host", "nodes", "pool", "p
 
 
 @given(st.lists(ANYTHING | st.dictionaries(FIELDS, ANYTHING)), ANYTHING, ANYTHING)
+@example([], None, {"\n": None})
 def test_whatever_is_given_only_a_request_error_comes_back(
     guests: t.Any, defaults: t.Any, reserve: t.Any
 ) -> None:
