@@ -17,6 +17,7 @@ from tests.xenhost.cache import remove
 LEFT = (
     ".ansible",
     ".hypothesis",
+    ".ruff_cache",
     "collections",
     "tests/output",
     "changelogs/.plugin-cache.yaml",
