@@ -2,8 +2,14 @@
 # Copyright (c) 2026, dom0.xen contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# Ends all guests, removes cpupools, brings all CPUs online, empties the folder $1. Says what it did.
+# Brings back hidden libraries, ends all guests, removes cpupools, brings all CPUs online, empties the folder $1. Says what it did.
 set -u
+# What a scenario hid and, when it was killed, could not bring back; first, as xl needs it.
+for part in /usr/lib/python3/dist-packages/_cffi_backend*.hidden /lib/*/libxencall.so.1.hidden; do
+    [ -e "$part" ] || [ -L "$part" ] || continue
+    echo "bringing back ${part%.hidden}"
+    mv "$part" "${part%.hidden}"
+done
 for domain in $(xenstore-list /local/domain); do
     [ "$domain" = 0 ] || { echo "destroying domain $domain"; xl destroy "$domain"; }
 done
