@@ -162,7 +162,7 @@ def _running_elsewhere(nodes: CpuSet, domain: Data, topology: Topology) -> list[
         for vcpu in domain.get("vcpus") or []
         if vcpu.get("running") and vcpu.get("cpu") is not None and home.get(vcpu["cpu"]) not in nodes
     ]
-    return [f"When asked, {'; '.join(away)}."] if away else []
+    return [f"Soft affinity is a wish: when asked, {'; '.join(away)}."] if away else []
 
 
 def judge(

@@ -151,7 +151,9 @@ def test_a_memory_only_node_has_its_vcpus_on_the_nearest_node(facts):
 def test_a_vcpu_seen_elsewhere_is_worth_a_note_only(facts):
     row = verdict(facts, planned(), [domain(memory={1: 256}, cpu=9, running=True)])
     assert row["verdict"] == "good"
-    assert row["notes"] == ["When asked, vCPU 0 was on CPU 9 (node 2); vCPU 1 was on CPU 9 (node 2)."]
+    assert row["notes"] == [
+        "Soft affinity is a wish: when asked, vCPU 0 was on CPU 9 (node 2); vCPU 1 was on CPU 9 (node 2)."
+    ]
 
 
 def test_a_guest_that_is_gone_is_bad(facts):
