@@ -51,6 +51,9 @@ class Emulator:
 
     def is_ours(self, pid: int) -> bool:
         """Whether a process is this host's QEMU: a number may have been given to another since."""
+        if self._process is not None and self._process.pid == pid:
+            # One that has only just been started may not show its command line yet.
+            return self._process.poll() is None
         try:
             command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
             working = os.readlink(f"/proc/{pid}/cwd")
@@ -185,11 +188,7 @@ class Emulator:
     def _gone(self, pid: int) -> None:
         """Wait for the end of a process, up to a limit."""
         limit = time.monotonic() + STOP_LIMIT_S
-        while time.monotonic() < limit:
-            child = self._process if self._process is not None and self._process.pid == pid else None
-            # A child is gone when it can be waited for; of others there is only their entry to look at.
-            if not self.is_ours(pid) and (child is None or child.poll() is not None):
-                return
+        while self.is_ours(pid) and time.monotonic() < limit:
             time.sleep(_POLL_S / 10)
 
 

@@ -54,6 +54,16 @@ def test_a_process_is_ours_by_name_and_directory(odd, directory, tmp_path):
     assert odd.processes() == []
 
 
+def test_one_that_has_only_just_been_started_is_known(odd):
+    # While the kernel loads a program, its command line is empty.
+    pid = odd.start([sys.executable, "-c", WILLING])
+    try:
+        assert odd.processes() == [pid]
+    finally:
+        odd.stop()
+    assert odd.processes() == []
+
+
 def test_stopping_what_does_not_run(odd):
     assert odd.stop() is False
 
