@@ -57,6 +57,7 @@ PURE_MODULES = {
     "operator",
     "re",
     "string",
+    "struct",  # bytes to numbers
     "textwrap",
     "typing",
     "uuid",

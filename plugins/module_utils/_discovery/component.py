@@ -8,7 +8,10 @@ import typing as t
 
 TOPOLOGY = "topology"
 DOMAINS = "domains"
+#: By the hypercall where the hypervisor has it, else with the debug key, which costs the host dearly.
 MEMORY_BY_NODE = "memory_by_node"
+#: By the hypercall or not at all.
+MEMORY_BY_HYPERCALL = "memory_by_hypercall"
 
 
 class Request(t.NamedTuple):
@@ -33,7 +36,7 @@ class Component:
 
     name       what users and facts call it
     priority   the higher one is asked first
-    provides   what it can answer: "topology", "domains", "memory_by_node"; a supplement, which provides none, is asked besides
+    provides   what it can answer: "topology", "domains" and so on; a supplement, which provides none, is asked besides
     excludes   names of components that are not asked once this one has answered
     """
 

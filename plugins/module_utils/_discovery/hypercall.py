@@ -4,10 +4,20 @@
 
 """The component that asks the hypervisor itself. Everything in it is Xen's own word, read through `_xen`."""
 
+import os
+import re
 import typing as t
 
-from .._xen import domctl, errors, numa_dump, platform, sysctl, version
-from .component import DOMAINS, MEMORY_BY_NODE, TOPOLOGY, Component, Heard, Request
+from .._xen import domctl, errors, hypfs, memory, numa_dump, platform, sysctl, version
+from .component import DOMAINS, MEMORY_BY_HYPERCALL, MEMORY_BY_NODE, TOPOLOGY, Component, Heard, Request
+
+#: CPUID leaves that tell vendor, features, caches, topology and name; the others say nothing about where a CPU is. Leaf 3, which may
+#: hold a serial number, is not among them.
+LEAVES = frozenset(
+    (0, 1, 4, 7, 0xB, 0x1F) + tuple(range(0x80000000, 0x80000007)) + (0x80000008, 0x8000001D, 0x8000001E)
+)
+
+_PCI_ADDRESS = re.compile(r"([0-9a-f]{4}):([0-9a-f]{2}):([0-9a-f]{2})\.([0-7])\Z")
 
 
 class Hypercall(Component):
@@ -15,7 +25,7 @@ class Hypercall(Component):
 
     name = "hypercall"
     priority = 55
-    provides = (TOPOLOGY, DOMAINS, MEMORY_BY_NODE)
+    provides = (TOPOLOGY, DOMAINS, MEMORY_BY_NODE, MEMORY_BY_HYPERCALL)
     excludes = ("xl",)
 
     def collect(self, request: Request, heard: t.Dict[str, t.Any]) -> Heard:
@@ -28,11 +38,14 @@ class Hypercall(Component):
                 sections["domains"] = _domains(xen, cpus, len(sections["numainfo"]["memfree"]))
             else:
                 sections["dom0_vcpus"] = _vcpus(xen, sysctl.getdomaininfolist(xen, limit=1)[0], cpus)
-            if MEMORY_BY_NODE in request.subset:
+            if {MEMORY_BY_NODE, MEMORY_BY_HYPERCALL} & request.subset:
+                nodes = len(sections["numainfo"]["memfree"])
+                by_node = _memory_by_node(xen, nodes, MEMORY_BY_NODE in request.subset)
                 sections["memory_by_node"] = {
-                    str(domid): {str(node): pages for node, pages in nodes.items()}
-                    for domid, nodes in numa_dump.memory_by_node(xen).items()
+                    str(domid): {str(node): pages for node, pages in by_node[domid].items()}
+                    for domid in by_node
                 }
+            _hardware(xen, sections, _pci_devices(request.root))
             return Heard(sections, warnings, xen.calls)
 
 
@@ -76,6 +89,85 @@ def _host(xen: t.Any, warnings: t.List[str]) -> t.Dict[str, t.Any]:
     except errors.XenError as error:
         warnings.append("%s Online CPUs are taken from the cpupools instead." % error.message)
     return sections
+
+
+def _memory_by_node(xen: t.Any, nodes: int, may_press_key: bool) -> numa_dump.MemoryByNode:
+    """Pages of each domain on each node: from the hypercall that some hypervisors have, else with the debug key if that is allowed."""
+    found: numa_dump.MemoryByNode = {}
+    for info in sysctl.getdomaininfolist(xen):
+        try:
+            found[info.domain] = dict(enumerate(domctl.node_pages(xen, info.domain, nodes)))
+        except errors.NoSuchDomain:
+            continue
+        except errors.NotSupported:
+            if not may_press_key:
+                raise
+            return numa_dump.memory_by_node(xen)
+    return found
+
+
+def _hardware(xen: t.Any, sections: t.Dict[str, t.Any], devices: t.Dict[str, t.Tuple[int, int, int]]) -> None:
+    """Add the sections that not every hypervisor has an answer for; why one is not there goes into `unanswered`."""
+    unanswered: t.Dict[str, str] = {}
+    online = _online(sections)
+    names = sorted(devices)
+
+    def ram() -> t.Any:
+        return [list(region) for region in memory.machine_memory_map(xen)]
+
+    def policy() -> t.Any:
+        return [list(leaf) for leaf in sysctl.cpu_policy(xen) if leaf.leaf in LEAVES]
+
+    def frequencies() -> t.Any:
+        states = sysctl.px_frequencies(xen, online)
+        return {str(cpu): max(states[cpu]) for cpu in sorted(states) if states[cpu]}
+
+    def granularity() -> t.Any:
+        found = {}
+        for pool in sections["cpupools"]:
+            text = hypfs.read_text(xen, "/cpupool/%d/sched-gran" % pool["id"])
+            if text is not None:
+                found[str(pool["id"])] = text
+        return found
+
+    def nodes() -> t.Any:
+        return dict(zip(names, sysctl.pcitopoinfo(xen, [devices[name] for name in names])))
+
+    for section, question, ask in (
+        ("memory_map", "machine_memory_map", ram),
+        ("cpu_policy", "get_cpu_policy", policy),
+        ("px_max_mhz", "get_pmstat", frequencies),
+        ("sched_gran", "hypfs", granularity),
+        ("pci_nodes", "pcitopoinfo", nodes),
+    ):
+        try:
+            sections[section] = ask()
+        except errors.XenError as error:
+            unanswered[question] = error.message
+    sections["unanswered"] = unanswered
+
+
+def _online(sections: t.Dict[str, t.Any]) -> t.List[int]:
+    """The CPUs that are worth asking about their frequency."""
+    if "pcpuinfo" in sections:
+        return [cpu for cpu, info in enumerate(sections["pcpuinfo"]) if info[1] & platform.FLAG_ONLINE]
+    pooled = [cpu for pool in sections["cpupools"] for cpu in pool["cpus"]]
+    return sorted(set(pooled) | set(sections["cpupool_free"]))
+
+
+def _pci_devices(root: str) -> t.Dict[str, t.Tuple[int, int, int]]:
+    """The PCI devices that dom0's Linux lists, by name: Xen wants to be told which ones are meant. (segment, bus, devfn)"""
+    try:
+        names = os.listdir(os.path.join(root, "sys/bus/pci/devices"))
+    except OSError:
+        return {}
+    found = {}
+    for name in names:
+        match = _PCI_ADDRESS.match(name)
+        if match:
+            segment, bus, device, function = (int(part, 16) for part in match.groups())
+            found[name] = (segment, bus, device << 3 | function)
+    return found
 
 
 def _pcpuinfo(xen: t.Any, listed: int) -> t.List[t.List[int]]:

@@ -13,7 +13,8 @@ import typing as t
 from .._errors import Failure
 from .._topology.raw import RawHost
 from .._xen.connection import Xen
-from .component import DOMAINS, MEMORY_BY_NODE, TOPOLOGY, Component, Heard, Request
+from .acpi import Acpi
+from .component import DOMAINS, MEMORY_BY_HYPERCALL, MEMORY_BY_NODE, TOPOLOGY, Component, Heard, Request
 from .dom0 import Dom0
 from .hypercall import Hypercall
 from .names import Names
@@ -21,6 +22,7 @@ from .names import Names
 __all__ = (
     "AUTO",
     "DOMAINS",
+    "MEMORY_BY_HYPERCALL",
     "MEMORY_BY_NODE",
     "SUBSETS",
     "TOPOLOGY",
@@ -29,7 +31,7 @@ __all__ = (
     "resolve_subset",
 )
 
-COMPONENTS: t.Tuple[t.Type[Component], ...] = (Hypercall, Names, Dom0)
+COMPONENTS: t.Tuple[t.Type[Component], ...] = (Hypercall, Acpi, Names, Dom0)
 
 #: What a user may choose with gather_subset. The topology is always there; what costs the host dearly is only given on its own demand.
 SUBSETS = (DOMAINS,)

@@ -27,6 +27,14 @@ dom0_vcpus          the vcpus of domain 0 alone, for when the domains were not a
 dom0_linux          {packages, cores, pus, nodes}: what Linux in dom0 believes
 page_size           bytes, XENVER_pagesize
 memory_by_node      {"3": {"0": pages}}: for each domain the pages it has on each node, when that was asked for
+memory_map          XENMEM_machine_memory_map: [[address, size [bytes], type], ...]; type 1 is RAM
+cpu_policy          XEN_SYSCTL_get_cpu_policy, the raw one: [[leaf, subleaf, a, b, c, d], ...]; subleaf 0xFFFFFFFF where a leaf has
+                    none. Only leaves about vendor, features, caches and topology; it is the view of the CPU that Xen booted on
+px_max_mhz          XEN_SYSCTL_get_pmstat: {"0": MHz}, the highest P-state of each CPU of which Xen has any
+sched_gran          hypfs: {"0": "core"}, the scheduling granularity of each cpupool
+pci_nodes           XEN_SYSCTL_pcitopoinfo: {"0000:40:00.0": node}; 0xFFFFFFFF = the firmware does not say, 0xFFFFFFFE = unknown to Xen
+unanswered          {question: sentence}: what else the hypervisor was asked, and why there is no answer
+acpi                the firmware's tables: {madt, srat_cpus, srat_memory, slit}, each as far as there is one; see `acpi.py`
 ==================  ===============================================================================================================
 
 A vCPU is {vcpu, online, blocked, running (0 or 1), cpu_time ns, cpu, hard [CPU], soft [CPU], hard_all, soft_all}. The masks name
@@ -143,6 +151,21 @@ _SECTIONS = {
     ),
     "page_size": _WHOLE,
     "memory_by_node": shape.keyed(shape.keyed(_WHOLE)),
+    "memory_map": shape.items(shape.row(_WHOLE, _WHOLE, _WHOLE)),
+    "cpu_policy": shape.items(shape.row(*[_WHOLE] * 6)),
+    "px_max_mhz": shape.keyed(_WHOLE),
+    "sched_gran": shape.keyed(_TEXT),
+    "pci_nodes": shape.named(_WHOLE),
+    "unanswered": shape.named(_TEXT),
+    "acpi": shape.record(
+        {},
+        {
+            "madt": shape.items(shape.row(_WHOLE, _WHOLE, _WHOLE, _WHOLE)),
+            "srat_cpus": shape.items(shape.row(_WHOLE, _WHOLE, _WHOLE, _WHOLE)),
+            "srat_memory": shape.items(shape.row(_WHOLE, _WHOLE, _WHOLE, _WHOLE)),
+            "slit": shape.items(shape.items(_WHOLE)),
+        },
+    ),
 }  # type: t.Dict[str, shape.Shape]
 
 _COMPONENT = shape.record(

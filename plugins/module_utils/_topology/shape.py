@@ -163,6 +163,24 @@ def keyed(shape: Shape) -> Shape:
     return check
 
 
+def named(shape: Shape) -> Shape:
+    """Accept a dictionary whose keys are texts and whose values fit `shape`."""
+
+    def check(value: t.Any) -> None:
+        if not isinstance(value, dict):
+            raise MisfitError(f"should be a dictionary, not {_shown(value)}")
+        for key, item in value.items():
+            if not isinstance(key, str):
+                raise MisfitError(f"has the key {_shown(key)} where a text should be")
+            try:
+                shape(item)
+            except MisfitError as misfit:
+                misfit.where = f".{key}{misfit.where}"
+                raise
+
+    return check
+
+
 def record(required: t.Mapping[str, Shape], optional: t.Optional[t.Mapping[str, Shape]] = None) -> Shape:
     """Accept a dictionary with all `required` keys; `optional` ones are checked where present, others are left alone."""
 

@@ -21,9 +21,11 @@ DEVICES = ("dev/xen/privcmd", "proc/xen/privcmd")
 
 # xen/include/public/xen.h: __HYPERVISOR_*, DOMID_FIRST_RESERVED
 HYPERCALL_PLATFORM_OP = 7
+HYPERCALL_MEMORY_OP = 12
 HYPERCALL_XEN_VERSION = 17
 HYPERCALL_SYSCTL = 35
 HYPERCALL_DOMCTL = 36
+HYPERCALL_HYPFS_OP = 42
 
 DOMID_FIRST_RESERVED = 0x7FF0
 
@@ -210,12 +212,23 @@ class Xen:
         op.interface_version = self.interface["platform"]
         self._call("platform", question, values, HYPERCALL_PLATFORM_OP, self.address(op))
 
+    def memory_op(self, op: t.Any, command: int, question: str, **values: t.Any) -> int:
+        """HYPERVISOR_memory_op on the buffer `op`. It knows no interface version. Returns what the hypercall returns."""
+        return self._call("memory", question, values, HYPERCALL_MEMORY_OP, command, self.address(op))
+
+    def hypfs_op(
+        self, command: int, name: t.Any, length: int, memory: t.Any, room: int, **values: t.Any
+    ) -> None:
+        """HYPERVISOR_hypfs_op on the entry that the buffer `name` names, `length` bytes with its ending zero."""
+        arguments = (command, self.address(name), length, self.address(memory), room)
+        self._call("hypfs", "read", values, HYPERCALL_HYPFS_OP, *arguments)
+
     def _call(
         self, kind: str, question: str, values: t.Dict[str, t.Any], number: int, *arguments: int
     ) -> int:
         if self._handle is None:
             raise errors.XenError("The connection to Xen is closed already.")
-        call = self._lib.xencall1 if len(arguments) == 1 else self._lib.xencall2
+        call = getattr(self._lib, "xencall%d" % len(arguments))
         error = 0
         for _attempt in range(self._attempts):
             self.calls += 1

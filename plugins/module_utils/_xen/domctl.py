@@ -23,6 +23,9 @@ GETVCPUINFO = 14
 GETVCPUAFFINITY = 25
 SETNODEAFFINITY = 68
 GETNODEAFFINITY = 69
+NUMA_OP = 1101  # XenServer's and XCP-ng's own; unknown to others
+
+NUMA_OP_GET_NODE_PAGES = 0
 
 OFFSET_OF_U = 16  # struct xen_domctl: where the union starts
 
@@ -139,6 +142,20 @@ def setnodeaffinity(xen: "Xen", domid: int, nodes: int) -> None:
     with xen.request("struct xen_domctl") as op, bitmap(xen, node_bits(xen)) as memory:
         memory.fill(op.u.nodeaffinity.nodemap, nodes)
         xen.domctl(op, SETNODEAFFINITY, "setnodeaffinity", domid, nodes=numbers(nodes))
+
+
+def node_pages(xen: "Xen", domid: int, nodes: int) -> t.List[int]:
+    """XEN_DOMCTL_numa_op, get_node_pages: the domain's pages on each of the first `nodes` nodes.
+
+    Part of XenServer's hypervisor alone. Raises NotSupported on any other, and on a host without NUMA.
+    """
+    with xen.request("struct xen_domctl") as op, xen.buffer("uint64_t", nodes) as pages:
+        request = op.u.numa_op
+        request.op = NUMA_OP_GET_NODE_PAGES
+        request.nr_nodes = nodes
+        request.pages = xen.address(pages)
+        xen.domctl(op, NUMA_OP, "numa_op", domid)
+        return [int(pages[node]) for node in range(nodes)]
 
 
 def numbers(mask: int) -> str:

@@ -61,6 +61,10 @@ class NoSuchCpupool(XenError):
     """There is no cpupool of this number."""
 
 
+class NoSuchEntry(XenError):
+    """Xen's file system has no entry of this name."""
+
+
 class NotSupported(XenError):
     """The hypervisor, or a filter before it, does not know this operation."""
 
@@ -136,6 +140,21 @@ _BY_QUESTION: t.Dict[t.Tuple[int, str], _Sentence] = {
         "dom0's kernel leaves this hypercall out.",
     ),
     (errno.EINVAL, "get_cpuinfo"): (Invalid, "Xen knows no CPU {cpu}."),
+    (errno.ENODEV, "get_pmstat"): (NotSupported, "Xen does not scale the frequencies of this host's CPUs."),
+    (errno.EOPNOTSUPP, "get_pmstat"): (
+        NotSupported,
+        "Xen leaves the frequencies of this host's CPUs to the hardware and lists none.",
+    ),
+    (errno.ENOENT, "read"): (NoSuchEntry, "Xen's file system (hypfs) has no {path}."),
+    (errno.ENOSYS, "numa_op"): (
+        NotSupported,
+        "This hypervisor has no hypercall for the memory of a domain on each node (XenServer's and XCP-ng's numa_op): use the "
+        "debug key instead, or do not ask for the memory by node.",
+    ),
+    (errno.EOPNOTSUPP, "numa_op"): (
+        NotSupported,
+        "This hypervisor does not tell a domain's memory on each node, for it does not use the host's NUMA nodes.",
+    ),
     (errno.EPERM, "readconsole"): (
         NotPermitted,
         "Reading Xen's console ring is forbidden by its security policy (FLASK: xen readconsole): allow it, or do not "
@@ -147,7 +166,7 @@ _BY_QUESTION: t.Dict[t.Tuple[int, str], _Sentence] = {
     ),
 }
 
-# (errno, kind), kind is one of version, sysctl, domctl, platform.
+# (errno, kind), kind is one of version, sysctl, domctl, platform, memory, hypfs.
 _BY_KIND: t.Dict[t.Tuple[int, str], _Sentence] = {
     (errno.ESRCH, "domctl"): (NoSuchDomain, "There is no domain {domid}: it may have ended meanwhile."),
     (errno.EACCES, "domctl"): (

@@ -8,6 +8,7 @@ Numbers come back as Xen says them, markers for "unknown" included. Sets of CPUs
 Every function raises a XenError with a sentence when Xen refuses.
 """
 
+import errno
 import typing as t
 
 from . import errors
@@ -22,20 +23,29 @@ PHYSINFO = 3
 SCHED_ID = 4
 GETDOMAININFOLIST = 6
 DEBUG_KEYS = 7
+GET_PMSTAT = 10
 CPUTOPOINFO = 16
 NUMAINFO = 17
 CPUPOOL_OP = 18
+PCITOPOINFO = 22
+GET_CPU_POLICY = 29
 
 CPUPOOL_INFO = 3
 CPUPOOL_FREEINFO = 7
 
+PMSTAT_GET_PXSTAT = 0x12
+POLICY_RAW = 0
+
 # XEN_INVALID_{CORE,SOCKET,NODE}_ID, XEN_INVALID_NODE_DIST, and XEN_INVALID_MEM_SZ: the last is 32 bits in a member of 64.
 INVALID_32 = 0xFFFFFFFF
+INVALID_DEVICE = 0xFFFFFFFE  # XEN_INVALID_DEV
 
 DOMAININFO_ROOM = 256  # bytes set aside for each domain, whatever Xen needs
 DOMAININFO_LEAST = 96  # the members that are read end here
 DOMAINS_AT_ONCE = 128
 CONSOLE_AT_ONCE = 65536
+LEAVES_AT_FIRST = 256
+PX_STATES_MOST = 255  # their number is a byte
 
 
 class PhysInfo(t.NamedTuple):
@@ -98,6 +108,17 @@ class DomainInfo(t.NamedTuple):
     handle: str
     cpupool: int
     emulation_flags: t.Optional[int]
+
+
+class CpuidLeaf(t.NamedTuple):
+    """struct xen_cpuid_leaf: the answer of CPUID to one leaf and subleaf; subleaf is INVALID_32 for a leaf that has none."""
+
+    leaf: int
+    subleaf: int
+    a: int
+    b: int
+    c: int
+    d: int
 
 
 class CpupoolInfo(t.NamedTuple):
@@ -263,6 +284,93 @@ def cpupool_free(xen: "Xen") -> int:
         cpus.fill(op.u.cpupool_op.cpumap)
         xen.sysctl(op, CPUPOOL_OP, "cpupool_freeinfo")
         return cpus.value()
+
+
+def cpu_policy(xen: "Xen", index: int = POLICY_RAW) -> t.List[CpuidLeaf]:
+    """XEN_SYSCTL_get_cpu_policy (x86, Xen 4.12 and later): what CPUID says on the CPU that Xen was booted on.
+
+    Index 0 is the raw policy, the hardware's own values. Raises NotSupported where the hypervisor does not have it.
+    """
+    room = LEAVES_AT_FIRST
+    with xen.request("struct xen_sysctl") as op:
+        while True:
+            with xen.buffer("struct xen_cpuid_leaf", room) as leaves:
+                policy = op.u.cpu_policy
+                policy.index = index
+                policy.nr_leaves = room
+                policy.nr_msrs = 0
+                policy.leaves = xen.address(leaves)
+                policy.msrs = 0  # their number alone
+                try:
+                    xen.sysctl(op, GET_CPU_POLICY, "get_cpu_policy")
+                except errors.XenError as error:
+                    if error.errno != errno.ENOBUFS or room >= 64 * LEAVES_AT_FIRST:
+                        raise
+                else:
+                    return [
+                        CpuidLeaf(*[int(getattr(leaves[i], name)) for name in CpuidLeaf._fields])
+                        for i in range(min(room, int(policy.nr_leaves)))
+                    ]
+            room *= 2
+
+
+def pcitopoinfo(xen: "Xen", devices: t.Sequence[t.Tuple[int, int, int]]) -> t.List[int]:
+    """XEN_SYSCTL_pcitopoinfo: the NUMA node of each PCI device, named by (segment, bus, devfn), in the same order.
+
+    INVALID_32 where the firmware does not say, INVALID_DEVICE for one that Xen does not know. Xen may answer for 64 or more at once
+    and stop there: as many calls as that takes. Raises NotSupported on hypervisors without PCI.
+    """
+    if not devices:
+        return []
+    count = len(devices)
+    with xen.request("struct xen_sysctl") as op, xen.buffer(
+        "struct physdev_pci_device", count
+    ) as asked, xen.buffer("uint32_t", count) as nodes:
+        for index, (segment, bus, devfn) in enumerate(devices):
+            asked[index].seg, asked[index].bus, asked[index].devfn = segment, bus, devfn
+        done = 0
+        while done < count:
+            request = op.u.pcitopoinfo
+            request.num_devs = count - done
+            request.devs = xen.address(asked + done)
+            request.nodes = xen.address(nodes + done)
+            xen.sysctl(op, PCITOPOINFO, "pcitopoinfo")
+            processed = int(request.num_devs)
+            if not 0 < processed <= count - done:
+                raise errors.UnknownInterface(
+                    "Xen's answer about PCI devices is not in the form that interface version 0x%x should have: update the "
+                    "collection." % xen.interface["sysctl"]
+                )
+            done += processed
+        return [int(nodes[index]) for index in range(count)]
+
+
+def px_frequencies(xen: "Xen", cpus: t.Iterable[int]) -> t.Dict[int, t.List[int]]:
+    """XEN_SYSCTL_get_pmstat, PMSTAT_get_pxstat: the frequencies of the P-states of each of these CPUs, in MHz, the highest first.
+
+    A CPU of which Xen has no P-states (offline, or dom0 never passed them on) is left out. When the first CPU is refused for
+    another reason than that, this raises what says why: NotSupported where Xen does not scale frequencies or does it another way (HWP).
+    """
+    found: t.Dict[int, t.List[int]] = {}
+    # Older releases copy the table of transitions whatever its size, so there must be room for the largest.
+    with xen.request("struct xen_sysctl") as op, xen.buffer(
+        "struct pm_px_val", PX_STATES_MOST
+    ) as states, xen.buffer("uint64_t", PX_STATES_MOST**2) as transitions:
+        for cpu in cpus:
+            request = op.u.get_pmstat
+            request.type = PMSTAT_GET_PXSTAT
+            request.cpuid = cpu
+            request.total = PX_STATES_MOST
+            request.trans_pt = xen.address(transitions)
+            request.pt = xen.address(states)
+            try:
+                xen.sysctl(op, GET_PMSTAT, "get_pmstat", cpu=cpu)
+            except errors.XenError as error:
+                if error.errno in (errno.EINVAL, errno.ENODATA):
+                    continue
+                raise
+            found[cpu] = [int(states[index].freq) for index in range(int(request.total))]
+    return found
 
 
 def debug_keys(xen: "Xen", keys: str) -> None:

@@ -21,6 +21,7 @@ xencall_handle *xencall_open(void *logger, unsigned int open_flags);
 int xencall_close(xencall_handle *handle);
 int xencall1(xencall_handle *handle, unsigned int op, uint64_t arg1);
 int xencall2(xencall_handle *handle, unsigned int op, uint64_t arg1, uint64_t arg2);
+int xencall5(xencall_handle *handle, unsigned int op, uint64_t arg1, uint64_t arg2, uint64_t arg3, uint64_t arg4, uint64_t arg5);
 void *xencall_alloc_buffer(xencall_handle *handle, size_t size);
 void xencall_free_buffer(xencall_handle *handle, void *buffer);
 int xencall_buffers_never_fault(xencall_handle *handle); /* from libxencall 1.1, Xen 4.11 */
@@ -100,6 +101,15 @@ struct xen_domctl_nodeaffinity {
     struct xenctl_bitmap nodemap;
 };
 
+/* Not in the public headers: XenServer's own (domctl 1101), sub-operation 0 is "pages on each node". */
+struct xen_domctl_numa_op {
+    uint32_t op;
+    uint32_t pad1;
+    uint32_t nr_nodes;
+    uint32_t pad2;
+    uint64_t pages; /* uint64_t for each node */
+};
+
 struct xen_domctl {
     uint32_t cmd;
     uint32_t interface_version;
@@ -110,6 +120,7 @@ struct xen_domctl {
         struct xen_domctl_getvcpuinfo getvcpuinfo;
         struct xen_domctl_vcpuaffinity vcpuaffinity;
         struct xen_domctl_nodeaffinity nodeaffinity;
+        struct xen_domctl_numa_op numa_op;
         uint64_t whole[16];
     } u;
 };
@@ -183,6 +194,26 @@ struct xen_sysctl_debug_keys {
     uint32_t pad;
 };
 
+/* One P-state. */
+struct pm_px_val {
+    uint64_t freq;      /* MHz */
+    uint64_t residency; /* ns */
+    uint64_t count;
+};
+
+/* struct xen_sysctl_get_pmstat with the member getpx of its union. */
+struct xen_sysctl_get_pmstat {
+    uint32_t type;
+    uint32_t cpuid;
+    uint8_t total;
+    uint8_t usable;
+    uint8_t last;
+    uint8_t cur;
+    uint32_t pad;
+    uint64_t trans_pt;
+    uint64_t pt;
+};
+
 /* One element of cputopoinfo. */
 struct xen_sysctl_cputopo {
     uint32_t core;
@@ -219,6 +250,40 @@ struct xen_sysctl_cpupool_op {
     struct xenctl_bitmap cpumap;
 };
 
+/* physdev.h: struct physdev_pci_device, one element of pcitopoinfo. */
+struct physdev_pci_device {
+    uint16_t seg;
+    uint8_t bus;
+    uint8_t devfn;
+};
+
+struct xen_sysctl_pcitopoinfo {
+    uint32_t num_devs;
+    uint32_t pad;
+    uint64_t devs;
+    uint64_t nodes; /* uint32_t for each device */
+};
+
+/* arch-x86/xen.h: struct xen_cpuid_leaf, one element of get_cpu_policy. */
+struct xen_cpuid_leaf {
+    uint32_t leaf;
+    uint32_t subleaf;
+    uint32_t a;
+    uint32_t b;
+    uint32_t c;
+    uint32_t d;
+};
+
+/* From Xen 4.12, x86. */
+struct xen_sysctl_cpu_policy {
+    uint32_t index;
+    uint32_t nr_leaves;
+    uint32_t nr_msrs;
+    uint32_t pad;
+    uint64_t leaves;
+    uint64_t msrs;
+};
+
 struct xen_sysctl {
     uint32_t cmd;
     uint32_t interface_version;
@@ -229,9 +294,12 @@ struct xen_sysctl {
         struct xen_sysctl_sched_id sched_id;
         struct xen_sysctl_getdomaininfolist getdomaininfolist;
         struct xen_sysctl_debug_keys debug_keys;
+        struct xen_sysctl_get_pmstat get_pmstat;
         struct xen_sysctl_cputopoinfo cputopoinfo;
         struct xen_sysctl_numainfo numainfo;
         struct xen_sysctl_cpupool_op cpupool_op;
+        struct xen_sysctl_pcitopoinfo pcitopoinfo;
+        struct xen_sysctl_cpu_policy cpu_policy;
         uint64_t whole[16];
     } u;
 };
@@ -253,4 +321,31 @@ struct xen_platform_op {
         struct xenpf_pcpuinfo pcpu_info;
         uint64_t whole[16];
     } u;
+};
+
+/* ---- memory.h -------------------------------------------------------------------------------------------------------- */
+
+struct xen_memory_map {
+    uint32_t nr_entries;
+    uint32_t pad;
+    uint64_t buffer;
+};
+
+/* One entry of it, 20 bytes without padding (arch-x86/e820.h): the 64-bit members are written as halves. */
+struct e820entry {
+    uint32_t addr_low;
+    uint32_t addr_high;
+    uint32_t size_low;
+    uint32_t size_high;
+    uint32_t type;
+};
+
+/* ---- hypfs.h --------------------------------------------------------------------------------------------------------- */
+
+struct xen_hypfs_direntry {
+    uint8_t type;
+    uint8_t encoding;
+    uint16_t pad;
+    uint32_t content_len;
+    uint32_t max_write_len;
 };

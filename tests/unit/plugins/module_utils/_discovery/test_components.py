@@ -9,6 +9,7 @@ import errno
 
 import pytest
 from ansible_collections.dom0.xen.plugins.module_utils._discovery import names, registry
+from ansible_collections.dom0.xen.plugins.module_utils._discovery.acpi import Acpi
 from ansible_collections.dom0.xen.plugins.module_utils._discovery.component import Request
 from ansible_collections.dom0.xen.plugins.module_utils._discovery.dom0 import Dom0
 from ansible_collections.dom0.xen.plugins.module_utils._discovery.hypercall import Hypercall
@@ -30,16 +31,16 @@ if _xen_ffi.ffi is not None:
 OLD = ((4, 13), 0x12, 0x12)
 NEW = ((4, 17), 0x15, 0x15)
 # What this component does not hear.
-OTHERS = {"domain_names", "cpupool_names", "dom0_linux"}
+OTHERS = {"domain_names", "cpupool_names", "dom0_linux", "acpi", "unanswered"}
 
 
 def fake_xen(name="small-guests", version=NEW):
     return FakeXen(copy.deepcopy(recording(name).data), *version)
 
 
-def hear(fake, *subset):
+def hear(fake, *subset, root="/nowhere"):
     """The component's answer, as it would stand in a recording."""
-    request = Request(frozenset(subset) | {"topology"}, lambda: Xen(fake, machine="x86_64"))
+    request = Request(frozenset(subset) | {"topology"}, lambda: Xen(fake, machine="x86_64"), root=root)
     heard = Hypercall().collect(request, {})
     assert not fake.memory.live
     assert fake.opened == fake.closed == 1
@@ -63,6 +64,11 @@ def test_recording_is_heard_as_it_was_recorded(name, version):
     )
     subset = {"domains", "memory_by_node"} & set(wanted)
     heard = hear(fake, *subset)
+    # the fake passes on PCI devices only if sysfs has some
+    wanted.pop("pci_nodes", None)
+    heard.sections.pop("pci_nodes", None)
+    missing = {"memory_map", "cpu_policy", "px_max_mhz", "sched_gran"} - set(heard_then)
+    assert len(heard.sections.pop("unanswered")) == len(missing)
     assert heard.sections == wanted
     assert heard.warnings == []
 
@@ -277,8 +283,141 @@ def test_host_without_xenstore_is_read_all_the_same(monkeypatch):
 
     monkeypatch.setattr(Xenstore, "open", refuse)
     fake = fake_xen()
-    host = registry.collect(subset={"domains"}, open_xen=lambda: Xen(fake, machine="x86_64"))
+    host = registry.collect(subset={"domains"}, open_xen=lambda: Xen(fake, machine="x86_64"), root="/nowhere")
     assert host.warnings == ["xenstore was passed over: Nobody there."]
     assert len(host.data["domains"]) == 4
     assert "domain_names" not in host.data
-    assert [entry["state"] for entry in host.components] == ["used", "passed_over", "used"]
+    assert [entry["state"] for entry in host.components] == ["used", "used", "passed_over", "used"]
+
+
+# ---- what not every hypervisor answers ----
+
+
+@needs_binding
+def test_hardware_is_heard(tmp_path):
+    fake = fake_xen()
+    policy = [[4, 0, 0x1C004121, 0x01C0003F, 63, 0], [3, 0xFFFFFFFF, 1, 2, 3, 4]]
+    fake.data.update(
+        memory_map=[[0, 4096, 1]],
+        cpu_policy=policy,
+        px_max_mhz={"0": 3000, "1": 3000},
+        sched_gran={"0": "socket"},
+        pci_nodes={"0000:00:1f.3": 0, "0000:40:00.0": 1},
+    )
+    for name in ("0000:00:1f.3", "0000:40:00.0", "0000:41:00.0", "10000:e1:00.0"):
+        (tmp_path / "sys/bus/pci/devices" / name).mkdir(parents=True)
+    heard = hear(fake, root=str(tmp_path))
+    assert heard.sections["unanswered"] == {}
+    assert heard.sections["memory_map"] == [[0, 4096, 1]]
+    # what may be a serial number is left out
+    assert heard.sections["cpu_policy"] == policy[:1]
+    assert heard.sections["px_max_mhz"] == {"0": 3000, "1": 3000}
+    assert heard.sections["sched_gran"] == {"0": "socket"}
+    assert heard.sections["pci_nodes"] == {
+        "0000:00:1f.3": 0,
+        "0000:40:00.0": 1,
+        "0000:41:00.0": 0xFFFFFFFE,
+    }
+
+
+@needs_binding
+def test_what_is_not_answered_is_named_with_its_reason():
+    fake = fake_xen()
+    heard = hear(fake)
+    assert set(heard.sections["unanswered"]) == {
+        "machine_memory_map",
+        "get_cpu_policy",
+        "get_pmstat",
+        "hypfs",
+    }
+    assert all(sentence.endswith(".") for sentence in heard.sections["unanswered"].values())
+    assert heard.warnings == []
+
+
+@needs_binding
+def test_offline_cpus_are_not_asked_for_their_frequency():
+    fake = fake_xen("small-offline")
+    fake.data["px_max_mhz"] = {str(cpu): 3000 for cpu in range(8)}
+    assert list(hear(fake).sections["px_max_mhz"]) == ["0", "1", "2", "4", "5", "7"]
+    fake = fake_xen("small-offline")
+    fake.data["px_max_mhz"] = {str(cpu): 3000 for cpu in range(8)}
+    fake.faults["get_cpuinfo"] = errno.ENOSYS
+    assert list(hear(fake).sections["px_max_mhz"]) == ["0", "1", "2", "4", "5", "7"]
+
+
+@needs_binding
+def test_memory_by_node_takes_the_hypercall_where_there_is_one():
+    fake = fake_xen()
+    fake.numa_op = True
+    wanted = fake.data["memory_by_node"]
+    assert hear(fake, "memory_by_node").sections["memory_by_node"] == wanted
+    assert "debug_keys" not in fake.asked
+
+
+@needs_binding
+def test_memory_by_node_falls_back_to_the_debug_key_only_if_that_is_allowed():
+    fake = fake_xen()
+    hear(fake, "memory_by_node")
+    assert "debug_keys" in fake.asked
+    fake = fake_xen()
+    with pytest.raises(errors.NotSupported):
+        hear(fake, "memory_by_hypercall")
+    assert "debug_keys" not in fake.asked
+
+
+# ---- ACPI ----
+
+
+def table(signature, body, revision=3):
+    head = signature + (36 + len(body)).to_bytes(4, "little") + bytes([revision, 0]) + bytes(26)
+    whole = bytearray(head + body)
+    whole[9] = -sum(whole) & 0xFF
+    return bytes(whole)
+
+
+def acpi_of(root, **tables):
+    folder = root / "sys/firmware/acpi/tables"
+    folder.mkdir(parents=True)
+    for name, content in tables.items():
+        (folder / name).write_bytes(content)
+    return Acpi().collect(Request(frozenset(), None, root=str(root)), {})
+
+
+def test_tables_of_the_firmware_are_read(tmp_path):
+    madt = table(b"APIC", bytes(8) + bytes([0, 8, 5, 6, 1, 0, 0, 0]))
+    srat = table(
+        b"SRAT",
+        bytes(12) + bytes([0, 16, 3, 6, 1]) + bytes(11),
+    )
+    slit = table(b"SLIT", (1).to_bytes(8, "little") + bytes([10]))
+    heard = acpi_of(tmp_path, APIC=madt, SRAT=srat, SLIT=slit)
+    assert heard.warnings == []
+    assert heard.sections == {
+        "acpi": {
+            "madt": [[0, 5, 6, 1]],
+            "srat_cpus": [[0, 6, 3, 1]],
+            "srat_memory": [],
+            "slit": [[10]],
+        }
+    }
+
+
+def test_host_without_tables_is_no_fault(tmp_path):
+    heard = Acpi().collect(Request(frozenset(), None, root=str(tmp_path)), {})
+    assert heard.sections == {"acpi": {}}
+    assert heard.warnings == []
+
+
+def test_damaged_table_is_named_and_the_others_are_used(tmp_path):
+    slit = table(b"SLIT", (1).to_bytes(8, "little") + bytes([10]))
+    heard = acpi_of(tmp_path, APIC=b"APIC", SLIT=slit)
+    assert heard.sections == {"acpi": {"slit": [[10]]}}
+    assert len(heard.warnings) == 1
+    assert "tables/APIC is not used: the ACPI table APIC has 4 bytes" in heard.warnings[0]
+
+
+def test_table_that_cannot_be_read_is_said(tmp_path):
+    (tmp_path / "sys/firmware/acpi/tables/SRAT").mkdir(parents=True)
+    heard = Acpi().collect(Request(frozenset(), None, root=str(tmp_path)), {})
+    assert len(heard.warnings) == 1
+    assert "tables/SRAT cannot be read (Is a directory)" in heard.warnings[0]

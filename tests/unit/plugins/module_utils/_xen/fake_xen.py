@@ -23,9 +23,12 @@ SYSCTL = {
     4: "sched_id",
     6: "getdomaininfolist",
     7: "debug_keys",
+    10: "get_pmstat",
     16: "cputopoinfo",
     17: "numainfo",
     18: "cpupool_op",
+    22: "pcitopoinfo",
+    29: "get_cpu_policy",
 }
 DOMCTL = {
     5: "getdomaininfo",
@@ -34,6 +37,7 @@ DOMCTL = {
     25: "getvcpuaffinity",
     68: "setnodeaffinity",
     69: "getnodeaffinity",
+    1101: "numa_op",
 }
 XENVER = {0: "version", 1: "extraversion", 3: "capabilities", 4: "changeset", 7: "pagesize", 9: "commandline"}
 
@@ -94,6 +98,8 @@ class FakeXen:
         self.written = console
         self.ring = ring
         self.open_errno = 0
+        self.numa_op = False  # XenServer's hypercall for the memory by node
+        self.pci_at_once = 64
         self.cpu_count: t.Optional[int] = (
             None  # what the first question about CPUs is told, when that is not the truth
         )
@@ -141,9 +147,21 @@ class FakeXen:
 
     def xencall2(self, handle: t.Any, number: int, first: int, second: int) -> int:
         try:
+            if number == 12:
+                return self._memory(first, second)
             if number != 17:
                 raise Fault(errno.ENOSYS)
             return self._version(XENVER[first], second)
+        except Fault as fault:
+            ffi.errno = fault.args[0]
+            return -1
+
+    def xencall5(self, handle: t.Any, number: int, *arguments: int) -> int:
+        try:
+            if number != 42 or "sched_gran" not in self.data:
+                self._ask("hypfs")
+                raise Fault(errno.ENOSYS)
+            return self._hypfs(*arguments)
         except Fault as fault:
             ffi.errno = fault.args[0]
             return -1
@@ -210,6 +228,41 @@ class FakeXen:
         size = {"extraversion": 16, "capabilities": 1024, "changeset": 64, "commandline": 1024}[question]
         text = self.data["xen"][question].encode("utf-8")[: size - 1]
         self._view(address, size)[:] = text + b"\0" * (size - len(text))
+        return 0
+
+    # ---- memory_op and hypfs_op ----
+
+    def _memory(self, command: int, address: int) -> int:
+        self._ask("machine_memory_map" if command == 10 else "memory %d" % command)
+        if command != 10 or "memory_map" not in self.data:
+            raise Fault(errno.ENOSYS)
+        room, _pad, buffer = self._get(address, "IIQ")
+        regions = self.data["memory_map"]
+        # Xen wants room for one more than it has
+        if room < len(regions) + 1:
+            raise Fault(errno.EINVAL)
+        for index, region in enumerate(regions):
+            self._put(buffer + 20 * index, "QQI", *region)
+        self._put(address, "I", len(regions))
+        return 0
+
+    def _hypfs(self, command: int, path: int, length: int, buffer: int, room: int) -> int:
+        self._ask("hypfs")
+        name = bytes(self._view(path, length))
+        assert name.endswith(b"\0")
+        assert command == 1
+        parts = name[:-1].decode("ascii").split("/")
+        if (
+            parts[:2] != ["", "cpupool"]
+            or parts[3:] != ["sched-gran"]
+            or parts[2] not in self.data["sched_gran"]
+        ):
+            raise Fault(errno.ENOENT)
+        content = self.data["sched_gran"][parts[2]].encode("ascii") + b"\0"
+        self._put(buffer, "BBHII", 2, 0, 0, len(content), 16)
+        if room < 12 + len(content):
+            raise Fault(errno.ENOBUFS)
+        self._view(buffer + 12, len(content))[:] = content
         return 0
 
     # ---- sysctl: u is at 8 ----
@@ -307,6 +360,45 @@ class FakeXen:
         self._put(u + 4, "2I", pools[0]["id"], pools[0]["sched_id"])
         self._put(u + 20, "I", pools[0]["n_dom"])
         self._put_mask(u + 24, self._mask(pools[0]["cpus"]), self.cpu_width)
+
+    def _get_pmstat(self, u: int) -> None:
+        kind, cpu, room = self._get(u, "IIB")
+        if "px_max_mhz" not in self.data:
+            raise Fault(errno.ENODEV)
+        if kind != 0x12 or str(cpu) not in self.data["px_max_mhz"]:
+            raise Fault(errno.EINVAL)
+        transitions, states = self._get(u + 16, "QQ")
+        assert room >= 3
+        self._put(transitions, "9Q", *range(9))
+        top = self.data["px_max_mhz"][str(cpu)]
+        for index in range(3):
+            self._put(states + 24 * index, "3Q", top - 100 * index, 7, 7)
+        self._put(u + 8, "4B", 3, 3, 0, 1)
+
+    def _pcitopoinfo(self, u: int) -> None:
+        count, _pad, devices, nodes = self._get(u, "IIQQ")
+        if "pci_nodes" not in self.data:
+            raise Fault(errno.ENOSYS)
+        if not (devices and nodes and count):
+            raise Fault(errno.EINVAL)
+        for index in range(min(count, self.pci_at_once)):
+            segment, bus, devfn = self._get(devices + 4 * index, "HBB")
+            name = "%04x:%02x:%02x.%x" % (segment, bus, devfn >> 3, devfn & 7)
+            self._put(nodes + 4 * index, "I", self.data["pci_nodes"].get(name, 0xFFFFFFFE))
+        self._put(u, "I", min(count, self.pci_at_once))
+
+    def _get_cpu_policy(self, u: int) -> None:
+        index, room, _msrs, reserved, buffer = self._get(u, "4IQ")
+        if "cpu_policy" not in self.data:
+            raise Fault(errno.ENOSYS)
+        if reserved or index > 5:
+            raise Fault(errno.EINVAL)
+        leaves = self.data["cpu_policy"]
+        if room < len(leaves):
+            raise Fault(errno.ENOBUFS)
+        for number, leaf in enumerate(leaves):
+            self._put(buffer + 24 * number, "6I", *leaf)
+        self._put(u + 4, "2I", len(leaves), 30)
 
     def _debug_keys(self, u: int) -> None:
         keys, count = self._get(u, "QI")
@@ -414,6 +506,14 @@ class FakeXen:
 
     def _getnodeaffinity(self, u: int, domain: t.Dict[str, t.Any]) -> None:
         self._put_mask(u, sum(1 << node for node in domain["node_affinity"]), self.node_width)
+
+    def _numa_op(self, u: int, domain: t.Dict[str, t.Any]) -> None:
+        if not self.numa_op:
+            raise Fault(errno.ENOSYS)
+        op, _pad, count, _pad, buffer = self._get(u, "4IQ")
+        assert op == 0
+        pages = self.data["memory_by_node"].get(str(domain["domain"]), {})
+        self._put(buffer, "%dQ" % count, *[pages.get(str(node), 0) for node in range(count)])
 
     def _setnodeaffinity(self, u: int, domain: t.Dict[str, t.Any]) -> None:
         mask = self._get_mask(u)

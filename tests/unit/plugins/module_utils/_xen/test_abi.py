@@ -40,6 +40,16 @@ SIZES = {
     "struct xen_domctl_getvcpuinfo": 24,
     "struct xenctl_bitmap": 16,
     "struct xenpf_pcpuinfo": 20,
+    "struct xen_sysctl_get_pmstat": 32,
+    "struct pm_px_val": 24,
+    "struct physdev_pci_device": 4,
+    "struct xen_sysctl_pcitopoinfo": 24,
+    "struct xen_cpuid_leaf": 24,
+    "struct xen_sysctl_cpu_policy": 32,
+    "struct xen_domctl_numa_op": 24,
+    "struct xen_memory_map": 16,
+    "struct e820entry": 20,
+    "struct xen_hypfs_direntry": 12,
 }
 
 PHYSINFO = {
@@ -121,6 +131,25 @@ OFFSETS = {
     },
     "struct xenctl_bitmap": {"bitmap": 0, "nr_bits": 8},
     "struct xenpf_pcpuinfo": {"xen_cpuid": 0, "max_present": 4, "flags": 8, "apic_id": 12, "acpi_id": 16},
+    "struct xen_sysctl_get_pmstat": {
+        "type": 0,
+        "cpuid": 4,
+        "total": 8,
+        "usable": 9,
+        "last": 10,
+        "cur": 11,
+        "trans_pt": 16,
+        "pt": 24,
+    },
+    "struct pm_px_val": {"freq": 0, "residency": 8, "count": 16},
+    "struct physdev_pci_device": {"seg": 0, "bus": 2, "devfn": 3},
+    "struct xen_sysctl_pcitopoinfo": {"num_devs": 0, "devs": 8, "nodes": 16},
+    "struct xen_cpuid_leaf": {"leaf": 0, "subleaf": 4, "a": 8, "b": 12, "c": 16, "d": 20},
+    "struct xen_sysctl_cpu_policy": {"index": 0, "nr_leaves": 4, "nr_msrs": 8, "leaves": 16, "msrs": 24},
+    "struct xen_domctl_numa_op": {"op": 0, "nr_nodes": 8, "pages": 16},
+    "struct xen_memory_map": {"nr_entries": 0, "buffer": 8},
+    "struct e820entry": {"addr_low": 0, "addr_high": 4, "size_low": 8, "size_high": 12, "type": 16},
+    "struct xen_hypfs_direntry": {"type": 0, "encoding": 1, "content_len": 4, "max_write_len": 8},
 }
 
 

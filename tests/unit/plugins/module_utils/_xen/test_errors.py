@@ -11,7 +11,16 @@ import pytest
 from ansible_collections.dom0.xen.plugins.module_utils._errors import Failure
 from ansible_collections.dom0.xen.plugins.module_utils._xen import errors
 
-VALUES = {"domid": 7, "vcpu": 3, "hard": "4-7", "soft": "none", "nodes": "2", "pool": 5, "cpu": 9}
+VALUES = {
+    "domid": 7,
+    "vcpu": 3,
+    "hard": "4-7",
+    "soft": "none",
+    "nodes": "2",
+    "pool": 5,
+    "cpu": 9,
+    "path": "/cpupool/0/sched-gran",
+}
 
 # errno, kind of hypercall, question, class, words that the sentence must have
 TABLE = [
@@ -50,6 +59,11 @@ TABLE = [
     (errno.EBUSY, "sysctl", "cpupool_op", errors.Busy, ["try again"]),
     (errno.EAGAIN, "sysctl", "cpupool_op", errors.Busy, ["try again"]),
     (errno.EINVAL, "platform", "get_cpuinfo", errors.Invalid, ["no CPU 9"]),
+    (errno.ENODEV, "sysctl", "get_pmstat", errors.NotSupported, ["does not scale"]),
+    (errno.EOPNOTSUPP, "sysctl", "get_pmstat", errors.NotSupported, ["to the hardware"]),
+    (errno.ENOENT, "hypfs", "read", errors.NoSuchEntry, ["no /cpupool/0/sched-gran"]),
+    (errno.ENOSYS, "domctl", "numa_op", errors.NotSupported, ["XenServer", "debug key"]),
+    (errno.EOPNOTSUPP, "domctl", "numa_op", errors.NotSupported, ["does not use the host's NUMA nodes"]),
     (errno.EINVAL, "sysctl", "numainfo", errors.Invalid, ["sysctl numainfo"]),
     (
         errno.ELOOP,

@@ -12,6 +12,8 @@ from ansible_collections.dom0.xen.plugins.module_utils._xen import (
     _xen_ffi,
     domctl,
     errors,
+    hypfs,
+    memory,
     platform,
     sysctl,
     version,
@@ -355,3 +357,103 @@ def test_get_cpuinfo_where_it_is_filtered(fake, xen):
     del fake.data["pcpuinfo"]
     with pytest.raises(errors.NotSupported, match="filter"):
         platform.get_cpuinfo(xen, 0)
+
+
+# ---- the hardware ----
+
+
+def test_memory_map(fake, xen):
+    fake.data["memory_map"] = [[0, 0x9FC00, 1], [0x100000000, 1 << 33, 1], [0xFED00000, 4096, 2]]
+    assert memory.machine_memory_map(xen) == [tuple(region) for region in fake.data["memory_map"]]
+
+
+def test_memory_map_of_more_entries_than_usual(fake, xen):
+    fake.data["memory_map"] = [[index << 21, 1 << 20, 1 + index % 2] for index in range(3000)]
+    fake.asked.clear()
+    assert len(memory.machine_memory_map(xen)) == 3000
+    assert fake.asked == ["machine_memory_map"] * 3
+
+
+def test_memory_map_that_is_refused_for_good(fake, xen):
+    fake.faults["machine_memory_map"] = errno.EINVAL
+    with pytest.raises(errors.Invalid):
+        memory.machine_memory_map(xen)
+
+
+def test_cpu_policy(fake, xen):
+    fake.data["cpu_policy"] = [[0, 0xFFFFFFFF, 13, 1, 2, 3], [4, 0, 0x1C004121, 0x01C0003F, 63, 0]]
+    assert sysctl.cpu_policy(xen) == [tuple(leaf) for leaf in fake.data["cpu_policy"]]
+
+
+def test_cpu_policy_of_more_leaves_than_usual(fake, xen):
+    fake.data["cpu_policy"] = [[0x80000000 + index, 0xFFFFFFFF, 0, 0, 0, 0] for index in range(900)]
+    assert len(sysctl.cpu_policy(xen)) == 900
+
+
+def test_cpu_policy_without_end(fake, xen):
+    fake.data["cpu_policy"] = []
+    fake.faults["get_cpu_policy"] = errno.ENOBUFS
+    with pytest.raises(errors.XenError):
+        sysctl.cpu_policy(xen)
+
+
+@pytest.mark.parametrize("at_once", [1, 64, 1000])
+def test_nodes_of_pci_devices_come_in_pieces(fake, xen, at_once):
+    names = ["%04x:%02x:%02x.%x" % (0, bus, device, 0) for bus in range(5) for device in range(32)]
+    fake.data["pci_nodes"] = {name: index % 3 for index, name in enumerate(names) if index != 7}
+    fake.pci_at_once = at_once
+    devices = [(0, bus, device << 3) for bus in range(5) for device in range(32)]
+    fake.asked.clear()
+    nodes = sysctl.pcitopoinfo(xen, devices)
+    assert nodes == [index % 3 if index != 7 else sysctl.INVALID_DEVICE for index in range(160)]
+    assert len(fake.asked) == -(-160 // at_once)
+
+
+def test_no_pci_device_is_no_question(fake, xen):
+    fake.asked.clear()
+    assert sysctl.pcitopoinfo(xen, []) == []
+    assert fake.asked == []
+
+
+def test_pci_answer_that_goes_nowhere(fake, xen):
+    fake.data["pci_nodes"] = {}
+    fake.pci_at_once = 0
+    with pytest.raises(errors.UnknownInterface):
+        sysctl.pcitopoinfo(xen, [(0, 0, 0)])
+
+
+def test_frequencies(fake, xen):
+    fake.data["px_max_mhz"] = {"0": 3401, "2": 2200}
+    assert sysctl.px_frequencies(xen, range(4)) == {0: [3401, 3301, 3201], 2: [2200, 2100, 2000]}
+
+
+@pytest.mark.parametrize("refusal", [errno.ENODEV, errno.EOPNOTSUPP, errno.ENOSYS])
+def test_frequencies_that_xen_does_not_know(fake, xen, refusal):
+    fake.faults["get_pmstat"] = refusal
+    fake.asked.clear()
+    with pytest.raises(errors.NotSupported):
+        sysctl.px_frequencies(xen, range(8))
+    assert fake.asked == ["get_pmstat"]
+
+
+def test_text_in_hypfs(fake, xen):
+    fake.data["sched_gran"] = {"0": "core"}
+    assert hypfs.read_text(xen, "/cpupool/0/sched-gran") == "core"
+    assert hypfs.read_text(xen, "/cpupool/1/sched-gran") is None
+
+
+def test_hypervisor_without_hypfs(xen):
+    with pytest.raises(errors.NotSupported):
+        hypfs.read_text(xen, "/cpupool/0/sched-gran")
+
+
+def test_memory_by_node_from_the_hypercall_that_some_have(fake, xen):
+    fake.numa_op = True
+    assert domctl.node_pages(xen, WEB, 2) == [0, fake.domain(WEB)["tot_pages"]]
+    with pytest.raises(errors.NoSuchDomain):
+        domctl.node_pages(xen, 99, 2)
+
+
+def test_memory_by_node_on_others_is_refused_with_what_to_do(xen):
+    with pytest.raises(errors.NotSupported, match="debug key"):
+        domctl.node_pages(xen, WEB, 2)
