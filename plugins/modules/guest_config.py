@@ -78,6 +78,39 @@ options:
       pool:
         description: The cpupool that the guest runs in. An empty text removes the key.
         type: str
+      cpu_weight:
+        description: Its share of CPU time against other guests, from V(1) to V(65535). Xen's default is 256.
+        type: int
+      cap:
+        description: The most CPU time that it gets, in percent of one CPU. V(0) is no limit.
+        type: int
+      vnuma:
+        description:
+          - The guest's own NUMA nodes, each with memory of exactly one node of the host. An empty list removes the key.
+          - This is for HVM guests. C(xl) refuses it for PV guests, which is an error here, and fails to build a PVH guest with it, which is a
+            warning.
+          - The sizes together have to be C(maxmem), or else C(memory), and each vCPU has to be in one node.
+          - Xen takes the memory from these nodes and from no other; a guest for which one of them has not enough is not created. It cannot be saved
+            or migrated.
+        type: list
+        elements: dict
+        suboptions:
+          node:
+            description: The host's NUMA node that the memory comes from. The vCPUs get soft affinity to its CPUs unless C(cpus_soft) is set.
+            type: int
+            required: true
+          memory:
+            description: Memory of the virtual node, in MiB.
+            type: int
+            required: true
+          vcpus:
+            description: Its vCPUs, for example V(0-3), or a list of numbers.
+            type: raw
+            required: true
+          distances:
+            description: Distances to each virtual node, in their order, in SLIT units. Without them 10 and 20 are taken.
+            type: list
+            elements: int
   backup:
     description:
       - Keep a copy of each file that is changed, beside it. Its name ends in the date and C(~), and begins with a dot in a folder called
@@ -123,6 +156,18 @@ EXAMPLES = r"""
         vcpus: 2
         memory: 1024
         cpus: ["4", "5"]
+  become: true
+
+- name: Give a guest that is larger than any node two NUMA nodes of its own
+  dom0.xen.guest_config:
+    guests:
+      - path: /etc/xen/large.cfg
+        vcpus: 8
+        memory: 65536
+        maxmem: 65536
+        vnuma:
+          - {node: 0, memory: 32768, vcpus: 0-3, distances: [10, 21]}
+          - {node: 1, memory: 32768, vcpus: 4-7, distances: [21, 10]}
   become: true
 
 - name: Repair what has a single text for cpus, and change nothing else
@@ -248,6 +293,18 @@ def argument_spec() -> t.Dict[str, t.Any]:
                 "cpus": {"type": "raw"},
                 "cpus_soft": {"type": "raw"},
                 "pool": {"type": "str"},
+                "cpu_weight": {"type": "int"},
+                "cap": {"type": "int"},
+                "vnuma": {
+                    "type": "list",
+                    "elements": "dict",
+                    "options": {
+                        "node": {"type": "int", "required": True},
+                        "memory": {"type": "int", "required": True},
+                        "vcpus": {"type": "raw", "required": True},
+                        "distances": {"type": "list", "elements": "int"},
+                    },
+                },
             },
         },
         "backup": {"type": "bool", "default": False},

@@ -22,9 +22,31 @@ from .._errors import Failure
 from .._toolstack import xlcfg
 
 #: The keys that can be set, in the order in which they are appended to a file that lacks them.
-KEYS = ("name", "vcpus", "maxvcpus", "memory", "maxmem", "cpus", "cpus_soft", "pool")
-_NUMBERS = ("vcpus", "maxvcpus", "memory", "maxmem")
+KEYS = (
+    "name",
+    "vcpus",
+    "maxvcpus",
+    "memory",
+    "maxmem",
+    "cpus",
+    "cpus_soft",
+    "pool",
+    "cpu_weight",
+    "cap",
+    "vnuma",
+)
+#: The least and the most that xl, or Xen's schedulers, take. A weight of 0 and beyond 16 bits they refuse when the guest starts.
+_NUMBERS = {
+    "vcpus": (1, None),
+    "maxvcpus": (1, None),
+    "memory": (1, None),
+    "maxmem": (1, None),
+    "cpu_weight": (1, 65535),
+    "cap": (0, 65535),
+}  # type: t.Dict[str, t.Tuple[int, t.Optional[int]]]
 _AFFINITIES = ("cpus", "cpus_soft")
+_VNODE = ("node", "memory", "vcpus", "distances")
+_LOCAL = 10
 
 # One item of xl's CPU lists (xl_parse.c, update_cpumap_range); xl has no tolerance for blanks, so none are written.
 _ITEM = re.compile(
@@ -69,7 +91,7 @@ def plan_configs(
     """Decide what to write for each entry: {path, content?, and any of KEYS}; a key that is absent or None stays as it is.
 
     ``cpus`` and ``cpus_soft`` are a text, a number, or a list with one of these for each vCPU; an empty list removes the key, an empty
-    ``pool`` likewise. `memory` and `maxmem` are MiB. `read(path)` gives a file's bytes, None when there is none; `resolve(text)`
+    ``pool`` and an empty ``vnuma`` likewise; ``vnuma`` is what :func:`vnuma_list` takes. `memory` and `maxmem` are MiB. `read(path)` gives a file's bytes, None when there is none; `resolve(text)`
     turns an expression that xl does not know (``package:0``) into one that it does. Nothing is changed here.
 
     Raises Failure, which names the entry, before anything is done.
@@ -102,10 +124,16 @@ def plan_config(
     """Decide about one file with the content `data` (None: it does not exist). See :func:`plan_configs`."""
     base = _base(entry.get("content"), data)
     wanted = {key: entry[key] for key in KEYS if entry.get(key) is not None}
-    config = xlcfg.parse(xlcfg.edit(base, _simple_changes(wanted)))
-    _check_sizes(config, wanted)
     reasons = []  # type: t.List[str]
     warnings = []  # type: t.List[str]
+    config = xlcfg.parse(xlcfg.edit(base, _simple_changes(wanted)))
+    if "vnuma" in wanted:
+        vnodes = vnuma_list(wanted["vnuma"])
+        if vnodes is None or vnodes != _said(_vnodes(config)):
+            config = xlcfg.parse(xlcfg.edit(config.text, {"vnuma": vnodes}))
+    _check_sizes(config, wanted)
+    if _VNUMA_CONCERNS & set(wanted):
+        _check_vnuma(config, warnings)
     if not _stated_vcpus(config) and any(
         wanted.get(key, config.get(key)) not in (None, [], ()) for key in _AFFINITIES
     ):
@@ -158,13 +186,22 @@ def _base(content: t.Optional[str], data: t.Optional[bytes]) -> str:
 
 def _simple_changes(wanted: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
     """Changes to keys that mean the same in every file."""
-    for key in _NUMBERS:
-        number = wanted.get(key, 1)
-        if isinstance(number, bool) or not isinstance(number, int) or number < 1:
-            raise Failure("{0} must be a whole number from 1, not {1!r}".format(key, number))
+    for key, (least, most) in _NUMBERS.items():
+        number = wanted.get(key, least)
+        if (
+            isinstance(number, bool)
+            or not isinstance(number, int)
+            or number < least
+            or number > (most or number)
+        ):
+            raise Failure(
+                "{0} must be a whole number from {1}{2}, not {3!r}".format(
+                    key, least, " to {0}".format(most) if most else "", number
+                )
+            )
     if wanted.get("name") == "":
         raise Failure("name must not be empty")
-    changes = {key: wanted[key] for key in KEYS if key in wanted and key not in _AFFINITIES}
+    changes = {key: wanted[key] for key in KEYS if key in wanted and key not in _AFFINITIES + ("vnuma",)}
     if changes.get("pool") == "":
         changes["pool"] = None
     return changes
@@ -365,13 +402,116 @@ def _vnodes(config: xlcfg.Config) -> t.List[t.Dict[str, str]]:
 
 
 def _vnuma_vcpus(config: xlcfg.Config) -> int:
-    count = 0
-    for vnode in _vnodes(config):
-        for item in vnode.get("vcpus", "").split(","):
-            match = re.match(r"\s*([0-9]{1,9})(?:-([0-9]{1,9}))?\s*\Z", item)
-            if match:
-                count += max(0, int(match.group(2) or match.group(1)) - int(match.group(1)) + 1)
-    return count
+    return sum(len(_numbers(vnode.get("vcpus", ""))) for vnode in _vnodes(config))
+
+
+def _numbers(text: str) -> t.List[int]:
+    """The numbers of a list such as ``0-1, 4``; what cannot be read is left out, as by xl's own count."""
+    found = []  # type: t.List[int]
+    for item in text.split(","):
+        match = re.match(r"\s*([0-9]{1,9})(?:-([0-9]{1,9}))?\s*\Z", item)
+        if match:
+            first, last = int(match.group(1)), int(match.group(2) or match.group(1))
+            found += range(first, min(last, first + _MOST_VCPUS) + 1)
+    return found
+
+
+def vnuma_list(vnodes: t.Any) -> t.Optional[t.List[t.List[str]]]:
+    """``vnuma`` in xl's words from [{node, memory, vcpus, distances}], one for each virtual node; None to remove the key.
+
+    `node` is the physical node that the memory (MiB) is taken from, and from no other; `vcpus` a text such as ``0-1``, a number, or a
+    list of numbers; `distances` (SLIT units) are those to each virtual node, in their order, or absent: xl then takes 10 and 20.
+    """
+    if not isinstance(vnodes, (list, tuple)):
+        raise Failure("vnuma must be a list with an entry for each virtual node, not {0!r}".format(vnodes))
+    written = []
+    for index, vnode in enumerate(vnodes):
+        where = "vnuma[{0}]".format(index)
+        if not isinstance(vnode, dict) or set(vnode) - set(_VNODE):
+            raise Failure("{0} must be a mapping of {1}, not {2!r}".format(where, ", ".join(_VNODE), vnode))
+        sizes = [vnode.get("node"), vnode.get("memory")]
+        if any(isinstance(size, bool) or not isinstance(size, int) for size in sizes) or not (
+            t.cast(int, sizes[0]) >= 0 and t.cast(int, sizes[1]) > 0
+        ):
+            raise Failure(
+                "{0}: node must be the number of a NUMA node of the host, and memory a whole number of MiB".format(
+                    where
+                )
+            )
+        vcpus = vnode.get("vcpus")
+        text = ",".join(str(item) for item in (vcpus if isinstance(vcpus, (list, tuple)) else [vcpus]))
+        if not re.match(r"[0-9]{1,4}(-[0-9]{1,4})?(,[0-9]{1,4}(-[0-9]{1,4})?)*\Z", text):
+            raise Failure(
+                "{0}: vcpus must be numbers of vCPUs, such as 0-1 or [0, 1], not {1!r}".format(where, vcpus)
+            )
+        options = ["pnode={0}".format(sizes[0]), "size={0}".format(sizes[1]), "vcpus={0}".format(text)]
+        distances = vnode.get("distances")
+        if distances:
+            if (
+                not isinstance(distances, (list, tuple))
+                or len(distances) != len(vnodes)
+                or not all(isinstance(distance, int) and 10 <= distance <= 255 for distance in distances)
+                or distances[index] != _LOCAL
+            ):
+                raise Failure(
+                    "{0}: distances must be {1} numbers from 10 to 255, one to each virtual node, with 10 for itself, not "
+                    "{2!r}".format(where, len(vnodes), distances)
+                )
+            options.append("vdistances={0}".format(",".join(str(distance) for distance in distances)))
+        written.append(options)
+    return written or None
+
+
+def _said(vnodes: t.Sequence[t.Mapping[str, str]]) -> t.List[t.List[str]]:
+    """What a file says of virtual nodes, written as :func:`vnuma_list` does, so that blanks and order make no difference."""
+    names = ("pnode", "size", "vcpus", "vdistances")
+    return [
+        ["{0}={1}".format(name, re.sub(r"\s", "", vnode[name])) for name in names if name in vnode]
+        for vnode in vnodes
+    ]
+
+
+_VNUMA_CONCERNS = {"vnuma", "memory", "maxmem", "vcpus", "maxvcpus", "content"}
+
+
+def _check_vnuma(config: xlcfg.Config, warnings: t.List[str]) -> None:
+    """Raise Failure for virtual nodes that xl would refuse when the guest starts (xl_parse.c, libxl_vnuma.c)."""
+    vnodes = _vnodes(config)
+    if not vnodes:
+        return
+    kind = config.string("type") or ("hvm" if config.string("builder") == "hvm" else "pv")
+    if kind == "pv":
+        raise Failure("vnuma is for HVM guests, xl refuses it for a PV guest: remove it, or set type to hvm")
+    if kind == "pvh":
+        warnings.append(
+            "vnuma in a PVH guest: xl cannot build its ACPI tables (XENMEM_get_vnumainfo: no buffer space; seen with Xen 4.17), and the "
+            "guest does not start"
+        )
+    sizes = [vnode.get("size", "") for vnode in vnodes]
+    memory, most = config.integer("memory"), config.integer("maxmem")
+    if all(size.isdigit() for size in sizes):
+        total = sum(int(size) for size in sizes)
+        wanted = most if most is not None else memory
+        if wanted is not None and total != wanted:
+            raise Failure(
+                "the virtual nodes of vnuma have {0} MiB together, and {1} is {2}: xl wants them to be the same".format(
+                    total, "memory" if most is None else "maxmem", wanted
+                )
+            )
+    if None not in (memory, most) and memory != most:
+        raise Failure(
+            "memory is {0} and maxmem {1}: with vnuma they have to be the same, as its memory cannot be populated on demand".format(
+                memory, most
+            )
+        )
+    vcpus = [vcpu for vnode in vnodes for vcpu in _numbers(vnode.get("vcpus", ""))]
+    count = config.integer("maxvcpus") or config.integer("vcpus") or 1
+    if sorted(vcpus) != list(range(count)):
+        raise Failure(
+            "the virtual nodes of vnuma have the vCPUs {0}, and the guest has {1}: each of 0 to {2} has to be in one of them".format(
+                ", ".join(str(vcpu) for vcpu in sorted(vcpus)) or "none", count, count - 1
+            )
+        )
 
 
 def _fit(

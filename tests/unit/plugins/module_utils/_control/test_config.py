@@ -244,3 +244,59 @@ def test_results_hold_any_byte():
     assert config.result(change)["after"]["name"] == "caf\\xe9"
     json.dumps([config.result(change), config.difference(change)]).encode("utf-8")
     assert xlcfg.encode(change.after) == b'name = "caf\xe9"\nvcpus = 1\ncpus = ["1"]\npool = "caf\xe9"\n'
+
+
+WIDE = b'type = "hvm"\nname = "wide"\nmemory = 256\nmaxmem = 256\nvcpus = 2\n'
+VNODES = [
+    {"node": 0, "memory": 96, "vcpus": "0", "distances": [10, 21]},
+    {"node": 1, "memory": 160, "vcpus": [1], "distances": [21, 10]},
+]
+
+
+def test_virtual_nodes_are_written_in_xls_words_and_known_again():
+    change = plan(WIDE, vnuma=VNODES)
+    assert change.after == WIDE.decode() + (
+        'vnuma = [["pnode=0", "size=96", "vcpus=0", "vdistances=10,21"], '
+        '["pnode=1", "size=160", "vcpus=1", "vdistances=21,10"]]\n'
+    )
+    assert not plan(xlcfg.encode(change.after), vnuma=VNODES).changed
+    # The same in other words is left alone.
+    other = change.after.replace('"pnode=0", "size=96"', "'size= 96', 'pnode = 0'")
+    assert not plan(xlcfg.encode(other), vnuma=VNODES).changed
+    assert plan(xlcfg.encode(change.after), vnuma=[]).after == WIDE.decode()
+
+
+@pytest.mark.parametrize(
+    ("data", "entry", "sentence"),
+    [
+        (
+            WIDE,
+            {"vnuma": [dict(VNODES[0], memory=90), VNODES[1]]},
+            "have 250 MiB together, and maxmem is 256",
+        ),
+        (WIDE, {"vnuma": [VNODES[0], dict(VNODES[1], vcpus="0-1")]}, "each of 0 to 1 has to be in one"),
+        (WIDE, {"vnuma": VNODES, "vcpus": 3}, "the guest has 3: each"),
+        (WIDE, {"vnuma": VNODES, "memory": 200}, "memory is 200 and maxmem 256"),
+        (WIDE.replace(b"hvm", b"pv"), {"vnuma": VNODES}, "xl refuses it for a PV guest"),
+        (WIDE, {"vnuma": [dict(VNODES[0], distances=[10]), VNODES[1]]}, "must be 2 numbers from 10 to 255"),
+        (WIDE, {"vnuma": [dict(VNODES[0], distances=[11, 21]), VNODES[1]]}, "with 10 for itself"),
+        (WIDE, {"vnuma": [dict(VNODES[0], vcpus="x")]}, "numbers of vCPUs"),
+        (WIDE, {"vnuma": [dict(VNODES[0], node=-1)]}, "number of a NUMA node"),
+        (WIDE, {"vnuma": "no"}, "must be a list"),
+        (WIDE, {"cpu_weight": 0}, "cpu_weight must be a whole number from 1 to 65535"),
+        (WIDE, {"cpu_weight": 65536}, "from 1 to 65535"),
+        (WIDE, {"cap": -1}, "cap must be a whole number from 0"),
+    ],
+)
+def test_virtual_nodes_weights_and_caps_that_cannot_be_are_refused(data, entry, sentence):
+    with pytest.raises(Failure, match=sentence):
+        plan(data, **entry)
+
+
+def test_virtual_nodes_in_a_pvh_guest_are_warned_of():
+    (warning,) = plan(WIDE.replace(b"hvm", b"pvh"), vnuma=VNODES).warnings
+    assert "does not start" in warning
+
+
+def test_a_cap_of_nothing_is_written():
+    assert plan(WIDE, cap=0, cpu_weight=512).after == WIDE.decode() + "cpu_weight = 512\ncap = 0\n"
