@@ -134,7 +134,7 @@ _INSIDE = (
 
 def payload(module: str, environment: dict[str, str]) -> int:
     """Bytes of the file that Ansible sends for a module."""
-    argv = [sys.executable, str(ROOT / "benchmarks" / "payload.py"), module]
+    argv = [sys.executable, str(ROOT / "tools" / "payload.py"), module]
     done = subprocess.run(argv, env=environment, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise demo.DemoError(

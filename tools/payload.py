@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Prints how many bytes Ansible sends to a host for a module without arguments: the AnsiballZ file, as its executor builds it.
 
-    python3 payload.py dom0.xen.topology_facts
+    python3 payload.py dom0.xen.topology_facts [FILE]      with FILE it is written there, too: it runs on any host
 
 Run it with the Python and the environment of ansible-playbook. It uses what Ansible's executor uses, which is nobody's public interface.
 """
@@ -10,6 +10,8 @@ Run it with the Python and the environment of ansible-playbook. It uses what Ans
 from __future__ import annotations
 
 import sys
+import typing as t
+from pathlib import Path
 
 from ansible import constants
 from ansible.executor.module_common import modify_module
@@ -18,8 +20,8 @@ from ansible.plugins.loader import init_plugin_loader, module_loader
 from ansible.template import Templar
 
 
-def size(module: str) -> int:
-    """Bytes of the file."""
+def payload(module: str) -> bytes:
+    """The file."""
     init_plugin_loader([])
     found = module_loader.find_plugin_with_context(module)
     if not found.resolved:
@@ -34,9 +36,11 @@ def size(module: str) -> int:
         environment={},
         module_compression=constants.DEFAULT_MODULE_COMPRESSION,
     )
-    data = built[0] if isinstance(built, tuple) else built.b_module_data
-    return len(data)
+    return t.cast(bytes, built[0] if isinstance(built, tuple) else built.b_module_data)
 
 
 if __name__ == "__main__":
-    sys.stdout.write(f"{size(sys.argv[1])}\n")
+    data = payload(sys.argv[1])
+    for path in sys.argv[2:]:
+        Path(path).write_bytes(data)
+    sys.stdout.write(f"{len(data)}\n")
