@@ -14,29 +14,32 @@ nothing from inside a guest.
 """
 
 import argparse
-import json
+import os
 import pathlib
+import subprocess
 import sys
 import typing as t
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "plugins"))
 
-from module_utils._discovery import registry  # type: ignore[import-not-found]
+from module_utils._discovery import recordings, registry  # type: ignore[import-not-found]
 from module_utils._errors import Failure  # type: ignore[import-not-found]
 
 
-def lines_of(value: t.Any, indent: str = "") -> str:
-    """JSON text in which a list of numbers, and whatever else fits, stays on one line."""
-    flat = json.dumps(value, sort_keys=True)
-    if len(indent) + len(flat) <= 110 or not isinstance(value, (dict, list)) or not value:
-        return flat
-    inner = indent + " "
-    if isinstance(value, dict):
-        parts = ["%s: %s" % (json.dumps(key), lines_of(value[key], inner)) for key in sorted(value)]
-    else:
-        parts = [lines_of(item, inner) for item in value]
-    first, last = "{}" if isinstance(value, dict) else "[]"
-    return "%s\n%s%s\n%s%s" % (first, inner, (",\n" + inner).join(parts), indent, last)
+def run_command(argv: t.List[str]) -> t.Tuple[int, str, str]:
+    """Run a program; its status, output and complaints."""
+    try:
+        done = subprocess.run(  # noqa: UP022 - Python 3.6 has no capture_output
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=dict(os.environ, LC_ALL="C"),
+            check=False,
+        )
+    except OSError as error:
+        raise Failure("%s cannot be run: %s." % (argv[0], error.strerror)) from error
+    return done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace")
 
 
 def main() -> int:
@@ -46,16 +49,17 @@ def main() -> int:
     parser.add_argument(
         "--memory-by-node", action="store_true", help="press Xen's debug key 'u'; see the manual first"
     )
+    parser.add_argument("--source", default=registry.AUTO, help="auto (the default), hypercall or xl")
     options = parser.parse_args()
     subset = set() if options.no_domains else {registry.DOMAINS}
     if options.memory_by_node:
         subset.add(registry.MEMORY_BY_NODE)
     try:
-        host = registry.collect(subset=subset)
+        host = registry.collect(options.source, subset, run_command)
     except Failure as failure:
         print(failure.message, file=sys.stderr)
         return 1
-    print(lines_of(host.to_recording()))
+    sys.stdout.write(recordings.write(host))
     return 0
 
 

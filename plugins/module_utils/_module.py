@@ -8,9 +8,11 @@ Private to this collection.
 """
 
 import contextlib
+import os
+import tempfile
 import typing as t
 
-from ._discovery import registry
+from ._discovery import recordings, registry
 from ._errors import Failure
 from ._topology.raw import RawHost
 from ._xen.connection import Xen
@@ -66,10 +68,71 @@ def _respawn() -> None:
         respawn_module(interpreter)
 
 
+#: Arguments of modules that gather: where the answers come from.
+SOURCE_ARGUMENTS: t.Dict[str, t.Dict[str, t.Any]] = {
+    "source": {
+        "type": "str",
+        "choices": [registry.AUTO, "hypercall", "xl", registry.RECORDING],
+        "default": registry.AUTO,
+    },
+    "recording": {"type": "path"},
+}
+
+
 def gather(module: "AnsibleModule", subset: t.Iterable[str] = ()) -> RawHost:
-    """Ask this host, `subset` besides its topology (see `_discovery/registry.py`). Raises Failure when nobody can answer."""
+    """Ask this host, `subset` besides its topology (see `_discovery/registry.py`), or replay a recording.
+
+    The module's arguments say which, if it has SOURCE_ARGUMENTS. Raises Failure when nobody can answer.
+    """
+    source = module.params.get("source", registry.AUTO)
+    if source == registry.RECORDING:
+        path = module.params["recording"]
+        if not path:
+            raise Failure("source is 'recording', so say which one: set recording to its path on this host.")
+        host = recordings.read(path)
+        recordings.narrow(host, frozenset(subset))
+        return host
     return registry.collect(
+        source=source,
         subset=subset,
-        run_command=module.run_command,
+        run_command=lambda argv: _run(module, argv),
         open_xen=lambda: open_xen(module),
     )
+
+
+def _run(module: "AnsibleModule", argv: t.List[str]) -> t.Tuple[int, str, str]:
+    """Run a program of the toolstack, speaking plain English. Raises Failure when it is not installed."""
+    program = module.get_bin_path(argv[0])
+    if not program:
+        raise Failure(
+            "%s is not installed on this host (Debian: xen-utils-VERSION; XCP-ng and XenServer: xen-dom0-tools)."
+            % argv[0]
+        )
+    rc, out, err = module.run_command([program] + argv[1:], environ_update={"LC_ALL": "C", "LANGUAGE": "C"})
+    return rc, out, err
+
+
+def keep_recording(module: "AnsibleModule", host: RawHost, path: t.Optional[str]) -> t.Dict[str, t.Any]:
+    """Write the recording to `path`, at once and whole, unless in check mode; without a path give it back. What goes into the result."""
+    if not path:
+        return {"changed": False, "recording": host.to_recording()}
+    if not module.check_mode:
+        try:
+            _write_whole(path, recordings.write(host))
+        except OSError as error:
+            raise Failure(
+                "The recording cannot be written to %s: %s." % (path, error.strerror or error)
+            ) from error
+    return {"changed": True, "recording_path": path}
+
+
+def _write_whole(path: str, text: str) -> None:
+    """Write the file, all of it or nothing, readable for its owner only: a recording may name guests. Raises OSError."""
+    handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".recording-")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise

@@ -19,6 +19,7 @@ extends_documentation_fragment:
   - dom0.xen._attributes.info_module
   - dom0.xen._attributes.actiongroup_xen
   - dom0.xen._requirements
+  - dom0.xen._source
 options:
   guests:
     description:
@@ -63,6 +64,12 @@ EXAMPLES = r"""
   failed_when: >-
     proof is failed or
     proof.domains | selectattr('memory_by_node.1', '!=', proof.domains[0].memory_bytes) | length > 0
+
+- name: Where the guests were that a recording tells of
+  dom0.xen.domain_info:
+    source: recording
+    recording: /srv/recordings/host.json
+  delegate_to: localhost
 """
 
 RETURN = r"""
@@ -145,7 +152,7 @@ domains:
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._discovery.registry import DOMAINS, MEMORY_BY_NODE
-from ..module_utils._module import failures, gather
+from ..module_utils._module import SOURCE_ARGUMENTS, failures, gather
 from ..module_utils._topology.derive import derive
 from ..module_utils._topology.facts import domain_facts
 
@@ -156,6 +163,7 @@ def main() -> None:
         argument_spec={
             "guests": {"type": "list", "elements": "str"},
             "memory_by_node": {"type": "str", "choices": ["none", "debug_key"], "default": "none"},
+            **SOURCE_ARGUMENTS,
         },
         supports_check_mode=True,
     )

@@ -22,6 +22,7 @@ extends_documentation_fragment:
   - dom0.xen._attributes.facts_module
   - dom0.xen._attributes.actiongroup_xen
   - dom0.xen._requirements
+  - dom0.xen._source
 options:
   gather_subset:
     description:
@@ -33,6 +34,18 @@ options:
     type: list
     elements: str
     default: [all]
+  record:
+    description:
+      - Also keep what was heard, before anything was made of it. Such a recording is all that a bug report needs. It has names and
+        UUIDs of guests when O(gather_subset) has V(domains), Xen's command line, and no serial numbers.
+      - With O(recording) it is written to that file on the managed host, readable for its owner only. Without, it is returned.
+      - In check mode no file is written.
+    type: bool
+    default: false
+  recording:
+    description:
+      - Absolute path of a recording on the managed host, to be written with O(record=true), or to be replayed with O(source=recording).
+    type: path
 notes:
   - To have these facts gathered with all others, put V(dom0.xen.topology_facts) beside V(ansible.builtin.setup) into C(facts_modules)
     of C(ansible.cfg) or into the variable C(ansible_facts_modules). The C(gather_subset) of a play does not reach it then;
@@ -63,6 +76,18 @@ EXAMPLES = r"""
       - min
   become: true
 
+- name: Keep a recording of the host, for a bug report or to plan without it
+  dom0.xen.topology_facts:
+    record: true
+    recording: /root/host.json
+  become: true
+
+- name: What a host was like that is somewhere else
+  dom0.xen.topology_facts:
+    source: recording
+    recording: /srv/recordings/host.json
+  delegate_to: localhost
+
 - name: Gather them with all other facts
   hosts: xen_hosts
   become: true
@@ -78,6 +103,23 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+recording:
+  description:
+    - What was heard. Written to a file as JSON it can be given to O(recording) again.
+    - C(data) has a section for each question, with the answers as they came. C(components) and C(warnings) say who was asked.
+  returned: when O(record) is true and O(recording) is not given
+  type: dict
+  sample:
+    recording: 1
+    components:
+      - {name: hypercall, priority: 55, state: used, reason: null, hypercalls: 33}
+    warnings: []
+    data: {sched_id: 6, page_size: 4096, cputopo: [[0, 0, 0], [0, 0, 0]]}
+recording_path:
+  description: The file that the recording was written to, or would be in check mode.
+  returned: when O(record) is true and O(recording) is given
+  type: str
+  sample: /root/host.json
 ansible_facts:
   description: Facts to add.
   returned: success
@@ -280,10 +322,13 @@ ansible_facts:
               memory_by_node: null
 """
 
+import typing as t
+
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._discovery.registry import resolve_subset
-from ..module_utils._module import failures, gather
+from ..module_utils._discovery.registry import RECORDING, resolve_subset
+from ..module_utils._errors import Failure
+from ..module_utils._module import SOURCE_ARGUMENTS, failures, gather, keep_recording
 from ..module_utils._topology.derive import derive
 from ..module_utils._topology.facts import to_facts
 
@@ -291,15 +336,28 @@ from ..module_utils._topology.facts import to_facts
 def main() -> None:
     """Collect, derive, put on the wire."""
     module = AnsibleModule(
-        argument_spec={"gather_subset": {"type": "list", "elements": "str", "default": ["all"]}},
+        argument_spec=dict(
+            SOURCE_ARGUMENTS,
+            gather_subset={"type": "list", "elements": "str", "default": ["all"]},
+            record={"type": "bool", "default": False},
+        ),
         supports_check_mode=True,
     )
     with failures(module):
-        subset = resolve_subset(module.params["gather_subset"])
-        topology = derive(gather(module, subset))
+        wanted = module.params
+        if wanted["record"] and wanted["source"] == RECORDING:
+            raise Failure(
+                "There is nothing to record when a recording is replayed: leave out record, or choose another source."
+            )
+        subset = resolve_subset(wanted["gather_subset"])
+        raw = gather(module, subset)
+        result: t.Dict[str, t.Any] = {"changed": False}
+        if wanted["record"]:
+            result = keep_recording(module, raw, wanted["recording"])
+        topology = derive(raw)
         for warning in topology.warnings:
             module.warn(warning)
-        module.exit_json(changed=False, ansible_facts={"xen_topology": to_facts(topology)})
+        module.exit_json(ansible_facts={"xen_topology": to_facts(topology)}, **result)
 
 
 if __name__ == "__main__":

@@ -18,12 +18,14 @@ from .component import DOMAINS, MEMORY_BY_HYPERCALL, MEMORY_BY_NODE, TOPOLOGY, C
 from .dom0 import Dom0
 from .hypercall import Hypercall
 from .names import Names
+from .xl import Xl
 
 __all__ = (
     "AUTO",
     "DOMAINS",
     "MEMORY_BY_HYPERCALL",
     "MEMORY_BY_NODE",
+    "RECORDING",
     "SUBSETS",
     "TOPOLOGY",
     "collect",
@@ -31,12 +33,15 @@ __all__ = (
     "resolve_subset",
 )
 
-COMPONENTS: t.Tuple[t.Type[Component], ...] = (Hypercall, Acpi, Names, Dom0)
+COMPONENTS: t.Tuple[t.Type[Component], ...] = (Hypercall, Xl, Acpi, Names, Dom0)
 
 #: What a user may choose with gather_subset. The topology is always there; what costs the host dearly is only given on its own demand.
 SUBSETS = (DOMAINS,)
 
 AUTO = "auto"
+
+#: The source that is no component: a file is replayed instead of asking anybody (`recordings.py`).
+RECORDING = "recording"
 
 RunCommand = t.Callable[[t.List[str]], t.Tuple[int, str, str]]
 
@@ -103,10 +108,12 @@ def collect(
     for component in everybody:
         reason: t.Optional[str] = None
         answer: t.Optional[Heard] = None
-        if component.provides and chosen and component not in chosen:
+        if TOPOLOGY in component.provides and chosen and component not in chosen:
             reason = "source is %s" % source
         elif component.name in excluded:
             reason = "%s has answered" % excluded[component.name]
+        elif component.provides and not set(component.provides) & request.subset:
+            reason = "nobody asked for what it knows"
         elif component.provides and given >= (set(component.provides) & request.subset):
             reason = "nothing left to ask it for"
         else:
@@ -136,4 +143,9 @@ def collect(
         host.components.append(entry)
     if TOPOLOGY not in given:
         raise failures[0] if failures else Failure("No source can give this host's topology.")
+    for lacking in sorted({DOMAINS, MEMORY_BY_NODE} & request.subset):
+        if lacking not in host.data:
+            host.warnings.append(
+                "'%s' was asked for, and no source that was used could tell: it is unknown." % lacking
+            )
     return host

@@ -457,7 +457,7 @@ def _domain(
         domid=info["domain"],
         name=heard.get("domain_names", {}).get(key),
         uuid=uuid_text(info["handle"]),
-        type=domain_type(info["flags"], info.get("emulation_flags")),
+        type=info["type"] if "type" in info else domain_type(info["flags"], info.get("emulation_flags")),
         state=domain_state(info["flags"]),
         cpupool=_valid(info["cpupool"]),
         memory=info["tot_pages"] * page_size,

@@ -21,7 +21,8 @@ cpupool_free        XEN_SYSCTL_CPUPOOL_OP_FREEINFO: [CPU]
 cpupool_names       {"0": "Pool-0"} as the toolstack names them
 domains             XEN_SYSCTL_getdomaininfolist, with XEN_DOMCTL_getvcpuinfo, getvcpuaffinity and getnodeaffinity:
                     [{domain, flags, tot_pages, max_pages, outstanding_pages, shr_pages, paged_pages, cpu_time ns, nr_online_vcpus,
-                    max_vcpu_id, handle (32 hex digits), cpupool, emulation_flags or null, node_affinity [node], vcpus}]
+                    max_vcpu_id, handle (32 hex digits), cpupool, emulation_flags or null, node_affinity [node] or null, vcpus}];
+                    a toolstack that names the kind of guest itself adds type ("pv", "pvh", "hvm" or null)
 domain_names        {"0": "Domain-0"} as the toolstack names them
 dom0_vcpus          the vcpus of domain 0 alone, for when the domains were not asked for
 dom0_linux          {packages, cores, pus, nodes}: what Linux in dom0 believes
@@ -140,6 +141,7 @@ _SECTIONS = {
                 "cpu_time": _WHOLE,
                 "nr_online_vcpus": _WHOLE,
                 "emulation_flags": shape.maybe(_WHOLE),
+                "type": shape.maybe(_TEXT),
                 "node_affinity": shape.maybe(_IDS),
             },
         )

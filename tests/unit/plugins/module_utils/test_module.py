@@ -24,13 +24,19 @@ class Module:
 
     def __init__(self):
         self.failed = None
+        self.params = {}
+        self.ran = []
 
     def fail_json(self, **result):
         self.failed = result
         raise Ended
 
-    def run_command(self, arguments):
-        return 0, "", ""
+    def get_bin_path(self, name):
+        return None if name == "missing" else "/usr/sbin/" + name
+
+    def run_command(self, arguments, environ_update=None):
+        self.ran.append((arguments, environ_update))
+        return 0, "said", ""
 
 
 @pytest.fixture
@@ -137,5 +143,23 @@ def test_gather(module, monkeypatch):
     monkeypatch.setattr(Xen, "open", lambda allow_unknown=False: "xen")
     assert _module.gather(module, {"domains"}) == "host"
     assert heard["subset"] == {"domains"}
-    assert heard["run_command"] == module.run_command
+    assert heard["source"] == "auto"
+    assert heard["run_command"](["xl", "info"]) == (0, "said", "")
+    assert module.ran == [(["/usr/sbin/xl", "info"], {"LC_ALL": "C", "LANGUAGE": "C"})]
+    with pytest.raises(Failure, match="missing is not installed"):
+        heard["run_command"](["missing"])
     assert heard["open_xen"]() == "xen"
+
+
+def test_gather_from_the_source_that_the_user_names(module, monkeypatch):
+    heard = {}
+    monkeypatch.setattr(_module.registry, "collect", lambda **arguments: heard.update(arguments))
+    module.params = {"source": "xl", "recording": None}
+    _module.gather(module)
+    assert heard["source"] == "xl"
+
+
+def test_recording_without_a_path(module):
+    module.params = {"source": "recording", "recording": None}
+    with pytest.raises(Failure, match="set recording"):
+        _module.gather(module)

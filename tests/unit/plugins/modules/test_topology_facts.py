@@ -5,11 +5,14 @@
 """topology_facts: what goes in, what comes out, how it fails."""
 
 import copy
+import json
+import os
 
 import pytest
 
 pytest.importorskip("ansible.module_utils.basic")
 
+from ansible_collections.dom0.xen.plugins.module_utils import _module
 from ansible_collections.dom0.xen.plugins.module_utils._errors import Failure
 from ansible_collections.dom0.xen.plugins.module_utils._topology.facts import from_facts, to_facts
 from ansible_collections.dom0.xen.plugins.modules import topology_facts
@@ -97,3 +100,82 @@ def test_warnings_are_shown_and_kept(monkeypatch, capsys):
     result = run(monkeypatch, capsys, topology_facts)
     assert result["warned"] == ["xenstore was passed over: it sleeps."]
     assert result["ansible_facts"]["xen_topology"]["warnings"] == result["warned"]
+
+
+# ---- sources and recordings ----
+
+
+@pytest.fixture
+def asked_of_this_host(monkeypatch):
+    """The registry is replaced by one that has heard a recorded host; how it was asked is kept."""
+    kept = []
+
+    def collect(source, subset, run_command, open_xen):
+        kept.append(source)
+        return copy.deepcopy(recording("small-guests"))
+
+    monkeypatch.setattr(_module.registry, "collect", collect)
+    return kept
+
+
+def test_source_is_passed_on(monkeypatch, capsys, asked_of_this_host):
+    run(monkeypatch, capsys, topology_facts)
+    run(monkeypatch, capsys, topology_facts, source="xl")
+    run(monkeypatch, capsys, topology_facts, source="hypercall")
+    assert asked_of_this_host == ["auto", "xl", "hypercall"]
+    result = run(monkeypatch, capsys, topology_facts, source="sysfs")
+    assert result["failed"]
+
+
+@pytest.mark.usefixtures("asked_of_this_host")
+def test_replay_gives_the_same_bytes(monkeypatch, capsys, tmp_path):
+    path = str(tmp_path / "host.json")
+    first = run(monkeypatch, capsys, topology_facts, record=True, recording=path)
+    assert (first["changed"], first["recording_path"]) == (True, path)
+    assert os.stat(path).st_mode & 0o777 == 0o600
+    again = run(monkeypatch, capsys, topology_facts, source="recording", recording=path)
+    assert again["changed"] is False
+    assert json.dumps(again["ansible_facts"]) == json.dumps(first["ansible_facts"])
+    # and asked of somewhere else about less
+    less = run(
+        monkeypatch, capsys, topology_facts, source="recording", recording=path, gather_subset=["min"]
+    )["ansible_facts"]["xen_topology"]
+    whole = first["ansible_facts"]["xen_topology"]
+    assert less == {key: value for key, value in whole.items() if key != "domains"}
+
+
+@pytest.mark.usefixtures("asked_of_this_host")
+def test_recording_is_returned_where_no_file_is_named(monkeypatch, capsys):
+    result = run(monkeypatch, capsys, topology_facts, record=True)
+    assert result["changed"] is False
+    assert result["recording"] == json.loads(json.dumps(recording("small-guests").to_recording()))
+
+
+@pytest.mark.usefixtures("asked_of_this_host")
+def test_check_mode_writes_no_recording(monkeypatch, capsys, tmp_path):
+    path = tmp_path / "host.json"
+    result = run(monkeypatch, capsys, topology_facts, check_mode=True, record=True, recording=str(path))
+    assert (result["changed"], result["recording_path"]) == (True, str(path))
+    assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "wrong"),
+    [
+        ({"source": "recording"}, "set recording"),
+        ({"source": "recording", "recording": "/nonexistent/host.json"}, "/nonexistent/host.json"),
+        ({"source": "recording", "recording": "/nonexistent/host.json", "record": True}, "nothing to record"),
+    ],
+)
+def test_recording_that_cannot_be(monkeypatch, capsys, arguments, wrong):
+    result = run(monkeypatch, capsys, topology_facts, **arguments)
+    assert result["failed"]
+    assert wrong in result["msg"]
+
+
+@pytest.mark.usefixtures("asked_of_this_host")
+def test_recording_that_cannot_be_written(monkeypatch, capsys, tmp_path):
+    path = str(tmp_path / "no" / "such" / "folder.json")
+    result = run(monkeypatch, capsys, topology_facts, record=True, recording=path)
+    assert result["failed"]
+    assert path in result["msg"]

@@ -287,7 +287,13 @@ def test_host_without_xenstore_is_read_all_the_same(monkeypatch):
     assert host.warnings == ["xenstore was passed over: Nobody there."]
     assert len(host.data["domains"]) == 4
     assert "domain_names" not in host.data
-    assert [entry["state"] for entry in host.components] == ["used", "used", "passed_over", "used"]
+    assert [entry["state"] for entry in host.components] == [
+        "used",
+        "passed_over",
+        "used",
+        "passed_over",
+        "used",
+    ]
 
 
 # ---- what not every hypervisor answers ----

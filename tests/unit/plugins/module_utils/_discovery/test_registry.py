@@ -153,7 +153,7 @@ def test_request_carries_the_ways_out():
 
 def test_own_components_stand_in_order():
     names = [component.name for component in registry.components()]
-    assert names == ["hypercall", "acpi", "xenstore", "dom0"]
+    assert names == ["hypercall", "xl", "acpi", "xenstore", "dom0"]
     assert registry.components()[0].priority == 55
 
 

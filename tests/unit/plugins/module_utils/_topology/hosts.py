@@ -29,6 +29,18 @@ def recording(name: str) -> RawHost:
         return RawHost.from_recording(json.load(stream))
 
 
+def said_names() -> t.List[str]:
+    """Name the recordings beside which there is what Xen's own tools printed then."""
+    return sorted(name[: -len(".txt")] for name in os.listdir(RECORDINGS) if name.endswith(".txt"))
+
+
+def said(name: str) -> t.Dict[str, str]:
+    """What Xen's own tools printed when the recording was made, by command."""
+    with open(os.path.join(RECORDINGS, name + ".txt"), encoding="utf-8") as stream:
+        parts = stream.read().split("$ ")[1:]
+    return {command: text for command, _newline, text in (part.partition("\n") for part in parts)}
+
+
 #: Two packages of two cores of two threads; node 0 is package 0, node 1 is package 1.
 SMALL = [(cpu // 2 % 2, cpu // 4, cpu // 4) for cpu in range(8)]
 

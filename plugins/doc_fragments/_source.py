@@ -1,0 +1,35 @@
+# Copyright (c) 2026, dom0.xen contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This fragment is private to the collection: it may change or go away in any release.
+
+"""Where a module that gathers has its answers from."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """The options of `SOURCE_ARGUMENTS` in module_utils/_module.py."""
+
+    DOCUMENTATION = r"""
+options:
+  source:
+    description:
+      - Where the answers come from.
+      - V(auto) asks the hypervisor, and where that is impossible reads what C(xl) prints. A warning says why, and what is unknown then.
+      - With V(hypercall) or V(xl) it is that one, or an error that says why not.
+      - V(recording) asks nobody. It replays the file O(recording) on any machine, whether there is a Xen or not. The answers are those
+        of the host that was recorded, as they were then, byte for byte.
+    type: str
+    choices:
+      - auto
+      - hypercall
+      - xl
+      - recording
+    default: auto
+  recording:
+    description:
+      - Absolute path, on the managed host, of a recording that M(dom0.xen.topology_facts) made. Needed with O(source=recording).
+    type: path
+"""
