@@ -11,8 +11,10 @@ test, every Molecule scenario, and each other check as one.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -26,6 +28,8 @@ import workshop
 from workshop import CACHE, LOGS, ROOT, SetupError, say
 
 TAIL = 150
+END_LIMIT_S = 120
+SCENARIOS_HOST = "big"  # see extensions/molecule/default
 
 
 class Count(t.NamedTuple):
@@ -94,13 +98,19 @@ class Bench:
                 stderr=subprocess.STDOUT,
                 text=True,
                 errors="replace",
+                # Its children are then found together, however deep they are.
+                start_new_session=True,
             )
-            for line in t.cast("t.IO[str]", process.stdout):
-                stream.write(line)
-                if live:
-                    sys.stdout.write(line)
-                    sys.stdout.flush()
-            succeeded = process.wait() == 0
+            try:
+                for line in t.cast("t.IO[str]", process.stdout):
+                    stream.write(line)
+                    if live:
+                        sys.stdout.write(line)
+                        sys.stdout.flush()
+                succeeded = process.wait() == 0
+            except BaseException:
+                _end(process)
+                raise
             stream.seek(0)
             output = stream.read()
         count = result(succeeded, output) if result else Count(int(succeeded), int(not succeeded))
@@ -121,6 +131,15 @@ class Bench:
         """Leave a check out, and say so."""
         self.count += Count(skipped=1)
         say(f"{title} ... skipped: {why}")
+
+
+def _end(process: subprocess.Popen[t.Any]) -> None:
+    """End a check and what it started: asked first, so that it can tidy up, then told, then killed."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(END_LIMIT_S)
 
 
 def _gist(output: str) -> str:
@@ -243,8 +262,12 @@ def molecule(bench: Bench) -> None:
     if not (ROOT / "extensions" / "molecule").is_dir():
         bench.skip("molecule", "there are no scenarios yet")
         return
-    argv = ["molecule", "test", "--all", "--report"]
-    bench.run("molecule", argv, ROOT, result=_scenarios)
+    try:
+        bench.run("molecule", ["molecule", "test", "--all", "--report"], ROOT, result=_scenarios)
+    finally:
+        # Molecule stops the host itself, unless it is interrupted.
+        down = [str(bench.venv / "bin" / "python"), "-m", "tests.xenhost", "down", SCENARIOS_HOST]
+        subprocess.run(down, cwd=ROOT, stderr=subprocess.DEVNULL, start_new_session=True, check=False)
 
 
 def _scenarios(succeeded: bool, output: str) -> Count:
@@ -266,6 +289,8 @@ def main(names: list[str]) -> int:
             f"{', '.join(unknown)}: no such group of checks; there are {', '.join(GROUPS)}.", file=sys.stderr
         )
         return 2
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
     bench = None
     try:
         workshop.install_packages(tests=True)

@@ -6,7 +6,9 @@
 
 from __future__ import annotations
 
+import io
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -91,6 +93,42 @@ def test_failed_run_of_passed_tests_is_a_failure(check, monkeypatch, tmp_path):
             result=lambda _ok, _output: check.Count(5, 0),
         )
     assert str(made.count) == "5 passed, 1 failed"
+
+
+PARENT = """\
+import signal, subprocess, sys
+child = subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"])
+print(child.pid, flush=True)
+signal.pause()
+"""
+
+
+def test_interruption_ends_what_a_check_started(check, monkeypatch, tmp_path):
+    made = bench(check, monkeypatch, tmp_path)
+    monkeypatch.setenv("V", "1")
+    started = []
+
+    class Terminal(io.StringIO):
+        def write(self, text):
+            if text.strip().isdigit():
+                started.append(int(text))
+                raise KeyboardInterrupt
+            return len(text)
+
+    monkeypatch.setattr(sys, "stdout", Terminal())
+    with pytest.raises(KeyboardInterrupt):
+        made.run("long", [sys.executable, "-c", PARENT])
+    (pid,) = started
+    # Its parent is gone, so whoever adopts orphans has to reap it first.
+    for _try in range(600):
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except FileNotFoundError:
+            return
+        if state == "Z":
+            return
+        time.sleep(0.1)
+    pytest.fail("the child of the check still runs")
 
 
 def test_errors_of_ansible_test_are_shown_together(check):
