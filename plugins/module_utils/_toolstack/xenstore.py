@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Names that only xenstore knows: of domains and of cpupools. Reading only, standard library only.
+"""Names that only xenstore knows: of domains and of cpupools. Standard library only.
 
 Xenstore is a tree of small values that a daemon keeps. Its wire protocol (xen/include/public/io/xs_wire.h) is the same over the
 daemon's Unix socket and over the kernel's device: a header of four 32-bit numbers in the machine's byte order, then `len` bytes.
@@ -22,6 +22,8 @@ TIMEOUT = 30.0  # seconds without an answer until the daemon counts as stuck
 
 XS_DIRECTORY = 1
 XS_READ = 2
+XS_WRITE = 11
+XS_RM = 13
 XS_ERROR = 16
 
 HEADER = struct.Struct("=IIII")  # type, req_id, tx_id, len
@@ -91,10 +93,23 @@ class Xenstore:
         answer = self._ask(XS_DIRECTORY, path) or b""
         return [name.decode("ascii", "replace") for name in answer.split(b"\0") if name]
 
-    def _ask(self, kind: int, path: str) -> t.Optional[bytes]:
+    def write(self, path: str, value: bytes) -> None:
+        """Put a value at `path`, which is made if need be, with all above it. Raises XenstoreError when that is not allowed."""
+        if self._ask(XS_WRITE, path, value) is None:
+            raise XenstoreError("Xenstore refused to write %s: run this as root in dom0." % path)
+
+    def remove(self, path: str) -> None:
+        """Take `path` away with all below it; no error when there is none."""
+        self._ask(XS_RM, path)
+
+    def _ask(self, kind: int, path: str, value: bytes = b"") -> t.Optional[bytes]:
         """Send one request and wait for its answer; None for ENOENT (and for EACCES: nothing there for us)."""
         self._request += 1
-        payload = path.encode("utf-8") + b"\0"
+        payload = path.encode("utf-8") + b"\0" + value
+        if len(payload) > LONGEST:
+            raise XenstoreError(
+                "What shall stand at %s is too long for xenstore: it takes %d bytes." % (path, LONGEST)
+            )
         try:
             self._send(HEADER.pack(kind, self._request, 0, len(payload)) + payload)
             while True:
@@ -116,7 +131,7 @@ class Xenstore:
             name = body.rstrip(b"\0").decode("ascii", "replace")
             if name in ("ENOENT", "EACCES"):
                 return None
-            raise XenstoreError("Xenstore refused to read %s (%s)." % (path, name))
+            raise XenstoreError("Xenstore refused what was asked about %s (%s)." % (path, name))
         return body
 
     def _exactly(self, size: int) -> bytes:
@@ -165,3 +180,11 @@ def domain_names(store: Xenstore, domids: t.Optional[t.Iterable[int]] = None) ->
 def cpupool_names(store: Xenstore) -> t.Dict[int, str]:
     """Name of each cpupool, by id. Xen itself has none: they are the toolstack's."""
     return _names(store, _numbers(store.directory("/local/pool")), "/local/pool/%d/name")
+
+
+def name_cpupool(store: Xenstore, pool: int, name: t.Optional[str]) -> None:
+    """Give the cpupool a name, or with None take away what xenstore has of it. `xl` and guests' configurations know it by that."""
+    if name is None:
+        store.remove("/local/pool/%d" % pool)
+    else:
+        store.write("/local/pool/%d/name" % pool, name.encode("utf-8"))

@@ -217,11 +217,18 @@ class Xen:
         return self._call("memory", question, values, HYPERCALL_MEMORY_OP, command, self.address(op))
 
     def hypfs_op(
-        self, command: int, name: t.Any, length: int, memory: t.Any, room: int, **values: t.Any
+        self,
+        command: int,
+        name: t.Any,
+        length: int,
+        memory: t.Any,
+        room: int,
+        question: str = "read",
+        **values: t.Any,
     ) -> None:
         """HYPERVISOR_hypfs_op on the entry that the buffer `name` names, `length` bytes with its ending zero."""
         arguments = (command, self.address(name), length, self.address(memory), room)
-        self._call("hypfs", "read", values, HYPERCALL_HYPFS_OP, *arguments)
+        self._call("hypfs", question, values, HYPERCALL_HYPFS_OP, *arguments)
 
     def _call(
         self, kind: str, question: str, values: t.Dict[str, t.Any], number: int, *arguments: int

@@ -73,6 +73,10 @@ class Invalid(XenError):
     """Xen understood the request and found a value in it that cannot be."""
 
 
+class Exists(XenError):
+    """It is there, or so, already."""
+
+
 class Busy(XenError):
     """Possible, but not now."""
 
@@ -126,14 +130,109 @@ _BY_QUESTION: t.Dict[t.Tuple[int, str], _Sentence] = {
         "Xen refused the node affinity of domain {domid}: none of the NUMA nodes {nodes} is online; choose nodes that are.",
     ),
     (errno.ENOENT, "cpupool_info"): (NoSuchCpupool, "There is no cpupool {pool}."),
-    (errno.ENODEV, "cpupool_op"): (
+    (errno.EEXIST, "cpupool_create"): (Exists, "There is a cpupool {pool} already."),
+    (errno.EINVAL, "cpupool_create"): (
         Invalid,
-        "The CPU is offline, or not free: it belongs to another cpupool.",
+        "Xen cannot make a cpupool with this scheduler (number {sched_id}): it was built without it; choose another one.",
     ),
-    (errno.EADDRINUSE, "cpupool_op"): (
+    (errno.ENOENT, "cpupool_destroy"): (
+        NoSuchCpupool,
+        "There is no cpupool {pool}: it was destroyed meanwhile.",
+    ),
+    (errno.EBUSY, "cpupool_destroy"): (
         Busy,
-        "The CPU is in use by its cpupool: try again, or move the domains first.",
+        "Cpupool {pool} still has CPUs or domains: something else changes cpupools on this host; try again.",
     ),
+    (errno.ENOENT, "cpupool_add_cpu"): (
+        NoSuchCpupool,
+        "There is no cpupool {pool}: it was destroyed meanwhile.",
+    ),
+    (errno.ENODEV, "cpupool_add_cpu"): (
+        Invalid,
+        "Xen does not let CPU {cpu} join cpupool {pool}: it is offline, in another cpupool, or locked since somebody tried to take "
+        "it offline while it was outside cpupool 0, which only a reboot of the host undoes.",
+    ),
+    (errno.EADDRNOTAVAIL, "cpupool_add_cpu"): (
+        Busy,
+        "CPU {cpu} is half-way out of another cpupool: put it back there (xl cpupool-cpu-add), then try again.",
+    ),
+    (errno.ENOENT, "cpupool_remove_cpu"): (
+        NoSuchCpupool,
+        "There is no cpupool {pool}: it was destroyed meanwhile.",
+    ),
+    (errno.EADDRNOTAVAIL, "cpupool_remove_cpu"): (
+        Invalid,
+        "CPU {cpu} is not in cpupool {pool}, or another CPU is half-way out of a cpupool: try again.",
+    ),
+    (errno.EADDRINUSE, "cpupool_remove_cpu"): (
+        Busy,
+        "CPU {cpu} cannot leave cpupool {pool}: a vCPU is pinned to it for the moment; try again.",
+    ),
+    (errno.EBUSY, "cpupool_remove_cpu"): (
+        Busy,
+        "CPU {cpu} cannot leave cpupool {pool}: it is the last one of a cpupool with domains, or Xen is at work on it; try again.",
+    ),
+    (errno.ESRCH, "cpupool_move_domain"): (
+        NoSuchDomain,
+        "There is no domain {domid}: it may have ended meanwhile.",
+    ),
+    (errno.ENOENT, "cpupool_move_domain"): (
+        NoSuchCpupool,
+        "There is no cpupool {pool}: it was destroyed meanwhile.",
+    ),
+    (errno.EINVAL, "cpupool_move_domain"): (
+        Invalid,
+        "Xen does not move domain {domid} to cpupool {pool}: the cpupool has no CPU, or the domain is Domain-0.",
+    ),
+    (errno.EEXIST, "cpu_online"): (Exists, "CPU {cpu} is online already."),
+    (errno.EEXIST, "cpu_offline"): (Exists, "CPU {cpu} is offline already."),
+    (errno.EINVAL, "cpu_online"): (Invalid, "Xen knows no CPU {cpu}, or cannot bring it online."),
+    (errno.EPERM, "cpu_online"): (
+        NotPermitted,
+        "CPU {cpu} stays offline: SMT is switched off, and it is a second thread of its core; switch SMT on first (smt: true).",
+    ),
+    (errno.EINVAL, "cpu_offline"): (
+        Invalid,
+        "Xen does not take CPU {cpu} offline: it is CPU 0, or there is no such CPU.",
+    ),
+    (errno.ENODEV, "cpu_offline"): (
+        Invalid,
+        "Xen does not take CPU {cpu} offline: it is in a cpupool other than cpupool 0; take it out of there first.",
+    ),
+    (errno.EBUSY, "cpu_offline"): (
+        Busy,
+        "CPU {cpu} cannot go offline now: a vCPU is pinned to it for the moment, or it is the last one of a cpupool with domains.",
+    ),
+    (errno.EBUSY, "smt_disable"): (
+        Busy,
+        "SMT cannot be switched while Xen runs: it was booted with a sched-gran above cpu, or it is busy; look at its command line.",
+    ),
+    (errno.EBUSY, "smt_enable"): (
+        Busy,
+        "SMT cannot be switched while Xen runs: it was booted with a sched-gran above cpu, or it is busy; look at its command line.",
+    ),
+    (errno.EOPNOTSUPP, "smt_disable"): (
+        NotSupported,
+        "This host's cores have one thread each: there is no SMT to switch.",
+    ),
+    (errno.EOPNOTSUPP, "smt_enable"): (
+        NotSupported,
+        "This host's cores have one thread each: there is no SMT to switch.",
+    ),
+    (errno.EBUSY, "write"): (
+        Busy,
+        "Xen does not change {path} now: a cpupool's granularity can be set only while it has no CPUs.",
+    ),
+    (errno.EINVAL, "write"): (Invalid, "Xen does not take {value} for {path}."),
+    (errno.ENOENT, "hypfs_read"): (
+        NotSupported,
+        "This hypervisor has no {path} in its file system (xenhypfs).",
+    ),
+    (errno.ENOENT, "write"): (
+        NotSupported,
+        "This hypervisor has no {path} in its file system (xenhypfs).",
+    ),
+    (errno.EACCES, "write"): (NotSupported, "This hypervisor does not let {path} be changed."),
     (errno.ENOSYS, "get_cpuinfo"): (
         NotSupported,
         "This hypervisor does not tell which CPUs are online (XENPF_get_cpuinfo): it is an Arm host, or a filter in "
@@ -202,6 +301,7 @@ _BY_ERRNO: t.Dict[int, _Sentence] = {
         "There is not enough memory for {what}: free some in Xen or in dom0 and try again.",
     ),
     errno.EBUSY: (Busy, "Xen is busy and could not do {what}: try again."),
+    errno.EADDRINUSE: (Busy, "Xen is busy and could not do {what}: try again."),
     errno.EAGAIN: (Busy, "Xen is busy and could not do {what}: try again."),
     errno.EINVAL: (Invalid, "Xen refused {what}: one of the values is not valid for this host."),
 }

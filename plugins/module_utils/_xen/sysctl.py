@@ -24,17 +24,29 @@ SCHED_ID = 4
 GETDOMAININFOLIST = 6
 DEBUG_KEYS = 7
 GET_PMSTAT = 10
+CPU_HOTPLUG = 11
 CPUTOPOINFO = 16
 NUMAINFO = 17
 CPUPOOL_OP = 18
 PCITOPOINFO = 22
 GET_CPU_POLICY = 29
 
+CPUPOOL_CREATE = 1
+CPUPOOL_DESTROY = 2
 CPUPOOL_INFO = 3
+CPUPOOL_ADDCPU = 4
+CPUPOOL_RMCPU = 5
+CPUPOOL_MOVEDOMAIN = 6
 CPUPOOL_FREEINFO = 7
 
 PMSTAT_GET_PXSTAT = 0x12
 POLICY_RAW = 0
+
+# XEN_SYSCTL_CPU_HOTPLUG_*
+CPU_ONLINE = 0
+CPU_OFFLINE = 1
+SMT_ENABLE = 2
+SMT_DISABLE = 3
 
 # XEN_INVALID_{CORE,SOCKET,NODE}_ID, XEN_INVALID_NODE_DIST, and XEN_INVALID_MEM_SZ: the last is 32 bits in a member of 64.
 INVALID_32 = 0xFFFFFFFF
@@ -371,6 +383,74 @@ def px_frequencies(xen: "Xen", cpus: t.Iterable[int]) -> t.Dict[int, t.List[int]
                 raise
             found[cpu] = [int(states[index].freq) for index in range(int(request.total))]
     return found
+
+
+def _change_cpupool(xen: "Xen", op_number: int, question: str, pool: int, **values: int) -> int:
+    xen.check_writable()
+    with xen.request("struct xen_sysctl") as op, bitmap(xen, cpu_bits(xen)) as cpus:
+        request = op.u.cpupool_op
+        request.op = op_number
+        request.cpupool_id = pool
+        for name, value in values.items():
+            setattr(request, name, value)
+        # Nothing is in it; a filter in XenServer's kernel checks the pointer all the same.
+        cpus.fill(request.cpumap)
+        xen.sysctl(op, CPUPOOL_OP, question, pool=pool, **values)
+        return int(request.cpupool_id)
+
+
+def cpupool_create(xen: "Xen", pool: int, sched_id: int) -> None:
+    """XEN_SYSCTL_CPUPOOL_OP_CREATE: a cpupool of this id, with the scheduler XEN_SCHEDULER_*, and without CPUs.
+
+    Raises Exists when there is one of that id, Invalid for a scheduler that this Xen was built without.
+    """
+    _change_cpupool(xen, CPUPOOL_CREATE, "cpupool_create", pool, sched_id=sched_id)
+
+
+def cpupool_destroy(xen: "Xen", pool: int) -> None:
+    """XEN_SYSCTL_CPUPOOL_OP_DESTROY: give up a cpupool that has neither CPUs nor domains; else Busy. NoSuchCpupool."""
+    _change_cpupool(xen, CPUPOOL_DESTROY, "cpupool_destroy", pool)
+
+
+def cpupool_add_cpu(xen: "Xen", pool: int, cpu: int) -> None:
+    """XEN_SYSCTL_CPUPOOL_OP_ADDCPU: a free CPU joins the cpupool, with all of its core or package where the granularity says so.
+
+    Raises Invalid when it is not free or not online, Busy when another change has hold of it.
+    """
+    _change_cpupool(xen, CPUPOOL_ADDCPU, "cpupool_add_cpu", pool, cpu=cpu)
+
+
+def cpupool_remove_cpu(xen: "Xen", pool: int, cpu: int) -> None:
+    """XEN_SYSCTL_CPUPOOL_OP_RMCPU: a CPU leaves the cpupool and is free, with all of its core or package as in :func:`cpupool_add_cpu`.
+
+    Domains whose hard affinity keeps no CPU of the cpupool may then run on all of them, for good: Xen widens their masks.
+    Raises Busy for the last CPU of a cpupool with domains, or one that a vCPU is pinned to for the moment; Invalid when it is not
+    in this cpupool.
+    """
+    _change_cpupool(xen, CPUPOOL_RMCPU, "cpupool_remove_cpu", pool, cpu=cpu)
+
+
+def cpupool_move_domain(xen: "Xen", pool: int, domid: int) -> None:
+    """XEN_SYSCTL_CPUPOOL_OP_MOVEDOMAIN. All vCPUs of the domain have hard and soft affinity "all" afterwards.
+
+    Raises Invalid for Domain-0, which stays where it is, and for a cpupool without CPUs; NoSuchDomain; NoSuchCpupool.
+    """
+    _change_cpupool(xen, CPUPOOL_MOVEDOMAIN, "cpupool_move_domain", pool, domid=domid)
+
+
+def cpu_hotplug(xen: "Xen", operation: int, cpu: int = 0) -> None:
+    """XEN_SYSCTL_cpu_hotplug: CPU_ONLINE and CPU_OFFLINE one CPU; SMT_ENABLE and SMT_DISABLE all sibling threads (Xen 4.13).
+
+    A CPU that comes online joins cpupool 0. One in another cpupool must not be offlined: Xen refuses, and keeps it locked so that
+    no cpupool can ever take it again (seen with 4.17); free it first.
+    Raises Exists when it is so already, Busy when Xen cannot do it now, Invalid for CPU 0, NotSupported without SMT.
+    """
+    question = {CPU_ONLINE: "cpu_online", CPU_OFFLINE: "cpu_offline", SMT_ENABLE: "smt_enable"}
+    xen.check_writable()
+    with xen.request("struct xen_sysctl") as op:
+        op.u.cpu_hotplug.cpu = cpu
+        op.u.cpu_hotplug.op = operation
+        xen.sysctl(op, CPU_HOTPLUG, question.get(operation, "smt_disable"), cpu=cpu)
 
 
 def debug_keys(xen: "Xen", keys: str) -> None:

@@ -284,6 +284,11 @@ struct xen_sysctl_cpu_policy {
     uint64_t msrs;
 };
 
+struct xen_sysctl_cpu_hotplug {
+    uint32_t cpu;
+    uint32_t op;
+};
+
 struct xen_sysctl {
     uint32_t cmd;
     uint32_t interface_version;
@@ -295,6 +300,7 @@ struct xen_sysctl {
         struct xen_sysctl_getdomaininfolist getdomaininfolist;
         struct xen_sysctl_debug_keys debug_keys;
         struct xen_sysctl_get_pmstat get_pmstat;
+        struct xen_sysctl_cpu_hotplug cpu_hotplug;
         struct xen_sysctl_cputopoinfo cputopoinfo;
         struct xen_sysctl_numainfo numainfo;
         struct xen_sysctl_cpupool_op cpupool_op;

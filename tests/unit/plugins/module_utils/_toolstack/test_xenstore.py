@@ -45,15 +45,27 @@ class Daemon:
         kind, number, transaction, length = struct.unpack_from("=IIII", request)
         assert transaction == 0
         assert len(request) == 16 + length
-        assert request.endswith(b"\0")
-        path = request[16:-1].decode("utf-8")
-        if path not in self.tree:
+        raw, zero, value = request[16:].partition(b"\0")
+        assert zero
+        assert kind == 11 or not value
+        path = raw.decode("utf-8")
+        if kind == 11:
+            self.tree = dict(self.tree, **{path: value})
+            body = b"OK\0"
+        elif path not in self.tree:
             kind, body = 16, b"ENOENT\0"
         elif kind == 2:
             body = self.tree[path]
         elif kind == 1:
             names = {name[len(path) + 1 :].split("/")[0] for name in self.tree if name.startswith(path + "/")}
             body = b"".join(name.encode("utf-8") + b"\0" for name in sorted(names))
+        elif kind == 13:
+            self.tree = {
+                name: held
+                for name, held in self.tree.items()
+                if name != path and not name.startswith(path + "/")
+            }
+            body = b"OK\0"
         else:
             kind, body = 16, b"EINVAL\0"
         return self.before + struct.pack("=IIII", kind, number, 0, len(body)) + body
@@ -205,3 +217,28 @@ def test_descriptors_are_given_back(tmp_path):
     store.close()
     with pytest.raises(OSError, match="descriptor"):
         os.fstat(descriptor)
+
+
+def test_names_of_cpupools_are_written_and_taken_away():
+    daemon = Daemon()
+    store = daemon.connect()
+    for name in ("db pool", "-q", "two\nlines", 'a "quoted" name', "grün"):
+        xenstore.name_cpupool(store, 3, name)
+        assert xenstore.cpupool_names(store) == {0: "Pool-0", 3: name}
+    xenstore.name_cpupool(store, 3, None)
+    xenstore.name_cpupool(store, 3, None)
+    assert xenstore.cpupool_names(store) == {0: "Pool-0"}
+
+
+def test_what_is_too_long_for_xenstore_is_not_sent(store):
+    with pytest.raises(XenstoreError, match="too long"):
+        xenstore.name_cpupool(store, 3, "x" * 5000)
+
+
+def test_writing_without_the_right_to():
+    class Deaf(Daemon):
+        def answer(self, request):
+            return struct.pack("=IIII", 16, struct.unpack_from("=II", request)[1], 0, 7) + b"EACCES\0"
+
+    with pytest.raises(XenstoreError, match="as root"):
+        xenstore.name_cpupool(Deaf().connect(), 3, "db")

@@ -24,6 +24,7 @@ SYSCTL = {
     6: "getdomaininfolist",
     7: "debug_keys",
     10: "get_pmstat",
+    11: "cpu_hotplug",
     16: "cputopoinfo",
     17: "numainfo",
     18: "cpupool_op",
@@ -100,6 +101,11 @@ class FakeXen:
         self.open_errno = 0
         self.numa_op = False  # XenServer's hypercall for the memory by node
         self.pci_at_once = 64
+        # What changed cpupools and CPUs, in order: (operation's number, pool, CPU or domain).
+        self.steps: t.List[t.Tuple[t.Any, ...]] = []
+        # CPUs that no cpupool takes any more, since they were to go offline from one that is not cpupool 0.
+        self.locked: t.Set[int] = set()
+        self.smt_off = False
         self.cpu_count: t.Optional[int] = (
             None  # what the first question about CPUs is told, when that is not the truth
         )
@@ -250,7 +256,6 @@ class FakeXen:
         self._ask("hypfs")
         name = bytes(self._view(path, length))
         assert name.endswith(b"\0")
-        assert command == 1
         parts = name[:-1].decode("ascii").split("/")
         if (
             parts[:2] != ["", "cpupool"]
@@ -258,6 +263,16 @@ class FakeXen:
             or parts[2] not in self.data["sched_gran"]
         ):
             raise Fault(errno.ENOENT)
+        if command == 2:
+            self._ask("hypfs_write")
+            text = bytes(self._view(buffer, room))
+            if self.pool(int(parts[2]))["cpus"]:
+                raise Fault(errno.EBUSY)
+            if text not in (b"cpu\0", b"core\0", b"socket\0"):
+                raise Fault(errno.EINVAL)
+            self.data["sched_gran"][parts[2]] = text[:-1].decode("ascii")
+            return 0
+        assert command == 1
         content = self.data["sched_gran"][parts[2]].encode("ascii") + b"\0"
         self._put(buffer, "BBHII", 2, 0, 0, len(content), 16)
         if room < 12 + len(content):
@@ -354,8 +369,11 @@ class FakeXen:
         if op == 7:
             self._put_mask(u + 24, self._mask(self.data["cpupool_free"]), self.cpu_width)
             return
+        if op != 3:
+            self._change_cpupool(u, op, wanted)
+            return
         pools = [pool for pool in self.data["cpupools"] if pool["id"] >= wanted]
-        if op != 3 or not pools:
+        if not pools:
             raise Fault(errno.ENOENT)
         self._put(u + 4, "2I", pools[0]["id"], pools[0]["sched_id"])
         self._put(u + 20, "I", pools[0]["n_dom"])
@@ -399,6 +417,120 @@ class FakeXen:
         for number, leaf in enumerate(leaves):
             self._put(buffer + 24 * number, "6I", *leaf)
         self._put(u + 4, "2I", len(leaves), 30)
+
+    def pool(self, number: int) -> t.Dict[str, t.Any]:
+        found = [pool for pool in self.data["cpupools"] if pool["id"] == number]
+        if not found:
+            raise Fault(errno.ENOENT)
+        return t.cast(t.Dict[str, t.Any], found[0])
+
+    def _unit(self, pool: t.Dict[str, t.Any], cpu: int) -> t.Set[int]:
+        """The CPUs that the pool's granularity keeps together with this one, offline ones left out."""
+        granularity = self.data.get("sched_gran", {}).get(str(pool["id"]), "cpu")
+        core, socket, _node = self.data["cputopo"][cpu]
+        return {
+            other
+            for other, (its_core, its_socket, _node) in enumerate(self.data["cputopo"])
+            if (other == cpu)
+            or (granularity == "socket" and its_socket == socket)
+            or (granularity == "core" and (its_core, its_socket) == (core, socket))
+        }
+
+    def _change_cpupool(self, u: int, op: int, wanted: int) -> None:
+        """As xen/common/sched/cpupool.c does it, with what was seen of it on a real 4.17."""
+        sched_id, domid, cpu = self._get(u + 8, "3I")
+        pools, free = self.data["cpupools"], self.data["cpupool_free"]
+        self.steps.append((op, wanted, cpu if op in (4, 5) else domid if op == 6 else None))
+        self._ask({1: "create", 2: "destroy", 4: "add_cpu", 5: "remove_cpu", 6: "move_domain"}[op], wanted)
+        if op == 1:
+            if any(pool["id"] == wanted for pool in pools):
+                raise Fault(errno.EEXIST)
+            if sched_id not in (5, 6, 8, 9):
+                raise Fault(errno.EINVAL)
+            pools.append({"id": wanted, "sched_id": sched_id, "n_dom": 0, "cpus": []})
+            pools.sort(key=lambda pool: t.cast(int, pool["id"]))
+            if "sched_gran" in self.data:
+                self.data["sched_gran"][str(wanted)] = "cpu"
+            return
+        pool = self.pool(wanted)
+        if op == 2:
+            if wanted == 0 or pool["cpus"] or pool["n_dom"]:
+                raise Fault(errno.EBUSY)
+            pools.remove(pool)
+            self.data.get("sched_gran", {}).pop(str(wanted), None)
+        elif op == 4:
+            unit = self._unit(pool, cpu)
+            if not unit <= set(free) or unit & self.locked:
+                raise Fault(errno.ENODEV)
+            pool["cpus"] = sorted({*pool["cpus"], *unit})
+            free[:] = sorted(set(free) - unit)
+        elif op == 5:
+            if cpu not in pool["cpus"]:
+                raise Fault(errno.EADDRNOTAVAIL)
+            unit = self._unit(pool, cpu)
+            left = sorted(set(pool["cpus"]) - unit)
+            if not left and pool["n_dom"]:
+                raise Fault(errno.EBUSY)
+            pool["cpus"] = left
+            free[:] = sorted({*free, *unit})
+            self._widen(pool, unit)
+        else:
+            domain = self.domain(domid)
+            if domain is None:
+                raise Fault(errno.ESRCH)
+            if not pool["cpus"] or domid == 0:
+                raise Fault(errno.EINVAL)
+            self.pool(domain["cpupool"])["n_dom"] -= 1
+            pool["n_dom"] += 1
+            domain["cpupool"] = wanted
+            for vcpu in domain["vcpus"]:
+                for kind in ("hard", "soft"):
+                    self._keep(vcpu, kind, (1 << self.cpu_width) - 1)
+
+    def _widen(self, pool: t.Dict[str, t.Any], gone: t.Set[int]) -> None:
+        for domain in self.data["domains"]:
+            for vcpu in domain["vcpus"] if domain["cpupool"] == pool["id"] else ():
+                if pool["cpus"] and gone & set(vcpu["hard"]) and not set(vcpu["hard"]) & set(pool["cpus"]):
+                    self._keep(vcpu, "hard", (1 << self.cpu_width) - 1)
+
+    def _cpu_hotplug(self, u: int) -> None:
+        cpu, op = self._get(u, "II")
+        self.steps.append(("hotplug", op, cpu if op < 2 else None))
+        rows = self.data["pcpuinfo"]
+        if op < 2:
+            if cpu >= len(rows) or (op == 1 and cpu == 0):
+                raise Fault(errno.EINVAL)
+            if rows[cpu][1] & 1 != op:
+                raise Fault(errno.EEXIST)
+            if op == 0 and self.smt_off and self._second(cpu):
+                raise Fault(errno.EPERM)
+            self._plug(cpu, op == 0)
+            return
+        if not any(self._second(number) for number in range(len(rows))):
+            raise Fault(errno.EOPNOTSUPP)
+        self.smt_off = op == 3
+        for number, row in enumerate(rows):
+            if self._second(number) and row[1] & 1 != (op == 2):
+                self._plug(number, op == 2)
+
+    def _second(self, cpu: int) -> bool:
+        return self.data["cputopo"][cpu] in self.data["cputopo"][:cpu]
+
+    def _plug(self, cpu: int, online: bool) -> None:
+        row, free = self.data["pcpuinfo"][cpu], self.data["cpupool_free"]
+        pool = next((pool for pool in self.data["cpupools"] if cpu in pool["cpus"]), None)
+        if online:
+            self.pool(0)["cpus"] = sorted([*self.pool(0)["cpus"], cpu])
+        elif pool is None:
+            free.remove(cpu)
+        elif pool["id"] != 0:
+            self.locked.add(cpu)
+            raise Fault(errno.ENODEV)
+        else:
+            pool["cpus"].remove(cpu)
+            self._widen(pool, {cpu})
+        row[1] = (row[1] & ~1) | int(online)
+        self.data["physinfo"]["nr_cpus"] += 1 if online else -1
 
     def _debug_keys(self, u: int) -> None:
         keys, count = self._get(u, "QI")

@@ -30,6 +30,7 @@ SIZES = {
     "struct xen_sysctl_numainfo": 24,
     "struct xen_sysctl_sched_id": 4,
     "struct xen_sysctl_cpupool_op": 40,
+    "struct xen_sysctl_cpu_hotplug": 8,
     "struct xen_sysctl_getdomaininfolist": 24,
     "struct xen_sysctl_readconsole": 24,
     "struct xen_sysctl_debug_keys": 16,
@@ -109,6 +110,7 @@ OFFSETS = {
         "n_dom": 20,
         "cpumap": 24,
     },
+    "struct xen_sysctl_cpu_hotplug": {"cpu": 0, "op": 4},
     "struct xen_sysctl_getdomaininfolist": {
         "first_domain": 0,
         "max_domains": 4,
