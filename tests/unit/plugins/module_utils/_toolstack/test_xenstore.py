@@ -50,7 +50,9 @@ class Daemon:
         assert kind == 11 or not value
         path = raw.decode("utf-8")
         if kind == 11:
-            self.tree = dict(self.tree, **{path: value})
+            parts = path.split("/")
+            above = {"/".join(parts[:count]): b"" for count in range(2, len(parts))}
+            self.tree = {**above, **self.tree, path: value}
             body = b"OK\0"
         elif path not in self.tree:
             kind, body = 16, b"ENOENT\0"

@@ -1,0 +1,727 @@
+# Copyright (c) 2026, dom0.xen contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Cpupools that shall be, against those that are: one ordered list of steps. Pure. Private to this collection.
+
+:func:`plan_cpupools` decides and checks everything; it plays each step on a copy of the state before it is taken up, so that no step
+comes before the one that it needs: a CPU leaves a cpupool before it joins another, a domain moves to a cpupool that has CPUs, a
+cpupool with domains never loses its last CPU, and no vCPU's hard affinity is without a CPU on the way. :mod:`.pool_steps` carries out.
+"""
+
+import typing as t
+
+from .._errors import Failure
+from .._topology.cpuset import CpuSet
+from .._topology.derive import SCHEDULERS
+from .._topology.expression import resolve
+from .._topology.facts import affinity_text
+from .._topology.model import CpuPool, Domain, Topology
+from . import granularity as gran
+from . import masks
+from .journal import Moved, masks_to_restore
+
+POOL_0 = "Pool-0"
+PRESENT, ABSENT = "present", "absent"
+
+_SCHEDULER_IDS = {name: number for number, name in SCHEDULERS.items()}
+
+Masks = t.Dict[int, t.Tuple[CpuSet, CpuSet]]
+
+
+class Step(t.NamedTuple):
+    """One change. `kind` is one of those below; of the rest, what that kind needs.
+
+    rename (pool, name, before), create (pool, name, value: scheduler), granularity (pool, value, before), add and remove (pool, cpus:
+    one unit), move (pool, before: pool, domain, masks: those to set there, masks_before), pin (domain, masks, masks_before), loosen
+    (pool, domain, masks_before: its affinity becomes "all" for a while), destroy (pool, name, value: scheduler, before: granularity).
+    `keep` are masks that must come back in the end, whatever happens between.
+    """
+
+    kind: str
+    pool: int = 0
+    name: str = ""
+    value: str = ""
+    before: t.Any = None
+    cpus: CpuSet = CpuSet()
+    domain: t.Optional[Domain] = None
+    masks: t.Optional[Masks] = None
+    masks_before: t.Optional[Masks] = None
+    keep: t.Optional[Masks] = None
+
+
+class PoolState(t.NamedTuple):
+    """A cpupool as the user is told of it. `domains` are domids."""
+
+    id: int
+    name: str
+    scheduler: t.Optional[str]
+    granularity: str
+    cpus: CpuSet
+    domains: t.FrozenSet[int]
+
+
+class PoolPlan(t.NamedTuple):
+    """`before` and `after` have every cpupool; `affinities` the masks of every domain in the end; `wanted` the names asked for, in their
+    order; `notes` are sentences.
+    """
+
+    steps: t.Tuple[Step, ...]
+    before: t.Tuple[PoolState, ...]
+    after: t.Tuple[PoolState, ...]
+    affinities: t.Tuple[t.Tuple[Domain, Masks], ...]
+    wanted: t.Tuple[str, ...]
+    notes: t.Tuple[str, ...]
+
+
+class _Entry(t.NamedTuple):
+    """One entry of the user's list, read: `pool` is the id that it has or gets, None for one that shall be absent and is."""
+
+    where: str
+    name: str
+    pool: t.Optional[int]
+    new: bool
+    absent: bool
+    cpus: t.Optional[CpuSet]
+    asked: t.Mapping[str, t.Any]
+
+
+def numa_split(topology: Topology) -> t.List[t.Dict[str, t.Any]]:
+    """The entries that give every NUMA node with online CPUs a cpupool ``Pool-nodeN``; cpupool 0 becomes that of the first one."""
+    nodes = [node for node in topology.nodes if node.cpuset]
+    entries = []  # type: t.List[t.Dict[str, t.Any]]
+    for node in nodes:
+        entry = {"name": "Pool-node%d" % node.os_index, "cpus": "node:%d" % node.os_index}
+        if not entries:
+            entry["former_name"] = _pool_name(next(pool for pool in topology.cpupools if pool.id == 0))
+        entries.append(entry)
+    return entries
+
+
+def plan_cpupools(
+    topology: Topology,
+    granularities: gran.Granularities,
+    wanted: t.Sequence[t.Mapping[str, t.Any]],
+    policy: masks.Policy = masks.REFUSE,
+    pending: t.Iterable[Moved] = (),
+) -> PoolPlan:
+    """Compare what is wanted with what is.
+
+    `wanted` is a list of {name, state, former_name, cpus, scheduler, granularity, domains, evacuate_to}; all but name may be absent
+    or None. `policy` says what becomes of hard affinity that would be left without CPUs: see :mod:`.masks`. `pending` is what a run
+    that was killed has left in the journal.
+
+    Raises :class:`Failure` that names the entry, for what is unknown, contradicts itself, or cannot be.
+    """
+    return _Planner(topology, granularities, policy, pending).plan(wanted)
+
+
+def _pool_name(pool: CpuPool) -> str:
+    return pool.name or (POOL_0 if pool.id == 0 else "")
+
+
+class _Pool:
+    """A cpupool while the steps are played."""
+
+    def __init__(
+        self, number: int, name: str, scheduler: t.Optional[str], granularity: str, cpus: CpuSet
+    ) -> None:
+        self.id = number
+        self.name = name
+        self.scheduler = scheduler
+        self.granularity = granularity
+        self.cpus = cpus
+        self.domains = set()  # type: t.Set[int]
+        # What it shall have in the end; None: it shall be gone.
+        self.target = cpus  # type: t.Optional[CpuSet]
+        # The granularity that it shall get as soon as it has no CPU.
+        self.regranulate = None  # type: t.Optional[str]
+
+    def state(self) -> PoolState:
+        return PoolState(
+            self.id, self.name, self.scheduler, self.granularity, self.cpus, frozenset(self.domains)
+        )
+
+
+class _Planner:
+    def __init__(
+        self,
+        topology: Topology,
+        granularities: gran.Granularities,
+        policy: masks.Policy,
+        pending: t.Iterable[Moved],
+    ) -> None:
+        self.topology = topology
+        self.policy = policy
+        self.notes = []  # type: t.List[str]
+        self.steps = []  # type: t.List[Step]
+        self.free = topology.cpupool_free & topology.online_cpuset
+        self.pools = {
+            pool.id: _Pool(
+                pool.id,
+                _pool_name(pool),
+                pool.scheduler,
+                granularities.get(pool.id, gran.CPU),
+                pool.cpuset & topology.online_cpuset,
+            )
+            for pool in topology.cpupools
+        }
+        self.domains = {domain.domid: domain for domain in masks.scheduled(topology)}
+        self.home = {}  # type: t.Dict[int, int]
+        for domain in self.domains.values():
+            self.home[domain.domid] = t.cast(int, domain.cpupool)
+            self.pools[t.cast(int, domain.cpupool)].domains.add(domain.domid)
+        #: The masks that vCPUs have, or once what a killed run began is finished.
+        self.masks = {
+            domid: {vcpu.vcpu: (vcpu.hard, vcpu.soft) for vcpu in domain.vcpus}
+            for domid, domain in self.domains.items()
+        }
+        #: Masks that a killed run has left out, for which the cpupool has no CPU yet.
+        self.owed = {}  # type: t.Dict[int, Masks]
+        for domid, lost in masks_to_restore(topology, pending).items():
+            if all(hard & self.pools[self.home[domid]].cpus for hard, _soft in lost.values()):
+                self._pin(domid, lost)
+            else:
+                self.owed[domid] = lost
+
+    def plan(self, wanted: t.Sequence[t.Mapping[str, t.Any]]) -> PoolPlan:
+        before = tuple(pool.state() for pool in self.pools.values())
+        entries = self._read(wanted)
+        self._rename_and_create(entries)
+        self._set_targets(entries)
+        goal = self._set_homes(entries)
+        self._set_granularities(entries, goal)
+        later = self._mend(goal)
+        self._play(goal)
+        for domid in sorted(set(self.owed) | set(later)):
+            self._pin(domid, {**self.owed.get(domid, {}), **later.get(domid, {})})
+        for pool in sorted(self.pools.values(), key=lambda pool: pool.id):
+            if pool.target is None:
+                self._step(Step("destroy", pool.id, pool.name, pool.scheduler or "", before=pool.granularity))
+                del self.pools[pool.id]
+        return PoolPlan(
+            tuple(self.steps),
+            before,
+            tuple(self.pools[number].state() for number in sorted(self.pools)),
+            tuple((self.domains[domid], self.masks[domid]) for domid in sorted(self.domains)),
+            tuple(entry.name for entry in entries),
+            tuple(self.notes),
+        )
+
+    def _step(self, step: Step) -> None:
+        self.steps.append(step)
+
+    # --- what the user says
+
+    def _read(self, wanted: t.Sequence[t.Mapping[str, t.Any]]) -> t.List[_Entry]:
+        by_name = {}  # type: t.Dict[str, int]
+        for pool in self.pools.values():
+            if pool.name and pool.name in by_name:
+                raise Failure(
+                    f"cpupools {by_name[pool.name]} and {pool.id} have the same name {pool.name!r}: rename one of them "
+                    "(xl cpupool-rename takes a name only; use xenstore-write /local/pool/ID/name)"
+                )
+            by_name[pool.name] = pool.id
+        by_name.pop("", None)
+        unused = (number for number in range(len(self.pools) + len(wanted) + 1) if number not in self.pools)
+        entries = []  # type: t.List[_Entry]
+        for index, asked in enumerate(wanted):
+            name = asked.get("name")
+            where = f"cpupools[{index}]"
+            if not isinstance(name, str) or not name or "\0" in name:
+                raise Failure(f"{where}: name must be the name of a cpupool, not {name!r}")
+            where = f"{where} ({name})"
+            if any(entry.name == name for entry in entries):
+                raise Failure(f"{where}: an earlier entry has the same name; join the two")
+            try:
+                entries.append(self._read_entry(where, name, asked, by_name, unused))
+            except Failure as failure:
+                message = (
+                    failure.message if failure.message.startswith(where) else f"{where}: {failure.message}"
+                )
+                raise Failure(message) from None
+        taken = [entry.pool for entry in entries if entry.pool is not None]
+        for number in taken:
+            if taken.count(number) > 1:
+                both = [entry.where for entry in entries if entry.pool == number]
+                raise Failure(f"{' and '.join(both)} mean the same cpupool: join the two")
+        return entries
+
+    def _read_entry(
+        self,
+        where: str,
+        name: str,
+        asked: t.Mapping[str, t.Any],
+        by_name: t.Mapping[str, int],
+        unused: t.Iterator[int],
+    ) -> _Entry:
+        former = asked.get("former_name")
+        absent = asked.get("state") == ABSENT
+        pool = by_name.get(name)
+        if former is not None and former != name and former in by_name:
+            if pool is not None:
+                raise Failure(
+                    f"there are both {name!r} and {former!r}, its former name: remove one of them first"
+                )
+            pool = by_name[former]
+        if absent:
+            for key in ("cpus", "scheduler", "granularity", "domains", "former_name"):
+                if asked.get(key):
+                    raise Failure(f"{key} says nothing for a cpupool that shall be absent: leave it out")
+            if pool == 0:
+                raise Failure("it is cpupool 0, in which dom0 is: Xen always has it")
+            return _Entry(where, name, pool, False, True, None, asked)
+        if asked.get("evacuate_to") is not None:
+            raise Failure("evacuate_to is for a cpupool that shall be absent")
+        cpus = None
+        if asked.get("cpus") is not None:
+            named = resolve(asked["cpus"], self.topology)
+            cpus = named & self.topology.online_cpuset
+            if not cpus:
+                what = f"{named} is offline" if named else "it names no CPU"
+                raise Failure(f"cpus {asked['cpus']!r} gives it no CPU, {what}: a cpupool needs at least one")
+            if named - cpus:
+                self.notes.append(
+                    f"{where}: CPU {named - cpus} is offline, and is left out until it is online."
+                )
+        scheduler = asked.get("scheduler")
+        if scheduler is not None and scheduler not in _SCHEDULER_IDS:
+            raise Failure(f"there is no scheduler {scheduler!r}")
+        if pool is None:
+            if cpus is None:
+                raise Failure("there is no such cpupool yet, and cpus does not say which CPUs it shall have")
+            return _Entry(where, name, next(unused), True, False, cpus, asked)
+        has = self.pools[pool].scheduler
+        if scheduler is not None and scheduler != has:
+            raise Failure(
+                f"it has the scheduler {has}, and Xen gives a cpupool its scheduler only when it is made: remove it first "
+                f"(state absent), then have it made with {scheduler}"
+            )
+        return _Entry(where, name, pool, False, False, cpus, asked)
+
+    def _rename_and_create(self, entries: t.Sequence[_Entry]) -> None:
+        for entry in entries:
+            if entry.pool is not None and not entry.new and not entry.absent:
+                pool = self.pools[entry.pool]
+                if pool.name != entry.name:
+                    self._step(Step("rename", pool.id, entry.name, before=pool.name))
+                    pool.name = entry.name
+        for entry in entries:
+            if entry.new and entry.pool is not None:
+                scheduler = entry.asked.get("scheduler") or self.topology.xen.scheduler or "credit2"
+                made = _Pool(entry.pool, entry.name, scheduler, gran.booted_with(self.topology), CpuSet())
+                self.pools[made.id] = made
+                self._step(Step("create", made.id, made.name, scheduler))
+
+    def _set_targets(self, entries: t.Sequence[_Entry]) -> None:
+        """Say for each cpupool which CPUs it shall have in the end."""
+        owner = {}  # type: t.Dict[int, _Entry]
+        for entry in entries:
+            for cpu in entry.cpus or ():
+                if cpu in owner:
+                    raise Failure(
+                        f"{entry.where} and {owner[cpu].where} both want CPU {cpu}: a CPU is in one cpupool"
+                    )
+                owner[cpu] = entry
+        claimed = CpuSet(owner)
+        said = {entry.pool: entry for entry in entries if entry.pool is not None}
+        released = CpuSet()
+        for pool in self.pools.values():
+            entry = said.get(pool.id)
+            if entry is not None and entry.absent:
+                pool.target = None
+                released |= pool.cpus
+            elif entry is not None and entry.cpus is not None:
+                pool.target = entry.cpus
+                released |= pool.cpus - entry.cpus
+            elif pool.id != 0:
+                lost = pool.cpus & claimed
+                if lost:
+                    what = "gives no cpus" if entry is not None else "is not in the list"
+                    raise Failure(
+                        f"{owner[min(lost)].where}: CPU {lost} is in cpupool {pool.name!r}, which {what}: say there which CPUs it keeps"
+                    )
+        first = self.pools[0]
+        if 0 not in said or t.cast(_Entry, said[0]).cpus is None:
+            # Whatever nobody is to have belongs to cpupool 0, as it does when Xen boots.
+            shaped = any(entry.cpus is not None or entry.absent for entry in entries)
+            first.target = (first.cpus | (released | self.free if shaped else CpuSet())) - claimed
+            if not first.target:
+                raise Failure(
+                    f"cpupool {first.name!r}, in which dom0 is, would have no CPU left: leave it at least one"
+                )
+        for pool in self.pools.values():
+            for cpu in pool.target or ():
+                together = gran.unit(self.topology, self._granularity_wanted(pool, said.get(pool.id)), cpu)
+                if not together <= t.cast(CpuSet, pool.target):
+                    raise Failure(
+                        f"cpupool {pool.name!r} schedules by {self._granularity_wanted(pool, said.get(pool.id))}: CPUs {together} "
+                        f"belong together, and it cannot have {together & t.cast(CpuSet, pool.target)} without the others"
+                    )
+
+    @staticmethod
+    def _granularity_wanted(pool: _Pool, entry: t.Optional[_Entry]) -> str:
+        asked = None if entry is None else entry.asked.get("granularity")
+        return pool.granularity if asked is None else str(asked)
+
+    def _set_homes(self, entries: t.Sequence[_Entry]) -> t.Dict[int, int]:
+        """Return for each domain the cpupool that it shall be in."""
+        goal = dict(self.home)
+        named = {}  # type: t.Dict[int, str]
+        for entry in entries:
+            for ref in entry.asked.get("domains") or ():
+                domain = self._guest(entry, ref)
+                if named.setdefault(domain.domid, entry.where) != entry.where:
+                    raise Failure(f"{entry.where} and {named[domain.domid]} both want {domain.title}")
+                if domain.domid == 0 and entry.pool != self.home[0]:
+                    raise Failure(f"{entry.where}: Domain-0 stays in its cpupool, Xen does not move it")
+                goal[domain.domid] = t.cast(int, entry.pool)
+        for entry in entries:
+            if not entry.absent or entry.pool is None:
+                continue
+            left = sorted(domid for domid, pool in goal.items() if pool == entry.pool)
+            to = entry.asked.get("evacuate_to")
+            if to is None and left:
+                titles = ", ".join(self.domains[domid].title for domid in left)
+                raise Failure(
+                    f"{entry.where}: {titles} would have no cpupool: say where they go (evacuate_to), or name them in another entry's domains"
+                )
+            for domid in left:
+                goal[domid] = self._pool_called(entry, t.cast(str, to))
+        return goal
+
+    def _guest(self, entry: _Entry, ref: t.Any) -> Domain:
+        try:
+            domain = self.topology.domain(ref)
+        except Failure as failure:
+            raise Failure(f"{entry.where}: {failure.message}") from None
+        if domain.domid not in self.domains:
+            raise Failure(
+                f"{entry.where}: {domain.title} is going away and is in no cpupool any more: leave it out"
+            )
+        return domain
+
+    def _pool_called(self, entry: _Entry, name: str) -> int:
+        for pool in self.pools.values():
+            if pool.name == name and pool.target is not None:
+                return pool.id
+        raise Failure(f"{entry.where}: evacuate_to names {name!r}, and there will be no such cpupool")
+
+    def _set_granularities(self, entries: t.Sequence[_Entry], goal: t.Mapping[int, int]) -> None:
+        for entry in entries:
+            asked = entry.asked.get("granularity")
+            if asked is None or entry.pool is None:
+                continue
+            if asked not in gran.GRANULARITIES:
+                raise Failure(
+                    f"{entry.where}: granularity must be one of {', '.join(gran.GRANULARITIES)}, not {asked!r}"
+                )
+            pool = self.pools[entry.pool]
+            if asked == pool.granularity:
+                continue
+            if pool.id == 0:
+                raise Failure(
+                    f"{entry.where}: it is cpupool 0, whose granularity ({pool.granularity}) is that of Xen's command line (sched-gran)"
+                )
+            staying = [domid for domid in pool.domains if goal[domid] == pool.id]
+            if staying:
+                titles = ", ".join(self.domains[domid].title for domid in sorted(staying))
+                raise Failure(
+                    f"{entry.where}: its granularity can be set only while it has no CPUs, and {titles} need some: move them "
+                    "to another cpupool first"
+                )
+            pool.regranulate = asked
+
+    # --- affinities
+
+    def _mend(self, goal: t.Mapping[int, int]) -> t.Dict[int, Masks]:
+        """Deal with hard masks that would have no CPU in the end, before anything is taken away. Returns what is to be set last."""
+        later = {}  # type: t.Dict[int, Masks]
+        refusals = []  # type: t.List[str]
+        for domid, domain in sorted(self.domains.items()):
+            target = t.cast(CpuSet, self.pools[goal[domid]].target)
+            now = self.pools[self.home[domid]].cpus
+            first = {}  # type: Masks
+            last = {}  # type: Masks
+            for number, (hard, soft) in {**self.masks[domid], **self.owed.get(domid, {})}.items():
+                # One that has no CPU as it is was not broken by us.
+                if (
+                    self._everywhere(hard)
+                    or hard & target
+                    or (goal[domid] == self.home[domid] and not hard & now)
+                ):
+                    continue
+                if self.policy == masks.REFUSE:
+                    refusals.append(
+                        f"hard affinity {hard} of vCPU {number} of {domain.title} would have no CPU in cpupool "
+                        f"{self.pools[goal[domid]].name!r} ({target})"
+                    )
+                    continue
+                try:
+                    new = masks.instead(self.topology, hard, target, self.policy)
+                except Failure as failure:
+                    raise Failure(f"broken_affinity: {failure.message}, those of {domain.title}") from None
+                if domid in self.owed:
+                    last[number] = (new, soft)
+                elif new & now and not self._moves(domid, goal):
+                    first[number] = (new, soft)
+                else:
+                    first[number] = (hard | new, soft)
+                    last[number] = (new, soft)
+            if first:
+                self._pin(domid, first)
+            if last:
+                later[domid] = last
+        if refusals:
+            more = f" (and {len(refusals) - 1} more like it)" if len(refusals) > 1 else ""
+            raise Failure(
+                f"{refusals[0]}{more}, and Xen would let it run everywhere, for good: give it another affinity first, or say where it "
+                "shall run (broken_affinity)",
+                broken=refusals,
+            )
+        return later
+
+    def _everywhere(self, hard: CpuSet) -> bool:
+        return self.topology.complete_cpuset <= hard
+
+    def _moves(self, domid: int, goal: t.Mapping[int, int]) -> bool:
+        return goal[domid] != self.home[domid]
+
+    def _pin(self, domid: int, wanted: Masks) -> None:
+        domain = self.domains[domid]
+        have = {vcpu.vcpu: (vcpu.hard, vcpu.soft) for vcpu in domain.vcpus}
+        before = {number: self.masks[domid].get(number, have[number]) for number in wanted}
+        self._step(Step("pin", domain=domain, masks=dict(wanted), masks_before=before))
+        self.masks[domid].update(wanted)
+
+    # --- the order of things
+
+    def _play(self, goal: t.Mapping[int, int]) -> None:
+        """Take every step that is possible, over and over, until all is as it shall be."""
+        while True:
+            if self._add_cpus() or self._remove_cpus() or self._set_granularity():
+                continue
+            if self._move_domains(goal, whole=True):
+                continue
+            left = self._unfinished(goal)
+            if not left:
+                return
+            # An affinity that is in the way of its own move, or has CPUs there only later, is set again in the end.
+            if not (self._move_domains(goal, whole=False) or self._loosen(goal)):
+                raise Failure(
+                    f"there is no way from here to there, one step after the other: {left}; go there by way of a cpupool with another CPU"
+                )
+
+    def _units(self, pool: _Pool, cpus: CpuSet) -> t.List[CpuSet]:
+        units = []  # type: t.List[CpuSet]
+        for cpu in cpus:
+            if not any(cpu in unit for unit in units):
+                units.append(gran.unit(self.topology, pool.granularity, cpu))
+        return units
+
+    def _add_cpus(self) -> bool:
+        for pool in sorted(self.pools.values(), key=lambda pool: pool.id):
+            if pool.target is None or pool.regranulate is not None:
+                continue
+            for unit in self._units(pool, (pool.target - pool.cpus) & self.free):
+                if unit <= self.free:
+                    self._step(Step("add", pool.id, pool.name, cpus=unit))
+                    pool.cpus |= unit
+                    self.free -= unit
+                    return True
+        return False
+
+    def _remove_cpus(self) -> bool:
+        for pool in sorted(self.pools.values(), key=lambda pool: pool.id):
+            keep = CpuSet() if pool.target is None or pool.regranulate is not None else pool.target
+            for unit in self._units(pool, pool.cpus - keep):
+                left = pool.cpus - unit
+                if pool.domains and (not left or self._would_break(pool, left)):
+                    continue
+                self._step(Step("remove", pool.id, pool.name, cpus=unit & pool.cpus))
+                pool.cpus = left
+                self.free |= unit
+                return True
+        return False
+
+    def _would_break(self, pool: _Pool, left: CpuSet) -> bool:
+        return any(
+            not hard & left and hard & pool.cpus and not self._everywhere(hard)
+            for domid in pool.domains
+            for hard, _soft in self.masks[domid].values()
+        )
+
+    def _set_granularity(self) -> bool:
+        for pool in self.pools.values():
+            if pool.regranulate is not None and not pool.cpus:
+                self._step(Step("granularity", pool.id, pool.name, pool.regranulate, before=pool.granularity))
+                pool.granularity, pool.regranulate = pool.regranulate, None
+                return True
+        return False
+
+    def _move_domains(self, goal: t.Mapping[int, int], whole: bool) -> bool:
+        for domid in sorted(self.domains):
+            to = self.pools[goal[domid]]
+            if self.home[domid] == to.id or not to.cpus:
+                continue
+            shall = self.masks[domid]
+            if whole and not all(self._everywhere(hard) or hard & to.cpus for hard, _soft in shall.values()):
+                continue
+            domain = self.domains[domid]
+            keep = {**self._confined(shall), **self.owed.get(domid, {})}
+            self._refuse_split_units(domain, to, {**shall, **keep})
+            self._step(
+                Step(
+                    "move",
+                    to.id,
+                    to.name,
+                    before=self.home[domid],
+                    domain=domain,
+                    masks=self._confined(shall) if whole else {},
+                    masks_before=self._confined(shall),
+                    keep=keep,
+                )
+            )
+            if not whole:
+                self._owe(domid, keep)
+            self.pools[self.home[domid]].domains.discard(domid)
+            to.domains.add(domid)
+            self.home[domid] = to.id
+            return True
+        return False
+
+    def _loosen(self, goal: t.Mapping[int, int]) -> bool:
+        """Let a domain run everywhere for a while, whose affinity keeps CPUs from leaving its cpupool."""
+        for domid in sorted(self.domains, key=lambda domid: (not self._moves(domid, goal), domid)):
+            pool = self.pools[self.home[domid]]
+            confined = self._confined(self.masks[domid])
+            if confined and (self._moves(domid, goal) or pool.cpus != pool.target):
+                keep = {**confined, **self.owed.get(domid, {})}
+                self._step(
+                    Step(
+                        "loosen",
+                        pool.id,
+                        pool.name,
+                        domain=self.domains[domid],
+                        masks_before=confined,
+                        keep=keep,
+                    )
+                )
+                self._owe(domid, keep)
+                return True
+        return False
+
+    def _confined(self, shall: Masks) -> Masks:
+        """Those of the masks that are not "all"."""
+        return {
+            number: (hard, soft)
+            for number, (hard, soft) in shall.items()
+            if not (self._everywhere(hard) and self._everywhere(soft))
+        }
+
+    def _owe(self, domid: int, keep: Masks) -> None:
+        if keep:
+            self.owed[domid] = keep
+        everywhere = (self.topology.complete_cpuset, self.topology.complete_cpuset)
+        self.masks[domid] = dict.fromkeys(self.masks[domid], everywhere)
+
+    def _refuse_split_units(self, domain: Domain, to: _Pool, shall: Masks) -> None:
+        size = gran.vcpus_in_unit(self.topology, to.granularity)
+        units = {}  # type: t.Dict[int, t.Set[t.Tuple[CpuSet, CpuSet]]]
+        for number, pair in shall.items():
+            units.setdefault(number // size, set()).add(pair)
+        if any(len(pairs) > 1 for pairs in units.values()):
+            raise Failure(
+                f"cpupool {to.name!r} schedules by {to.granularity}: there {size} neighbouring vCPUs have one affinity, and those of "
+                f"{domain.title} differ; give each {size} the same first (vcpu_affinity)"
+            )
+
+    def _unfinished(self, goal: t.Mapping[int, int]) -> str:
+        left = [
+            f"cpupool {pool.name!r} has {pool.cpus} and shall have {pool.target or 'none'}"
+            for pool in self.pools.values()
+            if pool.cpus != (pool.target or CpuSet()) or pool.regranulate is not None
+        ]
+        left += [
+            f"{self.domains[domid].title} is in {self.pools[pool].name!r} and shall be in {self.pools[goal[domid]].name!r}"
+            for domid, pool in self.home.items()
+            if goal[domid] != pool
+        ]
+        return ", ".join(left)
+
+
+# --- telling
+
+
+def results(plan: PoolPlan, titles: t.Mapping[int, str]) -> t.List[t.Dict[str, t.Any]]:
+    """What the user is told of each cpupool that was asked for: {name, id, changed, before, after}, None for one that is not there."""
+    before = {state.id: state for state in plan.before}
+    after = {state.id: state for state in plan.after}
+    by_name = {state.name: state.id for state in plan.before}
+    by_name.update({state.name: state.id for state in plan.after})
+    found = []
+    for name in plan.wanted:
+        number = by_name.get(name)
+        sides = [
+            _told(side[number], titles) if number is not None and number in side else None
+            for side in (before, after)
+        ]
+        found.append(
+            {
+                "name": name,
+                "id": number,
+                "changed": sides[0] != sides[1],
+                "before": sides[0],
+                "after": sides[1],
+            }
+        )
+    return found
+
+
+def _told(state: PoolState, titles: t.Mapping[int, str]) -> t.Dict[str, t.Any]:
+    return {
+        "name": state.name,
+        "cpus": str(state.cpus),
+        "scheduler": state.scheduler,
+        "granularity": state.granularity,
+        "domains": [titles.get(domid, str(domid)) for domid in sorted(state.domains)],
+    }
+
+
+def differences(
+    plan: PoolPlan, titles: t.Mapping[int, str], everything: CpuSet
+) -> t.List[t.Dict[str, t.Any]]:
+    """Entries for --diff: one for each cpupool that changes, asked for or not, and one for each domain whose affinity does."""
+    entries = []  # type: t.List[t.Dict[str, t.Any]]
+    before = {state.id: state for state in plan.before}
+    after = {state.id: state for state in plan.after}
+    for number in sorted(set(before) | set(after)):
+        if before.get(number) != after.get(number):
+            header = "cpupool %s (id %d)" % ((after.get(number) or before[number]).name, number)
+            entries.append(
+                {
+                    "before_header": header,
+                    "after_header": header,
+                    "before": _told(before[number], titles) if number in before else {},
+                    "after": _told(after[number], titles) if number in after else {},
+                }
+            )
+    for domain, now in plan.affinities:
+        was = {vcpu.vcpu: (vcpu.hard, vcpu.soft) for vcpu in domain.vcpus if vcpu.vcpu in now}
+        if was != now:
+            entries.append(
+                {
+                    "before_header": domain.title,
+                    "after_header": domain.title,
+                    "before": _masks_told(was, everything),
+                    "after": _masks_told(now, everything),
+                }
+            )
+    return entries
+
+
+def _masks_told(told: Masks, everything: CpuSet) -> t.Dict[str, str]:
+    return {
+        f"vCPU {number}": f"hard {affinity_text(hard, everything)} / soft {affinity_text(soft, everything)}"
+        for number, (hard, soft) in sorted(told.items())
+    }

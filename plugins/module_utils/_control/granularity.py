@@ -1,0 +1,62 @@
+# Copyright (c) 2026, dom0.xen contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Scheduling granularity: which vCPUs of a domain, and which CPUs of a cpupool, Xen keeps together. Private to this collection.
+
+Xen schedules units. With granularity "cpu" a unit is one vCPU on one CPU; with "core" or "socket" it is as many neighbouring vCPUs as a
+core or a package has CPUs. All vCPUs of a unit have one affinity, and all CPUs of a core or package are in one cpupool
+(xen/common/sched/core.c, cpupool.c).
+"""
+
+import re
+import typing as t
+
+from .._topology.cpuset import CpuSet
+from .._topology.model import Topology
+from .._xen import errors, hypfs
+
+CPU, CORE, SOCKET = GRANULARITIES = ("cpu", "core", "socket")
+
+_ON_COMMAND_LINE = re.compile(r"(?:^|\s)sched-gran=(\S+)")
+
+#: By the id of the cpupool.
+Granularities = t.Mapping[int, str]
+
+
+def path(pool: int) -> str:
+    """Where hypfs has it (Xen 4.15 and later)."""
+    return "/cpupool/%d/sched-gran" % pool
+
+
+def booted_with(topology: Topology) -> str:
+    """What Xen's command line says, which new cpupools have at first."""
+    found = _ON_COMMAND_LINE.findall(topology.xen.command_line or "")
+    return str(found[-1]) if found and found[-1] in GRANULARITIES else CPU
+
+
+def read(xen: t.Any, topology: Topology) -> t.Dict[int, str]:
+    """The granularity of each cpupool; what Xen was booted with where this hypervisor does not tell."""
+    found = {}
+    for pool in topology.cpupools:
+        try:
+            said = hypfs.read(xen, path(pool.id))
+        except (errors.NotSupported, errors.NotPermitted):
+            said = booted_with(topology)
+        found[pool.id] = said if said in GRANULARITIES else CPU
+    return found
+
+
+def unit(topology: Topology, granularity: str, cpu: int) -> CpuSet:
+    """The online CPUs that join and leave a cpupool of this granularity together with `cpu`, itself included."""
+    together = CpuSet([cpu])
+    for group in {CORE: topology.cores, SOCKET: topology.packages}.get(granularity, ()):
+        if cpu in group.complete_cpuset:
+            together |= group.complete_cpuset & topology.online_cpuset
+    return together
+
+
+def vcpus_in_unit(topology: Topology, granularity: str) -> int:
+    """How many neighbouring vCPUs of a domain make one unit: as many as CPU 0's core or package has CPUs."""
+    groups = {CORE: topology.cores, SOCKET: topology.packages}.get(granularity, ())
+    return max((len(group.complete_cpuset) for group in groups if 0 in group.complete_cpuset), default=1)

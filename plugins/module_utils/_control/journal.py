@@ -1,0 +1,109 @@
+# Copyright (c) 2026, dom0.xen contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What must not be lost when a run is killed: the affinities that a move to another cpupool resets. Private to this collection.
+
+Written before the move, taken away once the affinities are back. It lies where a reboot forgets it, as Xen forgets the domains.
+"""
+
+import json
+import os
+import typing as t
+
+from .._topology.cpuset import CpuSet
+from .._topology.model import Topology
+
+PATH = "/run/dom0-xen-moves.json"
+
+
+class Moved(t.NamedTuple):
+    """A domain on its way to `pool`, and the masks that its vCPUs shall have there: {vCPU: (hard, soft)}."""
+
+    domid: int
+    uuid: str
+    pool: int
+    masks: t.Dict[int, t.Tuple[CpuSet, CpuSet]]
+
+
+class Journal:
+    """The file. Its content is replaced at once or not at all."""
+
+    def __init__(self, path: str = PATH) -> None:
+        self._path = path
+        self._moved = {}  # type: t.Dict[int, Moved]
+
+    def load(self) -> t.List[Moved]:
+        """What an earlier run left undone; nothing when there is no such file, or it cannot be read."""
+        try:
+            with open(self._path, encoding="utf-8") as stream:
+                self._moved = {
+                    entry["domid"]: Moved(
+                        entry["domid"],
+                        entry["uuid"],
+                        entry["pool"],
+                        {
+                            vcpu: (CpuSet.from_mask(hard), CpuSet.from_mask(soft))
+                            for vcpu, hard, soft in entry["masks"]
+                        },
+                    )
+                    for entry in json.load(stream)
+                }
+        except (OSError, ValueError, KeyError, TypeError):
+            self._moved = {}
+        return list(self._moved.values())
+
+    def begin(self, moved: Moved) -> None:
+        """Note a move before it happens."""
+        self._moved[moved.domid] = moved
+        self._write()
+
+    def end(self, domid: int) -> None:
+        """Its affinities are back."""
+        if self._moved.pop(domid, None) is not None:
+            self._write()
+
+    def _write(self) -> None:
+        if not self._moved:
+            if os.path.exists(self._path):
+                os.unlink(self._path)
+            return
+        entries = [
+            {
+                "domid": moved.domid,
+                "uuid": moved.uuid,
+                "pool": moved.pool,
+                "masks": [[vcpu, hard.mask, soft.mask] for vcpu, (hard, soft) in moved.masks.items()],
+            }
+            for moved in self._moved.values()
+        ]
+        beside = self._path + ".new"
+        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            json.dump(entries, stream)
+        os.replace(beside, self._path)
+
+
+def masks_to_restore(
+    topology: Topology, pending: t.Iterable[Moved]
+) -> t.Dict[int, t.Dict[int, t.Tuple[CpuSet, CpuSet]]]:
+    """Of what an earlier run left: {domid: {vCPU: (hard, soft)}} of vCPUs that have lost their masks by the move and not got them back.
+
+    Left out are domains that have ended, were not moved yet, or whose vCPUs somebody has given other masks since.
+    """
+    domains = {domain.domid: domain for domain in topology.domains or ()}  # type: t.Dict[int, Domain]
+    found = {}
+    for moved in pending:
+        domain = domains.get(moved.domid)
+        if domain is None or domain.uuid != moved.uuid or domain.cpupool != moved.pool:
+            continue
+        lost = {
+            vcpu.vcpu: moved.masks[vcpu.vcpu]
+            for vcpu in domain.vcpus
+            if vcpu.vcpu in moved.masks
+            and (vcpu.hard, vcpu.soft) == (topology.complete_cpuset, topology.complete_cpuset)
+            and moved.masks[vcpu.vcpu] != (vcpu.hard, vcpu.soft)
+        }
+        if lost:
+            found[domain.domid] = lost
+    return found

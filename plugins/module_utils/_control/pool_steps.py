@@ -1,0 +1,210 @@
+# Copyright (c) 2026, dom0.xen contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Carry out what :mod:`.cpupools` has decided. Private to this collection.
+
+By hypercall and not by `xl cpupool-*`: those exit with 0 when a CPU could not be moved, cannot destroy a cpupool with a granularity
+above "cpu", and cannot give one its granularity while it is made (seen with 4.17); and a process a step takes many times longer. What
+`xl` keeps of a cpupool besides, its name in xenstore, is written as `xl` does, and before the cpupool is there: a run that is
+killed in between leaves none without a name.
+"""
+
+import typing as t
+from functools import partial
+
+from .._errors import Failure
+from .._topology.cpuset import CpuSet
+from .._topology.derive import SCHEDULERS
+from .._topology.model import Domain
+from .._xen import domctl, errors, hypfs, sysctl
+from . import granularity
+from .cpupools import Masks, PoolPlan, Step
+from .journal import Journal, Moved
+from .patience import Patience
+
+_SCHEDULER_IDS = {name: number for number, name in SCHEDULERS.items()}
+
+
+class Hands(t.NamedTuple):
+    """The ways to the host. `name(pool, text or None)` writes or removes a cpupool's name; `everything` are the CPUs that exist."""
+
+    xen: t.Any
+    name: t.Callable[[int, t.Optional[str]], None]
+    names: t.Callable[[], t.Mapping[int, str]]
+    journal: Journal
+    everything: CpuSet
+    patience: Patience = Patience()
+
+
+def carry_out(plan: PoolPlan, hands: Hands) -> t.List[str]:
+    """Take all steps, read back, and return notes: sentences on guests that have ended meanwhile.
+
+    Raises :class:`Failure` when one fails. What had been done is then undone, last first; `rolled_back` and `not_rolled_back` in its
+    result say what, as sentences.
+    """
+    notes = []  # type: t.List[str]
+    done = []  # type: t.List[Step]
+    try:
+        for step in plan.steps:
+            if step.domain is not None:
+                # Xen may have done a part of it when it refuses the rest.
+                done.append(step)
+            try:
+                _take(step, hands)
+            except errors.NoSuchDomain:
+                if step.domain is None:
+                    raise
+                done = [other for other in done if other.domain is not step.domain]
+                hands.journal.end(step.domain.domid)
+                note = f"{step.domain.title} has ended meanwhile."
+                notes += [] if note in notes else [note]
+                continue
+            if step.domain is None:
+                done.append(step)
+        _check(plan, hands)
+    except (Failure, OSError) as error:
+        message = error.message if isinstance(error, Failure) else str(error)
+        undone, left = _roll_back(done, hands)
+        said = (
+            "What had been done before was undone."
+            if undone and not left
+            else "Nothing had been done before."
+        )
+        if left:
+            said = f"Not undone: {'; '.join(left)}."
+        raise Failure(f"{message} {said}", rolled_back=undone, not_rolled_back=left) from error
+    return notes
+
+
+def described(step: Step) -> str:
+    """A step as people read it."""
+    title = step.domain.title if step.domain is not None else ""
+    texts = {
+        "rename": f"cpupool {step.before!r} renamed to {step.name!r}",
+        "create": f"cpupool {step.name!r} made",
+        "granularity": f"granularity of cpupool {step.name!r} set to {step.value}",
+        "add": f"CPU {step.cpus} added to cpupool {step.name!r}",
+        "remove": f"CPU {step.cpus} removed from cpupool {step.name!r}",
+        "move": f"{title} moved to cpupool {step.name!r}",
+        "pin": f"affinity of {title} set",
+        "loosen": f"affinity of {title} lifted for a while",
+        "destroy": f"cpupool {step.name!r} removed",
+    }
+    return texts[step.kind]
+
+
+def _take(step: Step, hands: Hands) -> None:
+    xen, ask = hands.xen, hands.patience.ask
+    if step.kind == "rename":
+        hands.name(step.pool, step.name)
+    elif step.kind == "create":
+        hands.name(step.pool, step.name)
+        try:
+            sysctl.cpupool_create(xen, step.pool, _SCHEDULER_IDS[step.value])
+        except errors.Exists:
+            raise
+        except Failure:
+            hands.name(step.pool, None)
+            raise
+    elif step.kind == "granularity":
+        hypfs.write(xen, granularity.path(step.pool), step.value)
+    elif step.kind == "add":
+        ask(lambda: sysctl.cpupool_add_cpu(xen, step.pool, min(step.cpus)))
+    elif step.kind == "remove":
+        ask(lambda: sysctl.cpupool_remove_cpu(xen, step.pool, min(step.cpus)))
+    elif step.domain is not None:
+        _change_domain(step, step.domain, hands)
+    else:
+        ask(lambda: sysctl.cpupool_destroy(xen, step.pool))
+        hands.name(step.pool, None)
+
+
+def _change_domain(step: Step, domain: Domain, hands: Hands) -> None:
+    """Move a domain, lift its affinity for a while, or set it. In between, the journal has what it shall be in the end."""
+    if step.kind == "pin":
+        _pin(domain, step.masks or {}, hands)
+        hands.journal.end(domain.domid)
+        return
+    if step.keep:
+        hands.journal.begin(Moved(domain.domid, domain.uuid, step.pool, step.keep))
+    if step.kind == "loosen":
+        _pin(domain, dict.fromkeys(step.keep or {}, (hands.everything, hands.everything)), hands)
+        return
+    hands.patience.ask(lambda: sysctl.cpupool_move_domain(hands.xen, step.pool, domain.domid))
+    _pin(domain, step.masks or {}, hands)
+    if step.masks == step.keep:
+        hands.journal.end(domain.domid)
+
+
+def _pin(domain: Domain, masks: Masks, hands: Hands) -> None:
+    every_bit = (1 << sysctl.cpu_bits(hands.xen)) - 1
+
+    def bits(mask: CpuSet) -> int:
+        return every_bit if hands.everything <= mask else mask.mask
+
+    for number, (hard, soft) in sorted(masks.items()):
+        hands.patience.ask(
+            partial(domctl.setvcpuaffinity, hands.xen, domain.domid, number, hard=bits(hard), soft=bits(soft))
+        )
+
+
+def _check(plan: PoolPlan, hands: Hands) -> None:
+    """Raise Failure when Xen, asked again, says something else than what was planned."""
+    if not plan.steps:
+        return
+    found = {pool.cpupool_id: pool for pool in sysctl.cpupools(hands.xen)}
+    names = hands.names()
+    for state in plan.after:
+        pool = found.pop(state.id, None)
+        cpus = None if pool is None else CpuSet.from_mask(pool.cpus)
+        if cpus != state.cpus:
+            raise Failure(
+                f"cpupool {state.name!r} has CPU {cpus if cpus else 'none'} although {state.cpus} was set: something else changes cpupools."
+            )
+        if names.get(state.id, state.name) != state.name:
+            raise Failure(
+                f"cpupool {state.id} is called {names[state.id]!r} although {state.name!r} was written."
+            )
+    gone = {state.id for state in plan.before} - {state.id for state in plan.after}
+    if gone & set(found):
+        raise Failure("a cpupool that was removed is there again: something else changes cpupools.")
+
+
+def _roll_back(done: t.Sequence[Step], hands: Hands) -> t.Tuple[t.List[str], t.List[str]]:
+    undone = []  # type: t.List[str]
+    left = []  # type: t.List[str]
+    for step in reversed(done):
+        try:
+            for back in inverse(step):
+                _take(back, hands)
+            undone.append(described(step))
+        except (Failure, OSError) as error:
+            left.append(f"{described(step)} ({str(getattr(error, 'message', error)).rstrip('.')})")
+    return undone, left
+
+
+def inverse(step: Step) -> t.List[Step]:
+    """The steps that take one back."""
+    if step.kind == "rename":
+        return [step._replace(name=step.before, before=step.name)]
+    if step.kind == "create":
+        return [step._replace(kind="destroy")]
+    if step.kind == "granularity":
+        return [step._replace(value=step.before, before=step.value)]
+    if step.kind == "add":
+        return [step._replace(kind="remove")]
+    if step.kind == "remove":
+        return [step._replace(kind="add")]
+    if step.kind == "move":
+        return [
+            step._replace(
+                pool=step.before, before=step.pool, masks=step.masks_before, masks_before=step.masks
+            )
+        ]
+    if step.kind in ("pin", "loosen"):
+        return [step._replace(kind="pin", masks=step.masks_before, masks_before=step.masks)]
+    back = [step._replace(kind="create", before=None)]
+    if step.before and step.before != granularity.CPU:
+        back.append(step._replace(kind="granularity", value=step.before, before=granularity.CPU))
+    return back

@@ -1,0 +1,456 @@
+# Copyright (c) 2026, dom0.xen contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Plans for cpupools, each carried out on a hypervisor that refuses what a real one refuses."""
+
+import copy
+import errno
+
+import pytest
+
+pytest.importorskip("_cffi_backend")
+
+from ansible_collections.dom0.xen.plugins.module_utils._control import granularity
+from ansible_collections.dom0.xen.plugins.module_utils._control.cpupools import (
+    differences,
+    numa_split,
+    plan_cpupools,
+    results,
+)
+from ansible_collections.dom0.xen.plugins.module_utils._control.journal import Journal
+from ansible_collections.dom0.xen.plugins.module_utils._control.patience import Patience
+from ansible_collections.dom0.xen.plugins.module_utils._control.pool_steps import Hands, carry_out, described
+from ansible_collections.dom0.xen.plugins.module_utils._errors import Failure
+from ansible_collections.dom0.xen.plugins.module_utils._topology.derive import derive
+from ansible_collections.dom0.xen.plugins.module_utils._topology.raw import RawHost
+from ansible_collections.dom0.xen.plugins.module_utils._xen.connection import Xen
+from ansible_collections.dom0.xen.tests.unit.plugins.module_utils._topology.hosts import (
+    made_domain,
+    made_host,
+)
+from ansible_collections.dom0.xen.tests.unit.plugins.module_utils._xen.fake_xen import FakeXen
+
+WEB, DB = 3, 5
+
+
+class Killed(BaseException):
+    """SIGKILL: nothing after it runs, no handler and no rollback."""
+
+
+class Host:
+    """Eight CPUs on two nodes, guests "web" (4 vCPUs) and "db" (2 vCPUs), and the journal's file."""
+
+    def __init__(self, path):
+        heard = made_host(
+            domains=[made_domain(0, vcpus=2), made_domain(WEB, vcpus=4), made_domain(DB, vcpus=2)],
+            domain_names={"0": "Domain-0", "3": "web", "5": "db"},
+            physinfo={
+                "max_cpu_id": 15,
+                "max_node_id": 63,
+                "cores_per_socket": 2,
+                "nr_nodes": 2,
+                "capabilities": 0,
+                "scrub_pages": 0,
+                "outstanding_pages": 0,
+                "max_mfn": 0,
+            },
+            cpupools=[{"id": 0, "sched_id": 6, "n_dom": 3, "cpus": list(range(8))}],
+        )
+        for domain in heard.data["domains"]:
+            domain.update(outstanding_pages=0, shr_pages=0, paged_pages=0, cpu_time=0, nr_online_vcpus=1)
+        self.fake = FakeXen(heard.data)
+        self.path = str(path)
+        self.names = {0: "Pool-0"}
+        self.countdown = None
+
+    def tick(self, *_about):
+        """One more thing is about to happen to the host: where a run may be killed."""
+        if self.countdown is not None:
+            if self.countdown == 0:
+                raise Killed
+            self.countdown -= 1
+
+    def name(self, pool, text):
+        self.tick()
+        if text is None:
+            self.names.pop(pool, None)
+        else:
+            self.names[pool] = text
+
+    def topology(self):
+        data = copy.deepcopy(self.fake.data)
+        data["cpupool_names"] = {str(number): name for number, name in self.names.items()}
+        return derive(RawHost(data, [{"name": "hypercall", "priority": 55, "state": "used", "reason": None}]))
+
+    def plan(self, wanted, **options):
+        topology = self.topology()
+        with Xen(self.fake, machine="x86_64") as xen:
+            grains = granularity.read(xen, topology)
+        return plan_cpupools(topology, grains, wanted, pending=Journal(self.path).load(), **options)
+
+    def run(self, wanted, **options):
+        """Plan and carry out; the plan."""
+        plan = self.plan(wanted, **options)
+        journal = Journal(self.path)
+        journal.load()
+        with Xen(self.fake, machine="x86_64") as xen:
+            hands = Hands(
+                xen,
+                self.name,
+                lambda: dict(self.names),
+                journal,
+                self.topology().complete_cpuset,
+                Patience(limit=0.0, sleep=lambda _seconds: None),
+            )
+            carry_out(plan, hands)
+        return plan
+
+    def pools(self):
+        return {
+            self.names.get(pool["id"]): (
+                pool["cpus"],
+                sorted(d["domain"] for d in self.fake.data["domains"] if d["cpupool"] == pool["id"]),
+            )
+            for pool in self.fake.data["cpupools"]
+        }
+
+    def pin(self, domid, hard, soft=None, vcpus=None):
+        for vcpu in self.fake.domain(domid)["vcpus"]:
+            if vcpus is None or vcpu["vcpu"] in vcpus:
+                vcpu.update(hard=list(hard), hard_all=False)
+                if soft is not None:
+                    vcpu.update(soft=list(soft), soft_all=False)
+
+    def masks(self, domid):
+        return [(vcpu["hard"], vcpu["soft"]) for vcpu in self.fake.domain(domid)["vcpus"]]
+
+
+@pytest.fixture
+def host(tmp_path):
+    return Host(tmp_path / "moves.json")
+
+
+ALL = list(range(8))
+SPLIT = [{"name": "db pool", "cpus": "node:1", "scheduler": "credit", "domains": ["db"]}]
+
+
+def test_a_cpupool_is_made_gets_cpus_and_a_guest_and_then_nothing_changes(host):
+    plan = host.run(SPLIT)
+    assert host.pools() == {"Pool-0": ([0, 1, 2, 3], [0, WEB]), "db pool": ([4, 5, 6, 7], [DB])}
+    assert host.fake.pool(1)["sched_id"] == 5
+    titles = {0: "Domain-0", WEB: "web", DB: "db"}
+    assert results(plan, titles) == [
+        {
+            "name": "db pool",
+            "id": 1,
+            "changed": True,
+            "before": None,
+            "after": {
+                "name": "db pool",
+                "cpus": "4-7",
+                "scheduler": "credit",
+                "granularity": "cpu",
+                "domains": ["db"],
+            },
+        }
+    ]
+    assert [
+        entry["before_header"] for entry in differences(plan, titles, host.topology().complete_cpuset)
+    ] == [
+        "cpupool Pool-0 (id 0)",
+        "cpupool db pool (id 1)",
+    ]
+    again = host.run(SPLIT)
+    assert (again.steps, differences(again, titles, host.topology().complete_cpuset)) == ((), [])
+    assert results(again, titles)[0]["changed"] is False
+
+
+def test_removal_takes_guests_out_and_gives_the_cpus_back(host):
+    host.run(SPLIT)
+    with pytest.raises(
+        Failure, match=r"cpupools\[0\] \(db pool\): db \(domid 5\) would have no cpupool: .*evacuate_to"
+    ):
+        host.plan([{"name": "db pool", "state": "absent"}])
+    gone = [{"name": "db pool", "state": "absent", "evacuate_to": "Pool-0"}]
+    host.run(gone)
+    assert host.pools() == {"Pool-0": (ALL, [0, WEB, DB])}
+    assert host.names == {0: "Pool-0"}
+    assert host.run(gone).steps == ()
+
+
+def test_affinity_is_put_back_after_a_move(host):
+    host.pin(DB, [4, 5], [5], vcpus=[0])
+    host.pin(DB, [6], vcpus=[1])
+    before = copy.deepcopy(host.masks(DB))
+    host.run(SPLIT)
+    assert host.masks(DB) == before
+    assert Journal(host.path).load() == []
+
+
+def test_affinity_that_has_no_cpu_in_the_new_cpupool(host):
+    host.pin(DB, [0, 1])
+    with pytest.raises(
+        Failure, match="hard affinity 0-1 of vCPU 0 of db .* would have no CPU in cpupool 'db pool'"
+    ) as caught:
+        host.plan(SPLIT)
+    assert len(caught.value.result["broken"]) == 2
+    host.run(SPLIT, policy="nearest")
+    assert host.masks(DB) == [([4, 5, 6, 7], ALL)] * 2
+    assert host.run(SPLIT, policy="nearest").steps == ()
+
+
+def test_affinity_of_a_guest_that_stays_and_loses_its_cpus(host):
+    host.pin(WEB, [4, 6], vcpus=[2])
+    with pytest.raises(Failure, match="hard affinity 4,6 of vCPU 2 of web"):
+        host.plan(SPLIT)
+    with pytest.raises(Failure, match="broken_affinity: '5' has none of the CPUs that remain"):
+        host.plan(SPLIT, policy="5")
+    host.run(SPLIT, policy="core:0.1")
+    assert host.masks(WEB) == [(ALL, ALL), (ALL, ALL), ([2, 3], ALL), (ALL, ALL)]
+
+
+def test_cpus_change_places_between_cpupools_and_nobody_is_without(host):
+    host.run(
+        [{"name": "a", "cpus": "4-5", "domains": ["web"]}, {"name": "b", "cpus": "6-7", "domains": ["db"]}]
+    )
+    host.pin(WEB, [5, 6])
+    host.pin(DB, [4, 7])
+    host.run([{"name": "a", "cpus": "6-7"}, {"name": "b", "cpus": "4-5"}])
+    assert host.pools() == {
+        "Pool-0": ([0, 1, 2, 3], [0]),
+        "a": ([6, 7], [WEB]),
+        "b": ([4, 5], [DB]),
+    }
+    # "Breaking affinity" would have made it all of them
+    assert (host.masks(WEB), host.masks(DB)) == ([([5, 6], ALL)] * 4, [([4, 7], ALL)] * 2)
+
+
+def test_two_cpupools_of_one_cpu_each_cannot_swap(host):
+    host.run([{"name": "a", "cpus": "4", "domains": ["web"]}, {"name": "b", "cpus": "5", "domains": ["db"]}])
+    with pytest.raises(Failure, match="no way from here to there"):
+        host.plan([{"name": "a", "cpus": "5"}, {"name": "b", "cpus": "4"}])
+
+
+def test_cpupools_swap_their_guests(host):
+    host.run(
+        [{"name": "a", "cpus": "4-5", "domains": ["web"]}, {"name": "b", "cpus": "6-7", "domains": ["db"]}]
+    )
+    host.run([{"name": "a", "domains": ["db"]}, {"name": "b", "domains": ["web"]}])
+    assert host.pools()["a"] == ([4, 5], [DB])
+    assert host.pools()["b"] == ([6, 7], [WEB])
+
+
+def test_numa_split(host):
+    split = numa_split(host.topology())
+    host.pin(WEB, [6, 7])
+    with pytest.raises(Failure, match="6-7"):
+        host.plan(split)
+    host.run([*split[:1], dict(split[1], domains=["web"])])
+    assert host.pools() == {"Pool-node0": ([0, 1, 2, 3], [0, DB]), "Pool-node1": ([4, 5, 6, 7], [WEB])}
+    assert host.masks(WEB) == [([6, 7], ALL)] * 4
+    again = numa_split(host.topology())
+    assert host.run(again).steps == ()
+    back = [
+        {"name": "Pool-node1", "state": "absent", "evacuate_to": "Pool-0"},
+        {"name": "Pool-0", "former_name": "Pool-node0"},
+    ]
+    host.run(back)
+    assert host.pools() == {"Pool-0": (ALL, [0, WEB, DB])}
+
+
+def test_rename(host):
+    host.run(SPLIT)
+    renamed = [{"name": "-x 'y'\n\"z\"", "former_name": "db pool"}]
+    plan = host.run(renamed)
+    assert [described(step) for step in plan.steps] == ["cpupool 'db pool' renamed to '-x \\'y\\'\\n\"z\"'"]
+    assert host.names[1] == "-x 'y'\n\"z\""
+    assert host.run(renamed).steps == ()
+    with pytest.raises(Failure, match="there are both"):
+        host.plan([{"name": "Pool-0", "former_name": renamed[0]["name"]}])
+
+
+def test_granularity(host):
+    host.run([{"name": "cores", "cpus": "node:1", "granularity": "core", "domains": ["db"]}])
+    assert host.fake.granularity == {1: "core"}
+    # whole cores come and go
+    adds = [step for step in host.fake.steps if step[0] == 4]
+    assert adds == [(4, 1, 4), (4, 1, 6)]
+    with pytest.raises(Failure, match="schedules by core: CPUs 4-5 belong together"):
+        host.plan([{"name": "cores", "cpus": "4,6-7"}])
+    with pytest.raises(Failure, match=r"can be set only while it has no CPUs, and db \(domid 5\) need"):
+        host.plan([{"name": "cores", "granularity": "cpu"}])
+    with pytest.raises(Failure, match="it is cpupool 0, whose granularity"):
+        host.plan([{"name": "Pool-0", "granularity": "core"}])
+    host.run([{"name": "cores", "granularity": "cpu"}, {"name": "Pool-0", "domains": ["db"]}])
+    assert host.fake.granularity == {1: "cpu"}
+    assert host.pools()["cores"] == ([4, 5, 6, 7], [])
+    host.run([{"name": "cores", "granularity": "core"}])
+    host.pin(WEB, [5], vcpus=[1])
+    with pytest.raises(Failure, match="there 2 neighbouring vCPUs have one affinity, and those of web"):
+        host.plan([{"name": "cores", "domains": ["web"]}])
+
+
+def test_an_empty_cpupool_of_another_program_gets_its_cpus(host):
+    host.fake.data["cpupools"].append({"id": 4, "sched_id": 6, "n_dom": 0, "cpus": []})
+    host.names[4] = "left over"
+    host.run([{"name": "left over", "cpus": "7"}])
+    assert host.pools()["left over"] == ([7], [])
+
+
+def test_free_cpus_go_to_cpupool_0_unless_it_is_said_what_it_has(host):
+    host.fake.pool(0)["cpus"] = [0, 1, 2, 3, 4]
+    host.fake.data["cpupool_free"] = [5, 6, 7]
+    assert host.plan([{"name": "Pool-0", "domains": ["web"]}]).steps == ()
+    host.run([{"name": "Pool-0", "cpus": "0-5"}])
+    assert host.fake.data["cpupool_free"] == [6, 7]
+    host.run([{"name": "side", "cpus": "7"}])
+    assert host.pools() == {"Pool-0": ([0, 1, 2, 3, 4, 5, 6], [0, WEB, DB]), "side": ([7], [])}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "said"),
+    [
+        ([{"name": ""}], r"cpupools\[0\]: name must be the name"),
+        ([{"name": "a", "cpus": "4"}, {"name": "a"}], "earlier entry has the same name"),
+        ([{"name": "a"}], "does not say which CPUs"),
+        ([{"name": "a", "cpus": "9"}], "names CPU 9, which this host has not"),
+        ([{"name": "a", "cpus": "none"}], "gives it no CPU"),
+        ([{"name": "a", "cpus": "0-7"}], "in which dom0 is, would have no CPU left"),
+        ([{"name": "a", "cpus": "4-5"}, {"name": "b", "cpus": "5"}], "both want CPU 5"),
+        ([{"name": "a", "cpus": "4", "scheduler": "fair"}], "no scheduler 'fair'"),
+        ([{"name": "Pool-0", "scheduler": "credit"}], "it has the scheduler credit2"),
+        ([{"name": "Pool-0", "state": "absent"}], "in which dom0 is"),
+        ([{"name": "a", "cpus": "4", "domains": ["Domain-0"]}], "Domain-0 stays"),
+        ([{"name": "a", "cpus": "4", "domains": ["nobody"]}], "there is no domain 'nobody'"),
+        (
+            [{"name": "a", "cpus": "4", "domains": ["web"]}, {"name": "b", "cpus": "5", "domains": [3]}],
+            r"both want web",
+        ),
+        ([{"name": "a", "cpus": "4", "granularity": "die"}], "granularity must be one of"),
+        ([{"name": "a", "cpus": "4", "evacuate_to": "Pool-0"}], "shall be absent"),
+        ([{"name": "a", "state": "absent", "cpus": "4"}], "cpus says nothing"),
+    ],
+)
+def test_refusals(host, wanted, said):
+    with pytest.raises(Failure, match=said):
+        host.plan(wanted)
+
+
+def test_cpus_of_a_cpupool_that_nobody_mentioned_are_not_taken(host):
+    host.run(SPLIT)
+    with pytest.raises(Failure, match="CPU 7 is in cpupool 'db pool', which is not in the list"):
+        host.plan([{"name": "a", "cpus": "7"}])
+    with pytest.raises(Failure, match="which gives no cpus"):
+        host.plan([{"name": "a", "cpus": "7"}, {"name": "db pool"}])
+
+
+def test_a_refusal_in_the_middle_takes_everything_back(host):
+    host.pin(DB, [4, 5])
+    before = (host.pools(), host.masks(DB), dict(host.names))
+    host.fake.faults["add_cpu"] = [0, 0, 0, errno.ENODEV]
+    with pytest.raises(
+        Failure, match=r"does not let CPU 5 join cpupool 1.* What had been done before was undone\.$"
+    ) as caught:
+        host.run(SPLIT)
+    assert (host.pools(), host.masks(DB), host.names) == before
+    assert "cpupool 'db pool' made" in caught.value.result["rolled_back"]
+    assert caught.value.result["not_rolled_back"] == []
+
+
+@pytest.mark.parametrize("refused", ["move_domain", "setvcpuaffinity"])
+def test_a_refused_move_leaves_the_guest_where_and_as_it_was(host, refused):
+    host.pin(DB, [4, 5])
+    before = (host.pools(), host.masks(DB), dict(host.names))
+    # the second affinity to be put back after the move, or the move itself
+    host.fake.faults[refused] = [errno.EPERM] if refused == "move_domain" else [0, errno.EPERM]
+    with pytest.raises(Failure, match="What had been done before was undone"):
+        host.run(SPLIT)
+    assert (host.pools(), host.masks(DB), host.names) == before
+    assert Journal(host.path).load() == []
+
+
+def test_a_guest_pinned_to_the_only_cpu_that_goes_with_it(host):
+    host.pin(DB, [4], [4])
+    host.run([{"name": "one", "cpus": "4", "domains": ["db"]}])
+    assert host.pools()["one"] == ([4], [DB])
+    assert host.masks(DB) == [([4], [4])] * 2
+    assert Journal(host.path).load() == []
+
+
+def test_busy_for_a_moment(host):
+    host.fake.faults["remove_cpu"] = [errno.EADDRINUSE, errno.EBUSY]
+    plan = host.plan(SPLIT)
+    with Xen(host.fake, machine="x86_64") as xen:
+        everything = host.topology().complete_cpuset
+        patience = Patience(limit=1.0, clock=lambda: 0.0, sleep=lambda _seconds: None)
+        carry_out(plan, Hands(xen, host.name, lambda: host.names, Journal(host.path), everything, patience))
+    assert host.pools()["db pool"] == ([4, 5, 6, 7], [DB])
+
+
+def test_what_cannot_be_taken_back_is_said(host):
+    host.fake.faults["add_cpu"] = [0, errno.ENODEV] + [errno.ENODEV] * 50
+    with pytest.raises(Failure, match=r"Not undone: CPU 5 removed from cpupool 'Pool-0'") as caught:
+        host.run(SPLIT)
+    assert caught.value.result["not_rolled_back"]
+
+
+def test_a_guest_that_ends_meanwhile_stops_nothing(host):
+    host.fake.on["move_domain"] = lambda _pool: host.fake.forget(DB)
+    host.run(SPLIT)
+    assert host.pools()["db pool"] == ([4, 5, 6, 7], [])
+    assert Journal(host.path).load() == []
+
+
+@pytest.mark.parametrize("wanted", ["split", "back"])
+def test_a_run_that_is_killed_at_any_point_is_finished_by_the_next(tmp_path, wanted):
+    """Kill before each single change: guests have their old or new affinity or it is in the journal, and a second run completes."""
+    wishes = {
+        "split": [
+            {"name": "db pool", "cpus": "node:1", "granularity": "core", "domains": ["db"]},
+            {"name": "first", "former_name": "Pool-0"},
+        ],
+        "back": [{"name": "db pool", "state": "absent", "evacuate_to": "Pool-0"}],
+    }
+
+    def begin():
+        host = Host(tmp_path / "moves.json")
+        if wanted == "back":
+            host.run(SPLIT)
+        host.pin(DB, [4, 5], [5])
+        if wanted == "back":
+            host.pin(DB, [6], vcpus=[1])
+        host.pin(WEB, [2])
+        return host
+
+    whole = begin()
+    whole.run(wishes[wanted])
+    outcome = (whole.pools(), whole.masks(DB), whole.masks(WEB))
+    points = 0
+    while True:
+        host = begin()
+        for question in (
+            "create",
+            "destroy",
+            "add_cpu",
+            "remove_cpu",
+            "move_domain",
+            "setvcpuaffinity",
+            "hypfs_write",
+        ):
+            host.fake.on[question] = host.tick
+        host.countdown = points
+        try:
+            host.run(wishes[wanted])
+        except Killed:
+            pass
+        else:
+            break
+        host.countdown = None
+        checked = host.plan(wishes[wanted])
+        host.run(wishes[wanted])
+        assert (host.pools(), host.masks(DB), host.masks(WEB)) == outcome, points
+        assert host.run(wishes[wanted]).steps == (), points
+        assert checked.after == host.plan(wishes[wanted]).after
+        points += 1
+    assert points > 10
