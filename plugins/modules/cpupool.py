@@ -202,6 +202,7 @@ broken:
 """
 
 import contextlib
+import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -214,7 +215,7 @@ from ..module_utils._module import failures, gather, open_xen
 from ..module_utils._toolstack import xenstore
 from ..module_utils._topology.derive import derive
 
-ENTRY = {
+ENTRY: t.Dict[str, t.Any] = {
     "name": {"type": "str", "required": True},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "former_name": {"type": "str"},
@@ -223,7 +224,7 @@ ENTRY = {
     "granularity": {"type": "str", "choices": ["cpu", "core", "socket"]},
     "domains": {"type": "list", "elements": "str"},
     "evacuate_to": {"type": "str"},
-}  # type: t.Dict[str, t.Any]
+}
 
 
 def main() -> None:

@@ -324,25 +324,25 @@ class _Planner:
                     )
                 owner[cpu] = entry
         claimed = CpuSet(owner)
-        said = {entry.pool: entry for entry in entries if entry.pool is not None}
+        said = {entry.pool: entry for entry in entries if entry.pool is not None}  # type: t.Dict[t.Optional[int], _Entry]
         released = CpuSet()
         for pool in self.pools.values():
-            entry = said.get(pool.id)
-            if entry is not None and entry.absent:
+            spoken = said.get(pool.id)
+            if spoken is not None and spoken.absent:
                 pool.target = None
                 released |= pool.cpus
-            elif entry is not None and entry.cpus is not None:
-                pool.target = entry.cpus
-                released |= pool.cpus - entry.cpus
+            elif spoken is not None and spoken.cpus is not None:
+                pool.target = spoken.cpus
+                released |= pool.cpus - spoken.cpus
             elif pool.id != 0:
                 lost = pool.cpus & claimed
                 if lost:
-                    what = "gives no cpus" if entry is not None else "is not in the list"
+                    what = "gives no cpus" if spoken is not None else "is not in the list"
                     raise Failure(
                         f"{owner[min(lost)].where}: CPU {lost} is in cpupool {pool.name!r}, which {what}: say there which CPUs it keeps"
                     )
         first = self.pools[0]
-        if 0 not in said or t.cast(_Entry, said[0]).cpus is None:
+        if 0 not in said or said[0].cpus is None:
             # Whatever nobody is to have belongs to cpupool 0, as it does when Xen boots.
             shaped = any(entry.cpus is not None or entry.absent for entry in entries)
             first.target = (first.cpus | (released | self.free if shaped else CpuSet())) - claimed

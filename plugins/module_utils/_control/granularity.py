@@ -50,13 +50,18 @@ def read(xen: t.Any, topology: Topology) -> t.Dict[int, str]:
 def unit(topology: Topology, granularity: str, cpu: int) -> CpuSet:
     """The online CPUs that join and leave a cpupool of this granularity together with `cpu`, itself included."""
     together = CpuSet([cpu])
-    for group in {CORE: topology.cores, SOCKET: topology.packages}.get(granularity, ()):
-        if cpu in group.complete_cpuset:
-            together |= group.complete_cpuset & topology.online_cpuset
+    for group in _groups(topology, granularity):
+        if cpu in group:
+            together |= group & topology.online_cpuset
     return together
 
 
 def vcpus_in_unit(topology: Topology, granularity: str) -> int:
     """How many neighbouring vCPUs of a domain make one unit: as many as CPU 0's core or package has CPUs."""
-    groups = {CORE: topology.cores, SOCKET: topology.packages}.get(granularity, ())
-    return max((len(group.complete_cpuset) for group in groups if 0 in group.complete_cpuset), default=1)
+    return max((len(group) for group in _groups(topology, granularity) if 0 in group), default=1)
+
+
+def _groups(topology: Topology, granularity: str) -> t.List[CpuSet]:
+    if granularity == CORE:
+        return [core.complete_cpuset for core in topology.cores]
+    return [package.complete_cpuset for package in topology.packages] if granularity == SOCKET else []

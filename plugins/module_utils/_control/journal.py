@@ -91,7 +91,7 @@ def masks_to_restore(
 
     Left out are domains that have ended, were not moved yet, or whose vCPUs somebody has given other masks since.
     """
-    domains = {domain.domid: domain for domain in topology.domains or ()}  # type: t.Dict[int, Domain]
+    domains = {domain.domid: domain for domain in topology.domains or ()}
     found = {}
     for moved in pending:
         domain = domains.get(moved.domid)
