@@ -244,12 +244,12 @@ def main() -> None:
         with contextlib.ExitStack() as stack:
             if not module.check_mode:
                 stack.enter_context(host_lock())
-            topology = derive(gather(module, [DOMAINS]))
-            xen = stack.enter_context(open_xen(module))
+            raw = gather(module, [DOMAINS])
+            topology = derive(raw)
             journal = Journal()
             plan = control.plan_cpupools(
                 topology,
-                granularity.read(xen, topology),
+                granularity.of_cpupools(topology, raw.data.get("sched_gran", {})),
                 control.numa_split(topology) if split else asked,
                 module.params["broken_affinity"],
                 journal.load(),
@@ -258,7 +258,7 @@ def main() -> None:
             if plan.steps and not module.check_mode:
                 store = stack.enter_context(xenstore.Xenstore.open())
                 hands = pool_steps.Hands(
-                    xen,
+                    stack.enter_context(open_xen(module)),
                     lambda pool, name: xenstore.name_cpupool(store, pool, name),
                     lambda: xenstore.cpupool_names(store),
                     journal,

@@ -14,7 +14,6 @@ import typing as t
 
 from .._topology.cpuset import CpuSet
 from .._topology.model import Topology
-from .._xen import errors, hypfs
 
 CPU, CORE, SOCKET = GRANULARITIES = ("cpu", "core", "socket")
 
@@ -35,15 +34,12 @@ def booted_with(topology: Topology) -> str:
     return str(found[-1]) if found and found[-1] in GRANULARITIES else CPU
 
 
-def read(xen: t.Any, topology: Topology) -> t.Dict[int, str]:
-    """The granularity of each cpupool; what Xen was booted with where this hypervisor does not tell."""
+def of_cpupools(topology: Topology, heard: t.Mapping[str, str]) -> t.Dict[int, str]:
+    """The granularity of each cpupool. `heard` is the recording's section sched_gran; what is not in it is as Xen was booted."""
     found = {}
     for pool in topology.cpupools:
-        try:
-            said = hypfs.read(xen, path(pool.id))
-        except (errors.NotSupported, errors.NotPermitted):
-            said = booted_with(topology)
-        found[pool.id] = said if said in GRANULARITIES else CPU
+        said = heard.get(str(pool.id))
+        found[pool.id] = str(said) if said in GRANULARITIES else booted_with(topology)
     return found
 
 

@@ -108,7 +108,7 @@ def _take(step: Step, hands: Hands) -> None:
             hands.name(step.pool, None)
             raise
     elif step.kind == "granularity":
-        hypfs.write(xen, granularity.path(step.pool), step.value)
+        hypfs.write_text(xen, granularity.path(step.pool), step.value)
     elif step.kind == "add":
         ask(lambda: sysctl.cpupool_add_cpu(xen, step.pool, min(step.cpus)))
     elif step.kind == "remove":

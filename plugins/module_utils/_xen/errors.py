@@ -224,14 +224,7 @@ _BY_QUESTION: t.Dict[t.Tuple[int, str], _Sentence] = {
         "Xen does not change {path} now: a cpupool's granularity can be set only while it has no CPUs.",
     ),
     (errno.EINVAL, "write"): (Invalid, "Xen does not take {value} for {path}."),
-    (errno.ENOENT, "hypfs_read"): (
-        NotSupported,
-        "This hypervisor has no {path} in its file system (xenhypfs).",
-    ),
-    (errno.ENOENT, "write"): (
-        NotSupported,
-        "This hypervisor has no {path} in its file system (xenhypfs).",
-    ),
+    (errno.ENOENT, "write"): (NoSuchEntry, "Xen's file system (hypfs) has no {path}."),
     (errno.EACCES, "write"): (NotSupported, "This hypervisor does not let {path} be changed."),
     (errno.ENOSYS, "get_cpuinfo"): (
         NotSupported,

@@ -59,7 +59,7 @@ class Host:
         )
         for domain in heard.data["domains"]:
             domain.update(outstanding_pages=0, shr_pages=0, paged_pages=0, cpu_time=0, nr_online_vcpus=1)
-        self.fake = FakeXen(heard.data)
+        self.fake = FakeXen(dict(heard.data, sched_gran={"0": "cpu"}))
         self.path = str(path)
         self.names = {0: "Pool-0"}
         self.countdown = None
@@ -85,8 +85,7 @@ class Host:
 
     def plan(self, wanted, **options):
         topology = self.topology()
-        with Xen(self.fake, machine="x86_64") as xen:
-            grains = granularity.read(xen, topology)
+        grains = granularity.of_cpupools(topology, self.fake.data["sched_gran"])
         return plan_cpupools(topology, grains, wanted, pending=Journal(self.path).load(), **options)
 
     def run(self, wanted, **options):
@@ -272,7 +271,7 @@ def test_rename(host):
 
 def test_granularity(host):
     host.run([{"name": "cores", "cpus": "node:1", "granularity": "core", "domains": ["db"]}])
-    assert host.fake.granularity == {1: "core"}
+    assert host.fake.data["sched_gran"] == {"0": "cpu", "1": "core"}
     # whole cores come and go
     adds = [step for step in host.fake.steps if step[0] == 4]
     assert adds == [(4, 1, 4), (4, 1, 6)]
@@ -283,7 +282,7 @@ def test_granularity(host):
     with pytest.raises(Failure, match="it is cpupool 0, whose granularity"):
         host.plan([{"name": "Pool-0", "granularity": "core"}])
     host.run([{"name": "cores", "granularity": "cpu"}, {"name": "Pool-0", "domains": ["db"]}])
-    assert host.fake.granularity == {1: "cpu"}
+    assert host.fake.data["sched_gran"] == {"0": "cpu", "1": "cpu"}
     assert host.pools()["cores"] == ([4, 5, 6, 7], [])
     host.run([{"name": "cores", "granularity": "core"}])
     host.pin(WEB, [5], vcpus=[1])
