@@ -31,8 +31,10 @@ options:
     description:
       - How to find out on which NUMA nodes the memory of the domains is.
       - V(none) does not find out.
-      - V(debug_key) presses Xen's debug key V(u) and reads what it prints from Xen's console.
-      - B(Warning.) Xen has no better way. With V(debug_key) it walks over every page of every domain on the host, whichever were asked
+      - V(hypercall) asks with a hypercall that the hypervisors of XenServer and XCP-ng may have, and fails where there is none.
+      - V(debug_key) takes that hypercall where there is one. Elsewhere it presses Xen's debug key V(u) and reads what it prints from
+        Xen's console.
+      - B(Warning.) Most hypervisors have no better way. For the debug key, Xen walks over every page of every domain on the host, whichever were asked
         for, and holds a lock of that domain meanwhile. Domains with hundreds of GiB can be delayed for seconds, and the watchdog of a
         host that is booted with C(watchdog) may fire. The printed text stays in Xen's console, that is, in C(xl dmesg).
       - Xen's console keeps 16 KiB unless it is booted with more. With many domains the text does not fit and the module
@@ -40,6 +42,7 @@ options:
     type: str
     choices:
       - none
+      - hypercall
       - debug_key
     default: none
 seealso:
@@ -147,11 +150,30 @@ domains:
       returned: success
       type: dict
       sample: {"0": 0, "1": 134217728}
+    locality:
+      description:
+        - How near its online virtual CPUs are to its memory. Without O(memory_by_node) only C(cpu_nodes) is known, the nodes on which they
+          may run.
+        - C(memory_nodes) have at least one percent of its memory. C(may_leave) are the virtual CPUs whose hard affinity lets them run
+          elsewhere, C(away) those that do so now.
+        - C(remote_share) is the share of accesses to memory that leave the node, C(distance) their average distance in SLIT units (10 is
+          local), if each virtual CPU runs equally often on every CPU that it should run on; C(worst_distance) if it does so on every
+          one that it may run on.
+      returned: success
+      type: dict
+      sample:
+        cpu_nodes: 0-1
+        memory_nodes: "0"
+        may_leave: [0]
+        away: []
+        remote_share: 0.0
+        distance: 10.0
+        worst_distance: 15.5
 """
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._discovery.registry import DOMAINS, MEMORY_BY_NODE
+from ..module_utils._discovery.registry import DOMAINS, MEMORY_BY_HYPERCALL, MEMORY_BY_NODE
 from ..module_utils._module import SOURCE_ARGUMENTS, failures, gather
 from ..module_utils._topology.derive import derive
 from ..module_utils._topology.facts import domain_facts
@@ -162,15 +184,21 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "guests": {"type": "list", "elements": "str"},
-            "memory_by_node": {"type": "str", "choices": ["none", "debug_key"], "default": "none"},
+            "memory_by_node": {
+                "type": "str",
+                "choices": ["none", "hypercall", "debug_key"],
+                "default": "none",
+            },
             **SOURCE_ARGUMENTS,
         },
         supports_check_mode=True,
     )
     with failures(module):
         subset = {DOMAINS}
-        if module.params["memory_by_node"] == "debug_key":
-            subset.add(MEMORY_BY_NODE)
+        if module.params["memory_by_node"] != "none":
+            subset.add(
+                MEMORY_BY_NODE if module.params["memory_by_node"] == "debug_key" else MEMORY_BY_HYPERCALL
+            )
         topology = derive(gather(module, subset))
         for warning in topology.warnings:
             module.warn(warning)

@@ -34,6 +34,22 @@ options:
     type: list
     elements: str
     default: [all]
+  cpu_kinds:
+    description:
+      - The kinds of CPUs of the host, the thriftiest first, where they are known better than they can be found out. Every CPU must be
+        in one of them.
+      - Without it, they are told apart by the threads of their cores and, where Xen scales them, by their highest frequencies.
+    type: list
+    elements: dict
+    suboptions:
+      name:
+        description: What to call the kind.
+        type: str
+        required: true
+      cpus:
+        description: Its CPUs, as a list such as V(0-3,8).
+        type: str
+        required: true
   record:
     description:
       - Also keep what was heard, before anything was made of it. Such a recording is all that a bug report needs. It has names and
@@ -52,7 +68,8 @@ notes:
     C(module_defaults) does.
   - Ansible runs several fact modules side by side and stops them after C(gather_timeout) seconds, 10 unless set. Where a host
     is slower than that, set the variable C(ansible_facts_parallel) to V(false).
-  - Memory that Xen reports for a node spans from its first to its last page and may contain holes. Only the free memory is exact.
+  - Memory that Xen reports for a node (C(memory_spanned_bytes)) spans from its first to its last page and may contain holes. How much
+    RAM there is (C(memory_total_bytes)) comes from the machine's memory map and the firmware's tables.
 seealso:
   - module: dom0.xen.domain_info
   - module: dom0.xen.placement_plan
@@ -87,6 +104,15 @@ EXAMPLES = r"""
     source: recording
     recording: /srv/recordings/host.json
   delegate_to: localhost
+
+- name: Tell performance and efficiency cores apart on a host where Xen cannot
+  dom0.xen.topology_facts:
+    cpu_kinds:
+      - name: efficiency
+        cpus: 16-23
+      - name: performance
+        cpus: 0-15
+  become: true
 
 - name: Gather them with all other facts
   hosts: xen_hosts
@@ -167,8 +193,19 @@ ansible_facts:
           type: list
           elements: str
           sample: []
+        unanswered:
+          description: Questions that the hypervisor did not answer, with the reason. What depends on them is V(null).
+          returned: success
+          type: list
+          elements: dict
+          sample:
+            - question: get_pmstat
+              reason: Xen does not scale the frequencies of this host's CPUs.
         xen:
-          description: The running hypervisor. C(interface) has the interface versions in use, and whether this collection knows them.
+          description:
+            - The running hypervisor. C(interface) has the interface versions in use, and whether this collection knows them.
+            - C(parameters) are the words of the command line. C(numa) is V(on), V(off), V(fake) or V(none), C(smt) is V(on), V(off) or
+              V(none), C(sched_gran) is V(cpu), V(core) or V(socket).
           returned: success
           type: dict
           sample:
@@ -180,6 +217,16 @@ ansible_facts:
             capabilities: [xen-3.0-x86_64, hvm-3.0-x86_32, hvm-3.0-x86_32p, hvm-3.0-x86_64]
             command_line: dom0_mem=1024M,max:1024M dom0_max_vcpus=2 console=com1 com1=115200,8n1 loglvl=info numa=on
             scheduler: credit2
+            parameters:
+              - {name: dom0_mem, value: "1024M,max:1024M"}
+              - {name: dom0_max_vcpus, value: "2"}
+              - {name: console, value: com1}
+              - {name: com1, value: "115200,8n1"}
+              - {name: loglvl, value: info}
+              - {name: numa, value: "on"}
+            numa: "on"
+            smt: "on"
+            sched_gran: cpu
             interface: {sysctl: 21, domctl: 21, platform: 50331649, known: true}
         cpu_khz:
           description: Frequency of the time stamp counter.
@@ -222,13 +269,23 @@ ansible_facts:
           type: dict
           sample: {total_bytes: 4294426624, free_bytes: 3174391808, scrub_bytes: 0, outstanding_claims_bytes: 0}
         pus:
-          description: Hardware threads. C(core) is Xen's number and unique within its package only. Unknown is V(null).
+          description:
+            - Hardware threads. C(core) is Xen's number and unique within its package only. Unknown is V(null).
+            - Those that are not C(present) are listed by the firmware, but Xen never brought them up.
           returned: success
           type: list
           elements: dict
           sample:
-            - {os_index: 0, online: true, package: 0, core: 0, node: 0, cpupool: 0, apic_id: 0, acpi_id: 0}
-            - {os_index: 1, online: true, package: 0, core: 0, node: 0, cpupool: 0, apic_id: 1, acpi_id: 1}
+            - os_index: 0
+              online: true
+              package: 0
+              core: 0
+              node: 0
+              cpupool: 0
+              apic_id: 0
+              acpi_id: 0
+              present: true
+              max_khz: null
         cores:
           description: Cores. C(logical_index) counts them through the whole host.
           returned: success
@@ -240,9 +297,7 @@ ansible_facts:
               os_index: 0
               node: 0
               cpuset: 0-1
-              cpuset_mask: "0x00000003"
               complete_cpuset: 0-1
-              complete_cpuset_mask: "0x00000003"
         packages:
           description: Packages, also called sockets.
           returned: success
@@ -269,32 +324,79 @@ ansible_facts:
               cpuset_mask: "0x0000000f"
               complete_cpuset: 0-3
               complete_cpuset_mask: "0x0000000f"
+              memory_total_bytes: 2146946048
               memory_spanned_bytes: 2147483648
               memory_free_bytes: 1793241088
               nearest_cpu_nodes: [0]
+              proximity_domain: 0
+        sub_numa:
+          description: The parts of packages that hold several NUMA nodes.
+          returned: success
+          type: list
+          elements: dict
+          sample:
+            - {package: 0, node: 0, cpuset: 0-3, complete_cpuset: 0-3}
+            - {package: 0, node: 1, cpuset: 4-7, complete_cpuset: 4-7}
+        caches:
+          description:
+            - Caches by level and type, as the CPU that Xen booted on describes them. C(cpusets) has the CPUs that share each one, V(null)
+              where that is unknown.
+          returned: success
+          type: list
+          elements: dict
+          sample:
+            - level: 3
+              type: unified
+              size_bytes: 16777216
+              line_bytes: 64
+              ways: 16
+              cpusets: [0-3, 4-7]
+        cpu_kinds:
+          description:
+            - CPUs that are alike. C(efficiency) counts from V(0), the thriftiest, and is V(null) where the order is unknown.
+          returned: success
+          type: list
+          elements: dict
+          sample:
+            - name: null
+              efficiency: 0
+              threads_per_core: 2
+              max_khz: null
+              cpuset: 0-7
+              complete_cpuset: 0-7
+              source: xen
         distances:
           description: How far each node in C(nodes) is from each other, a row for each that looks. Ten is itself, V(null) unreachable.
           returned: success
           type: dict
-          sample: {nodes: [0, 1], matrix: [[10, 21], [21, 10]]}
+          sample: {nodes: [0, 1], matrix: [[10, 21], [21, 10]], from_firmware: true}
         cpupools:
           description: The cpupools, with the number of domains in each.
           returned: success
           type: list
           elements: dict
           sample:
-            - {id: 0, name: Pool-0, scheduler: credit2, cpuset: 0-7, cpuset_mask: "0x000000ff", domains: 1}
+            - {id: 0, name: Pool-0, scheduler: credit2, sched_gran: cpu, cpuset: 0-7, cpuset_mask: "0x000000ff", domains: 1}
         cpupool_free:
           description: Online CPUs in no cpupool.
           returned: success
           type: str
           sample: ""
         dom0:
-          description: The control domain. C(linux) is what Linux in it believes, C(vcpus) are its virtual CPUs.
+          description:
+            - The control domain. C(linux) is what Linux in it believes, C(boot) what Xen's command line asks for it, C(vcpus) are its
+              virtual CPUs.
           returned: success
           type: dict
           sample:
             linux: {packages: 1, cores: 1, pus: 2, nodes: 1}
+            boot:
+              memory: 1024M,max:1024M
+              max_vcpus: "2"
+              pinned: false
+              proximity_domains: null
+              nodes: null
+              strict: null
             vcpus:
               - {vcpu: 0, online: true, running: true, blocked: false, cpu: 5, hard: all, soft: all, time_ns: 566885044289}
               - {vcpu: 1, online: true, running: true, blocked: false, cpu: 2, hard: all, soft: all, time_ns: 527220631710}
@@ -320,6 +422,14 @@ ansible_facts:
                 - {vcpu: 0, online: true, running: false, blocked: false, cpu: 0, hard: all, soft: 0-3, time_ns: 0}
                 - {vcpu: 1, online: false, running: false, blocked: false, cpu: null, hard: all, soft: 0-3, time_ns: 0}
               memory_by_node: null
+              locality:
+                cpu_nodes: 0-1
+                memory_nodes: null
+                may_leave: null
+                away: null
+                remote_share: null
+                distance: null
+                worst_distance: null
 """
 
 import typing as t
@@ -331,6 +441,7 @@ from ..module_utils._errors import Failure
 from ..module_utils._module import SOURCE_ARGUMENTS, failures, gather, keep_recording
 from ..module_utils._topology.derive import derive
 from ..module_utils._topology.facts import to_facts
+from ..module_utils._topology.kinds import overrides
 
 
 def main() -> None:
@@ -339,6 +450,14 @@ def main() -> None:
         argument_spec=dict(
             SOURCE_ARGUMENTS,
             gather_subset={"type": "list", "elements": "str", "default": ["all"]},
+            cpu_kinds={
+                "type": "list",
+                "elements": "dict",
+                "options": {
+                    "name": {"type": "str", "required": True},
+                    "cpus": {"type": "str", "required": True},
+                },
+            },
             record={"type": "bool", "default": False},
         ),
         supports_check_mode=True,
@@ -354,7 +473,7 @@ def main() -> None:
         result: t.Dict[str, t.Any] = {"changed": False}
         if wanted["record"]:
             result = keep_recording(module, raw, wanted["recording"])
-        topology = derive(raw)
+        topology = derive(raw, overrides(wanted["cpu_kinds"]))
         for warning in topology.warnings:
             module.warn(warning)
         module.exit_json(ansible_facts={"xen_topology": to_facts(topology)}, **result)

@@ -11,26 +11,38 @@ What Xen means by its answers (xen/include/public/{sysctl,platform,domctl}.h and
 * Whether a CPU is online: XENPF_get_cpuinfo's flags; without them, being in a cpupool or free for one.
 * physinfo's threads_per_core and cores_per_socket describe CPU 0. They are not used to group CPUs.
 * A node that Xen does not know has 0xFFFFFFFF bytes and distances of 0xFFFFFFFF.
+* numainfo's memsize is what a node spans, holes included. Its RAM is the machine's memory map within what the SRAT gives to it.
 
-Contradictions become warnings, never guesses. The only :class:`Failure` is for a host of which no CPU was heard.
+Contradictions become warnings, never guesses. The only :class:`Failure` is for a host of which no CPU was heard, and for kinds of CPUs
+that the user gives and that do not fit.
 """
 
 import typing as t
 
 from .._errors import Failure
+from . import apic, command_line, kinds
+from .cpuid import Policy
 from .cpuset import LARGEST_ID, CpuSet
+from .firmware import Firmware
+from .locality import Ground, locality
 from .model import (
+    Cache,
     Component,
     Core,
     CpuPool,
     Distances,
+    Dom0Boot,
     Dom0Linux,
     Domain,
+    Locality,
     Memory,
     NumaNode,
     Package,
+    Parameter,
     Pu,
+    SubNuma,
     Topology,
+    Unanswered,
     Vcpu,
     Xen,
 )
@@ -93,24 +105,37 @@ def usable(pu: Pu) -> bool:
     return bool(pu.online) and None not in (pu.package, pu.core, pu.node)
 
 
-def derive(raw: RawHost) -> Topology:
-    """Derive the model from what was heard. :class:`Failure` when no CPU was heard of."""
+def derive(raw: RawHost, cpu_kinds: t.Sequence[kinds.Override] = ()) -> Topology:
+    """Derive the model from what was heard. `cpu_kinds` replaces what was found out about kinds of CPUs.
+
+    :class:`Failure` when no CPU was heard of, and for kinds that do not fit the host.
+    """
     heard = raw.data
     warnings = list(raw.warnings)
-    pus = _pus(heard, warnings)
+    parameters = command_line.parse(heard.get("xen", {}).get("commandline"))
+    policy = Policy(heard.get("cpu_policy", ()))
+    firmware = Firmware(heard, warnings)
+    pus = _pus(heard, parameters, policy, firmware, warnings)
     cpuset = CpuSet(pu.os_index for pu in pus if usable(pu))
     complete_cpuset = CpuSet(pu.os_index for pu in pus)
     groups = {level: group(pus, level) for level in LEVELS}
     cores = _cores(groups["core"], warnings)
-    nodes, distances = _nodes(heard, groups["node"])
+    nodes, distances = _nodes(heard, groups["node"], firmware, warnings)
     complete_nodeset = CpuSet(node.os_index for node in nodes)
     page_size = heard.get("page_size") or PAGE_SIZE
+    xen = _xen(heard, parameters, firmware, pus, cores, nodes)
+    pools = _cpupools(heard, xen)
     domains = _domains(heard, page_size, complete_cpuset, complete_nodeset)
+    if domains is not None:
+        domains = tuple(
+            domain._replace(locality=_locality(domain, pools, cpuset, nodes, distances)) for domain in domains
+        )
+    caches = _caches(policy, pus, cores, warnings)
     physinfo = heard.get("physinfo", {})
     linux = heard.get("dom0_linux")
     components = _components(raw)
     return Topology(
-        xen=_xen(heard),
+        xen=xen,
         pus=tuple(pus),
         cores=cores,
         packages=tuple(
@@ -119,7 +144,7 @@ def derive(raw: RawHost) -> Topology:
         ),
         nodes=nodes,
         distances=distances,
-        cpupools=_cpupools(heard),
+        cpupools=pools,
         cpupool_free=CpuSet(heard.get("cpupool_free", ())),
         domains=domains,
         dom0_vcpus=_dom0_vcpus(heard, domains, complete_cpuset),
@@ -129,11 +154,22 @@ def derive(raw: RawHost) -> Topology:
         cpuset=cpuset,
         complete_cpuset=complete_cpuset,
         allowed_cpuset=cpuset,
-        nodeset=CpuSet(node.os_index for node in nodes if node.cpuset or node.memory_spanned),
+        nodeset=CpuSet(
+            node.os_index for node in nodes if node.cpuset or node.memory_total or node.memory_spanned
+        ),
         complete_nodeset=complete_nodeset,
         source=_source(components),
         components=components,
         warnings=tuple(warnings),
+        caches=caches,
+        cpu_kinds=kinds.overridden(cpu_kinds, pus, cores, cpuset)
+        if cpu_kinds
+        else kinds.cpu_kinds(pus, cores, cpuset, policy.hybrid),
+        sub_numa=_sub_numa(groups["package"], pus),
+        dom0_boot=_dom0_boot(heard, parameters, firmware),
+        unanswered=tuple(
+            Unanswered(question, reason) for question, reason in sorted(heard.get("unanswered", {}).items())
+        ),
     )
 
 
@@ -174,7 +210,13 @@ def _are(cpus: CpuSet) -> str:
 # --- PUs
 
 
-def _pus(heard: t.Dict[str, t.Any], warnings: t.List[str]) -> t.List[Pu]:
+def _pus(
+    heard: t.Dict[str, t.Any],
+    parameters: t.Sequence[Parameter],
+    policy: Policy,
+    firmware: Firmware,
+    warnings: t.List[str],
+) -> t.List[Pu]:
     topo = heard.get("cputopo", ())
     infos = heard.get("pcpuinfo", ())
     pool_of, pooled = _pool_members(heard, warnings)
@@ -209,11 +251,99 @@ def _pus(heard: t.Dict[str, t.Any], warnings: t.List[str]) -> t.List[Pu]:
             f"Xen says that {_are(CpuSet(denied))} not present, yet names a place or a cpupool: taken for offline."
         )
     online = _online(heard, CpuSet(pu.os_index for pu in exist), pooled, warnings)
-    pus = [pu._replace(online=online[pu.os_index]) for pu in exist]
+    speeds = heard.get("px_max_mhz", {})
+    pus = [
+        pu._replace(
+            online=online[pu.os_index],
+            max_khz=speeds[str(pu.os_index)] * 1000 if str(pu.os_index) in speeds else None,
+        )
+        for pu in exist
+    ]
+    pus = _placed(pus, policy, _never_brought_up(pus, firmware, warnings), warnings)
+    pus = _on_nodes(pus, heard, parameters, firmware)
     lost = CpuSet(pu.os_index for pu in pus if pu.online and not usable(pu))
     if lost:
         warnings.append(f"{_are(lost)} online, but Xen does not say where: nothing will be placed there.")
     return pus
+
+
+def _never_brought_up(pus: t.List[Pu], firmware: Firmware, warnings: t.List[str]) -> t.List[Pu]:
+    """Return the CPUs that the firmware lists and Xen does not have, as far as Xen would have a number for them."""
+    processors = firmware.never_brought_up({pu.os_index: pu.apic_id for pu in pus if pu.apic_id is not None})
+    taken = {pu.os_index for pu in pus}
+    found, nameless = [], []
+    for number, apic_id, acpi_id in processors:
+        if number is None or number in taken or number > LARGEST_ID:
+            nameless.append(apic_id)
+        else:
+            found.append(Pu(number, False, None, None, None, None, apic_id, acpi_id, present=False))
+    if nameless:
+        said = ", ".join(str(apic_id) for apic_id in nameless[:8]) + (", ..." if len(nameless) > 8 else "")
+        warnings.append(
+            f"The firmware lists {len(nameless)} CPUs that Xen does not have and for which it would have no certain number: they are "
+            f"left out (APIC ids {said})."
+        )
+    return found
+
+
+def _placed(pus: t.List[Pu], policy: Policy, more: t.List[Pu], warnings: t.List[str]) -> t.List[Pu]:
+    """Return all PUs, those without package and core placed by their APIC id as far as there is only one answer."""
+    everybody = sorted(pus + more, key=lambda pu: pu.os_index)
+    if all(None not in (pu.package, pu.core) for pu in everybody):
+        return everybody
+    owners = {}  # type: t.Dict[int, t.List[int]]
+    for pu in everybody:
+        if pu.apic_id is not None:
+            owners.setdefault(pu.apic_id, []).append(pu.os_index)
+    twice = {apic_id for apic_id, cpus in owners.items() if len(cpus) > 1}
+    if twice:
+        cpus = CpuSet(cpu for apic_id in twice for cpu in owners[apic_id])
+        warnings.append(
+            f"Xen gives {cpus} the same APIC id as another CPU: it says nothing about their place."
+        )
+    known = {
+        pu.apic_id: (pu.package, pu.core)
+        for pu in everybody
+        if None not in (pu.package, pu.core, pu.apic_id) and pu.apic_id not in twice
+    }
+    wanted = [
+        pu.apic_id
+        for pu in everybody
+        if pu.apic_id is not None and pu.apic_id not in twice and None in (pu.package, pu.core)
+    ]
+    places = apic.places(t.cast(t.Dict[int, t.Tuple[int, int]], known), wanted, policy.widths())
+    return [
+        pu._replace(package=places[pu.apic_id][0], core=places[pu.apic_id][1])
+        # one that is online and nowhere is a contradiction, not a gap to be filled
+        if pu.apic_id in places and pu.online is False and None in (pu.package, pu.core)
+        else pu
+        for pu in everybody
+    ]
+
+
+def _on_nodes(
+    pus: t.List[Pu], heard: t.Dict[str, t.Any], parameters: t.Sequence[Parameter], firmware: Firmware
+) -> t.List[Pu]:
+    """Return the PUs, those of unknown node put on theirs by what the firmware says of their APIC id."""
+    seen = [(pu.apic_id, pu.node) for pu in pus if pu.online and None not in (pu.apic_id, pu.node)]
+    fake = (command_line.last(parameters, "numa") or "").startswith("fake")
+    spans = _spans(heard)
+    firmware.learn_nodes(t.cast(t.List[t.Tuple[int, int]], seen), spans, fake)
+    only = min(spans) if len(spans) == 1 and firmware.numa in ("off", "none") else None
+
+    def node(pu: Pu) -> t.Optional[int]:
+        if pu.node is not None or pu.online is not False or pu.apic_id is None:
+            return pu.node
+        domain = firmware.domain_of.get(pu.apic_id)
+        return only if domain is None or only is not None else firmware.node_of.get(domain)
+
+    return [pu._replace(node=node(pu)) if pu.node is None else pu for pu in pus]
+
+
+def _spans(heard: t.Dict[str, t.Any]) -> t.Dict[int, int]:
+    """The bytes from the first to the last page of each node that Xen has and that has any."""
+    sizes = heard.get("numainfo", {}).get("memsize", ())
+    return {node: size for node, size in enumerate(sizes) if size and size != INVALID and node <= LARGEST_ID}
 
 
 def _constant_places(heard: t.Dict[str, t.Any], topo: t.Sequence[t.Sequence[int]]) -> bool:
@@ -298,7 +428,7 @@ def _cores(groups: t.Iterable[Group], warnings: t.List[str]) -> t.Tuple[Core, ..
 
 
 def _nodes(
-    heard: t.Dict[str, t.Any], groups: t.Iterable[Group]
+    heard: t.Dict[str, t.Any], groups: t.Iterable[Group], firmware: Firmware, warnings: t.List[str]
 ) -> t.Tuple[t.Tuple[NumaNode, ...], Distances]:
     """Return the nodes that have CPUs or memory, by OS index, and the distances between them."""
     info = heard.get("numainfo", {"memsize": (), "memfree": (), "distance": ()})
@@ -309,7 +439,13 @@ def _nodes(
     matrix = tuple(
         tuple(_at(rows[source], target) if source < len(rows) else None for target in ids) for source in ids
     )
-    distances = Distances(tuple(ids), matrix)
+    distances = Distances(
+        tuple(ids), matrix, firmware.slit is not None and firmware.numa == "on" if firmware.heard else None
+    )
+    domain_of = {node: domain for domain, node in firmware.node_of.items()}
+    spanned = [_at(info["memsize"], index) for index in range(len(info["memsize"]))]
+    ram = firmware.ram_by_node(_spans(heard), spanned)
+    ram.update((int(node), size) for node, size in heard.get("node_memory", {}).items())
     cpu_nodes = [found.key[0] for found in groups if found.cpuset]
     nodes = []
     for index in ids:
@@ -322,9 +458,25 @@ def _nodes(
                 _at(info["memsize"], index),
                 _at(info["memfree"], index),
                 (index,) if cpus.cpuset else _nearest(index, cpu_nodes, distances),
+                _believable(index, ram.get(index), info, warnings),
+                domain_of.get(index),
             )
         )
     return tuple(nodes), distances
+
+
+def _believable(
+    node: int, ram: t.Optional[int], info: t.Dict[str, t.Any], warnings: t.List[str]
+) -> t.Optional[int]:
+    """Return the RAM of the node, None when Xen's own figures contradict it."""
+    span, free = _at(info["memsize"], node), _at(info["memfree"], node)
+    if ram is None or ((span is None or ram <= span) and (free is None or free <= ram)):
+        return ram
+    warnings.append(
+        f"The firmware gives {ram} bytes of RAM to NUMA node {node}, of which Xen says that it spans {span} bytes and has {free} free: "
+        "its amount of memory is reported as unknown."
+    )
+    return None
 
 
 def _nearest(node: int, cpu_nodes: t.Iterable[int], distances: Distances) -> t.Tuple[int, ...]:
@@ -348,7 +500,14 @@ def _scheduler(sched_id: t.Optional[int]) -> t.Optional[str]:
     return None if sched_id is None else SCHEDULERS.get(sched_id, f"unknown-{sched_id}")
 
 
-def _xen(heard: t.Dict[str, t.Any]) -> Xen:
+def _xen(
+    heard: t.Dict[str, t.Any],
+    parameters: t.Tuple[Parameter, ...],
+    firmware: Firmware,
+    pus: t.Sequence[Pu],
+    cores: t.Sequence[Core],
+    nodes: t.Sequence[NumaNode],
+) -> Xen:
     xen = heard.get("xen", {})
     interface = xen.get("interface", {})
     return Xen(
@@ -360,10 +519,141 @@ def _xen(heard: t.Dict[str, t.Any]) -> Xen:
         command_line=xen.get("commandline"),
         scheduler=_scheduler(heard.get("sched_id")),
         interface={key: interface.get(key) for key in ("sysctl", "domctl", "platform", "known")},
+        parameters=parameters,
+        numa=_numa(parameters, firmware, len(nodes)),
+        smt=_smt(pus, cores),
+        sched_gran=_sched_gran(heard, parameters, cores),
     )
 
 
-def _cpupools(heard: t.Dict[str, t.Any]) -> t.Tuple[CpuPool, ...]:
+def _numa(parameters: t.Sequence[Parameter], firmware: Firmware, nodes: int) -> t.Optional[str]:
+    asked = command_line.last(parameters, "numa") or ""
+    if nodes > 1:
+        return "fake" if asked.startswith("fake") else "on"
+    if command_line.switch(parameters, "numa") is False:
+        return "off"
+    # the firmware was looked at, and names no nodes at all
+    return firmware.numa or ("none" if firmware.heard else None)
+
+
+def _smt(pus: t.Sequence[Pu], cores: t.Sequence[Core]) -> t.Optional[str]:
+    """Tell whether threads are in use; None while a CPU of unknown place may be a second thread."""
+    if any(len(core.cpuset) > 1 for core in cores):
+        return "on"
+    if any(len(core.complete_cpuset) > 1 for core in cores):
+        return "off"
+    return None if any(None in (pu.package, pu.core) for pu in pus) or not cores else "none"
+
+
+def _sched_gran(
+    heard: t.Dict[str, t.Any], parameters: t.Sequence[Parameter], cores: t.Sequence[Core]
+) -> t.Optional[str]:
+    """The granularity of the cpupool that Xen boots with, from hypfs, else from the command line where that cannot be otherwise."""
+    told = heard.get("sched_gran", {}).get("0")
+    if told is not None:
+        return t.cast(str, told)
+    xen = heard.get("xen", {})
+    if "commandline" not in xen:
+        return None
+    asked = command_line.last(parameters, "sched-gran")
+    if (xen["major"], xen["minor"]) < (4, 13) or asked in (None, "cpu"):
+        return "cpu"
+    # Xen falls back to single CPUs when cores differ
+    same = len({len(core.cpuset) for core in cores}) == 1
+    return asked if asked in ("core", "socket") and same else None
+
+
+def _dom0_boot(
+    heard: t.Dict[str, t.Any], parameters: t.Sequence[Parameter], firmware: Firmware
+) -> t.Optional[Dom0Boot]:
+    if "commandline" not in heard.get("xen", {}):
+        return None
+    asked = command_line.last(parameters, "dom0_nodes")
+    domains, words = command_line.numbers(asked or "")
+    nodes = [firmware.node_of.get(domain) for domain in domains]
+    return Dom0Boot(
+        memory=command_line.last(parameters, "dom0_mem"),
+        max_vcpus=command_line.last(parameters, "dom0_max_vcpus"),
+        pinned=bool(command_line.switch(parameters, "dom0_vcpus_pin")),
+        proximity_domains=None if asked is None else tuple(domains),
+        nodes=None if asked is None or None in nodes else CpuSet(t.cast(t.List[int], nodes)),
+        strict=None if asked is None else "relaxed" not in words,
+    )
+
+
+# --- caches and sub-NUMA
+
+
+def _caches(
+    policy: Policy, pus: t.Sequence[Pu], cores: t.Sequence[Core], warnings: t.List[str]
+) -> t.Tuple[Cache, ...]:
+    """Return the caches as the CPU that Xen booted on has them, shared by those whose APIC ids say so.
+
+    On a host with several kinds of cores the inner caches are those of the first kind only: of the others they are unknown.
+    """
+    boot = next((core for core in cores if 0 in core.complete_cpuset), None)
+    alike = CpuSet()
+    for core in cores:
+        if boot and (not policy.hybrid or len(core.complete_cpuset) == len(boot.complete_cpuset)):
+            alike |= core.complete_cpuset
+    found = []
+    for level, kind, size, line_size, ways, shift in policy.caches():
+        sets = None  # type: t.Optional[t.Tuple[CpuSet, ...]]
+        if shift is not None:
+            members = {}  # type: t.Dict[int, t.List[int]]
+            for pu in pus:
+                if pu.apic_id is not None and (level > 2 or pu.os_index in alike):
+                    members.setdefault(pu.apic_id >> shift, []).append(pu.os_index)
+            sets = tuple(sorted((CpuSet(cpus) for cpus in members.values()), key=CpuSet.first)) or None
+        if sets is not None and not _fit(sets, pus, cores):
+            warnings.append(
+                f"The processor says that its L{level} {kind} cache is shared by CPUs that Xen has in different packages, or by parts of "
+                "several cores: who shares it is reported as unknown."
+            )
+            sets = None
+        found.append(Cache(level, kind, size, line_size, ways, sets))
+    return tuple(found)
+
+
+def _fit(sets: t.Sequence[CpuSet], pus: t.Sequence[Pu], cores: t.Sequence[Core]) -> bool:
+    """Tell whether no set reaches over several packages, and none holds a part of a core and something else besides."""
+    cache_of = {cpu: index for index, cpus in enumerate(sets) for cpu in cpus}
+    packages = {}  # type: t.Dict[int, int]
+    for pu in pus:
+        index = cache_of.get(pu.os_index)
+        if (
+            index is not None
+            and pu.package is not None
+            and packages.setdefault(index, pu.package) != pu.package
+        ):
+            return False
+    for core in cores:
+        around = {cache_of[cpu] for cpu in core.complete_cpuset if cpu in cache_of}
+        if len(around) > 1 and any(sets[index] - core.complete_cpuset for index in around):
+            return False
+    return True
+
+
+def _sub_numa(packages: t.Iterable[Group], pus: t.Sequence[Pu]) -> t.Tuple[SubNuma, ...]:
+    """Return the parts of packages that have several nodes."""
+    several = {found.key[0] for found in packages if len(found.nodes) > 1}
+    parts = {}  # type: t.Dict[t.Tuple[int, int], t.List[Pu]]
+    for pu in pus:
+        if pu.package in several and pu.package is not None and pu.node is not None:
+            parts.setdefault((pu.package, pu.node), []).append(pu)
+    return tuple(
+        SubNuma(
+            package,
+            node,
+            CpuSet(pu.os_index for pu in parts[package, node] if usable(pu)),
+            CpuSet(pu.os_index for pu in parts[package, node]),
+        )
+        for package, node in sorted(parts)
+    )
+
+
+def _cpupools(heard: t.Dict[str, t.Any], xen: Xen) -> t.Tuple[CpuPool, ...]:
+    granularities = heard.get("sched_gran", {})
     names = heard.get("cpupool_names", {})
     return tuple(
         CpuPool(
@@ -372,6 +662,7 @@ def _cpupools(heard: t.Dict[str, t.Any]) -> t.Tuple[CpuPool, ...]:
             _scheduler(pool.get("sched_id")),
             CpuSet(pool["cpus"]),
             pool.get("n_dom"),
+            granularities.get(str(pool["id"]), xen.sched_gran if pool["id"] == 0 else None),
         )
         for pool in sorted(heard.get("cpupools", ()), key=lambda pool: pool["id"])
     )
@@ -432,6 +723,17 @@ def _domains(
         return None
     ordered = sorted(heard["domains"], key=lambda info: info["domain"])
     return tuple(_domain(info, heard, page_size, complete_cpuset, complete_nodeset) for info in ordered)
+
+
+def _locality(
+    domain: Domain,
+    pools: t.Iterable[CpuPool],
+    cpuset: CpuSet,
+    nodes: t.Sequence[NumaNode],
+    distances: Distances,
+) -> Locality:
+    cpus = next((pool.cpuset & cpuset for pool in pools if pool.id == domain.cpupool), cpuset)
+    return locality(domain.vcpus, domain.memory_by_node, Ground(cpus, nodes, distances))
 
 
 def _dom0_vcpus(

@@ -13,17 +13,24 @@ from .._errors import Failure
 from . import shape
 from .cpuset import CpuSet
 from .model import (
+    Cache,
     Component,
     Core,
+    CpuKind,
     CpuPool,
     Distances,
+    Dom0Boot,
     Dom0Linux,
     Domain,
+    Locality,
     Memory,
     NumaNode,
     Package,
+    Parameter,
     Pu,
+    SubNuma,
     Topology,
+    Unanswered,
     Vcpu,
     Xen,
 )
@@ -80,13 +87,14 @@ def _entry(
 ) -> Form:
     """Make the form of a NamedTuple: a dictionary with these keys, each a form, or a pair (field, form) where the names differ.
 
-    A set also gets a second key with the suffix ``_mask`` in hwloc's format; that and the `computed` keys are not read back.
+    A SET also gets a second key with the suffix ``_mask`` in hwloc's format, a LIST does not; that and the `computed` keys are not read
+    back. Facts may lack the key of a field that has a default: an earlier minor version did not write it.
     """
     fields = {
         key: form if isinstance(form, tuple) and not isinstance(form, Form) else (key, form)
         for key, form in keys.items()
     }
-    order = sorted(fields, key=lambda key: kind._fields.index(fields[key][0]))
+    defaults = kind._field_defaults
 
     def write(value: t.Any, everything: CpuSet) -> Facts:
         entry = {key: compute(value) for key, compute in (computed or {}).items()}
@@ -98,9 +106,18 @@ def _entry(
         return entry
 
     def read(entry: Facts, everything: CpuSet) -> t.Any:
-        return kind(*(fields[key][1].read(entry[key], everything) for key in order))
+        return kind(
+            **{
+                field: form.read(entry[key], everything)
+                for key, (field, form) in fields.items()
+                if key in entry or field not in defaults
+            }
+        )
 
-    return Form(shape.record({key: form.shape for key, (_field, form) in fields.items()}), write, read)
+    shapes = ({}, {})  # type: t.Tuple[t.Dict[str, shape.Shape], t.Dict[str, shape.Shape]]
+    for key, (field, form) in fields.items():
+        shapes[field in defaults][key] = form.shape
+    return Form(shape.record(*shapes), write, read)
 
 
 TEXT = _plain(shape.text)
@@ -109,6 +126,10 @@ ID = _plain(shape.number_id)
 FLAG = _plain(shape.yes_no)
 INTERFACE = ("sysctl", "domctl", "platform", "known")
 SET = Form(shape.id_list, lambda members, _all: str(members), lambda members, _all: CpuSet.parse(members))
+#: A set without a mask beside it. A mask is as long as the largest number in it: beside each of thousands of cores they would be most of the
+#: facts of a large host.
+LIST = Form(SET.shape, SET.write, SET.read)
+SHARE = _plain(shape.fraction)
 AFFINITY = Form(
     _affinity_shape,
     affinity_text,
@@ -120,6 +141,16 @@ BY_NODE = Form(
     lambda sizes, _all: {int(node): sizes[node] for node in sizes},
 )
 
+LOCALITY = _entry(
+    Locality,
+    cpu_nodes=LIST,
+    memory_nodes=_maybe(LIST),
+    may_leave=_maybe(_many(ID)),
+    away=_maybe(_many(ID)),
+    remote_share=_maybe(SHARE),
+    distance=_maybe(SHARE),
+    worst_distance=_maybe(SHARE),
+)
 VCPU = _entry(
     Vcpu,
     vcpu=ID,
@@ -146,6 +177,7 @@ DOMAIN = _entry(
     node_affinity=_maybe(SET),
     vcpus=_many(VCPU),
     memory_by_node=_maybe(BY_NODE),
+    locality=_maybe(LOCALITY),
 )
 XEN = _entry(
     Xen,
@@ -157,6 +189,10 @@ XEN = _entry(
     capabilities=_many(TEXT),
     command_line=_maybe(TEXT),
     scheduler=_maybe(TEXT),
+    parameters=_many(_entry(Parameter, name=TEXT, value=_maybe(TEXT))),
+    numa=_maybe(TEXT),
+    smt=_maybe(TEXT),
+    sched_gran=_maybe(TEXT),
     interface=Form(
         shape.record(
             {key: shape.maybe(shape.yes_no if key == "known" else shape.whole) for key in INTERFACE},
@@ -170,6 +206,17 @@ DOM0_LINUX = _entry(
 )
 DOMAINS = _many(DOMAIN)
 DOM0_VCPUS = _many(VCPU)
+DOM0_BOOT = _maybe(
+    _entry(
+        Dom0Boot,
+        memory=_maybe(TEXT),
+        max_vcpus=_maybe(TEXT),
+        pinned=FLAG,
+        proximity_domains=_maybe(_many(WHOLE)),
+        nodes=_maybe(LIST),
+        strict=_maybe(FLAG),
+    )
+)
 
 #: The keys of the facts that hold one field of Topology each, in the order in which they are written.
 _TOP = {
@@ -185,6 +232,7 @@ _TOP = {
         ),
     ),
     "warnings": _many(TEXT),
+    "unanswered": _many(_entry(Unanswered, question=TEXT, reason=TEXT)),
     "xen": XEN,
     "cpu_khz": _maybe(WHOLE),
     "cpuset": SET,
@@ -210,6 +258,8 @@ _TOP = {
             cpupool=_maybe(ID),
             apic_id=_maybe(WHOLE),
             acpi_id=_maybe(WHOLE),
+            present=FLAG,
+            max_khz=_maybe(WHOLE),
         )
     ),
     "cores": _many(
@@ -219,35 +269,74 @@ _TOP = {
             package=WHOLE,
             os_index=WHOLE,
             node=_maybe(ID),
-            cpuset=SET,
-            complete_cpuset=SET,
+            cpuset=LIST,
+            complete_cpuset=LIST,
         )
     ),
     "packages": _many(_entry(Package, os_index=WHOLE, cpuset=SET, complete_cpuset=SET, nodeset=SET)),
+    "sub_numa": _many(_entry(SubNuma, package=WHOLE, node=ID, cpuset=LIST, complete_cpuset=LIST)),
+    "caches": _many(
+        _entry(
+            Cache,
+            level=WHOLE,
+            type=TEXT,
+            size_bytes=("size", WHOLE),
+            line_bytes=("line_size", _maybe(WHOLE)),
+            ways=_maybe(_plain(shape.signed)),
+            cpusets=_maybe(_many(LIST)),
+        )
+    ),
+    "cpu_kinds": _many(
+        _entry(
+            CpuKind,
+            name=_maybe(TEXT),
+            efficiency=_maybe(WHOLE),
+            threads_per_core=_maybe(WHOLE),
+            max_khz=_maybe(WHOLE),
+            cpuset=LIST,
+            complete_cpuset=LIST,
+            source=TEXT,
+        )
+    ),
     "nodes": _many(
         _entry(
             NumaNode,
             os_index=ID,
             cpuset=SET,
             complete_cpuset=SET,
+            memory_total_bytes=("memory_total", _maybe(WHOLE)),
             memory_spanned_bytes=("memory_spanned", _maybe(WHOLE)),
             memory_free_bytes=("memory_free", _maybe(WHOLE)),
             nearest_cpu_nodes=_many(ID),
+            proximity_domain=_maybe(WHOLE),
         )
     ),
-    "distances": _entry(Distances, nodes=_many(ID), matrix=_many(_many(_maybe(WHOLE)))),
+    "distances": _entry(
+        Distances, nodes=_many(ID), matrix=_many(_many(_maybe(WHOLE))), from_firmware=_maybe(FLAG)
+    ),
     "cpupools": _many(
-        _entry(CpuPool, id=ID, name=_maybe(TEXT), scheduler=_maybe(TEXT), cpuset=SET, domains=_maybe(WHOLE))
+        _entry(
+            CpuPool,
+            id=ID,
+            name=_maybe(TEXT),
+            scheduler=_maybe(TEXT),
+            sched_gran=_maybe(TEXT),
+            cpuset=SET,
+            domains=_maybe(WHOLE),
+        )
     ),
     "cpupool_free": SET,
 }  # type: t.Dict[str, Form]
 
+_ADDED = Topology._field_defaults
 _SHAPE = shape.record(
     dict(
-        {key: form.shape for key, form in _TOP.items()},
-        dom0=shape.record({"linux": shape.maybe(DOM0_LINUX.shape), "vcpus": DOM0_VCPUS.shape}),
+        {key: form.shape for key, form in _TOP.items() if key not in _ADDED},
+        dom0=shape.record(
+            {"linux": shape.maybe(DOM0_LINUX.shape), "vcpus": DOM0_VCPUS.shape}, {"boot": DOM0_BOOT.shape}
+        ),
     ),
-    {"domains": DOMAINS.shape},
+    dict({key: form.shape for key, form in _TOP.items() if key in _ADDED}, domains=DOMAINS.shape),
 )
 
 
@@ -270,6 +359,7 @@ def to_facts(topology: Topology) -> Facts:
     }
     facts["dom0"] = {
         "linux": _maybe(DOM0_LINUX).write(topology.dom0_linux, everything),
+        "boot": DOM0_BOOT.write(topology.dom0_boot, everything),
         "vcpus": DOM0_VCPUS.write(topology.dom0_vcpus, everything),
     }
     if topology.domains is not None:
@@ -293,9 +383,10 @@ def from_facts(facts: t.Any) -> Topology:
     everything = CpuSet.parse(facts["complete_cpuset"])
     topology = Topology(
         dom0_linux=_maybe(DOM0_LINUX).read(facts["dom0"]["linux"], everything),
+        dom0_boot=DOM0_BOOT.read(facts["dom0"].get("boot"), everything),
         dom0_vcpus=DOM0_VCPUS.read(facts["dom0"]["vcpus"], everything),
         domains=DOMAINS.read(facts["domains"], everything) if "domains" in facts else None,
-        **{key: form.read(facts[key], everything) for key, form in _TOP.items()},
+        **{key: form.read(facts[key], everything) for key, form in _TOP.items() if key in facts},
     )
     count = len(topology.distances.nodes)
     if [len(row) for row in topology.distances.matrix] != [count] * count:

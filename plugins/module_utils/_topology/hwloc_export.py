@@ -44,6 +44,8 @@ MEMORY = {field: "XenMemory" + field.capitalize() for field in Memory._fields}  
 
 #: Infos of a NUMA node.
 NODE_FREE = "XenMemoryFree"  # bytes
+NODE_SPANNED = "XenMemorySpanned"  # bytes, holes included
+NODE_HOLES = "XenMemoryHoles"  # local_memory is what the node spans, for want of its RAM
 LOCAL_CPUS = "XenLocalCPUs"  # there when the node has no online CPU, for hwloc gives such a node the Machine's sets: none; offline: 4-7
 NEAREST = "XenNearestNodes"
 MADE_UP = "XenNUMA"
@@ -229,8 +231,13 @@ def _attach_nodes(
 
 def _node(node: NumaNode) -> Object:
     made = Object("NUMANode", node.os_index, node.cpuset, node.complete_cpuset)
-    if node.memory_spanned is not None:
+    if node.memory_total is not None:
+        made.attributes.append(("local_memory", str(node.memory_total)))
+        if node.memory_spanned is not None:
+            made.infos.append((NODE_SPANNED, str(node.memory_spanned)))
+    elif node.memory_spanned is not None:
         made.attributes.append(("local_memory", str(node.memory_spanned)))
+        made.infos.append((NODE_HOLES, "unknown, counted as memory"))
     if node.memory_free is not None:
         made.infos.append((NODE_FREE, str(node.memory_free)))
     if not node.cpuset:

@@ -92,6 +92,8 @@ class _Machine:
         self.places = {}  # type: t.Dict[int, Place]
         self.online = CpuSet()
         self.memory = {}  # type: t.Dict[int, t.Optional[int]]
+        self.spanned = {}  # type: t.Dict[int, t.Optional[int]]
+        self.holes = set()  # type: t.Set[int]
         self.free = {}  # type: t.Dict[int, t.Optional[int]]
 
     def topology(self) -> Topology:
@@ -273,6 +275,10 @@ class _Machine:
 
     def _take_memory(self, number: int, element: Element) -> None:
         self.memory[number] = element.number("local_memory", LARGEST_MEMORY)
+        spanned = told_number(element.info(names.NODE_SPANNED), LARGEST_MEMORY)
+        self.spanned[number] = self.memory[number] if spanned is None else spanned
+        if element.info(names.NODE_HOLES) is not None:
+            self.holes.add(number)
         self.free[number] = told_number(element.info(names.NODE_FREE), LARGEST_MEMORY)
         if self.free[number] is None and not self.ours:
             self.free[number] = self.memory[number]
@@ -434,6 +440,11 @@ class _Machine:
             "cputopo": [[_raw(spot.core), _raw(spot.package), _raw(spot.node)] for spot in spots],
             "pcpuinfo": [[size - 1, flag, INVALID, INVALID] for flag in flags],
             "numainfo": self._numainfo(),
+            "node_memory": {
+                str(node): size
+                for node, size in sorted(self.memory.items())
+                if size is not None and node not in self.holes
+            },
             "physinfo": self._physinfo(),
             "page_size": PAGE_SIZE,
         }  # type: t.Dict[str, t.Any]
@@ -451,7 +462,7 @@ class _Machine:
         size = max(self.memory) + 1
         distances = self._distances()
         return {
-            "memsize": [_raw(self.memory.get(node)) for node in range(size)],
+            "memsize": [_raw(self.spanned.get(node)) for node in range(size)],
             "memfree": [_raw(self.free.get(node)) for node in range(size)],
             "distance": [
                 [distances.get((source, target), INVALID) for target in range(size)]

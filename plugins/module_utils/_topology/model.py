@@ -28,8 +28,27 @@ class Component(t.NamedTuple):
     hypercalls: t.Optional[int] = None
 
 
+class Unanswered(t.NamedTuple):
+    """A question that the hypervisor did not answer, by the hypercall's name, and the reason as a sentence."""
+
+    question: str
+    reason: str
+
+
+class Parameter(t.NamedTuple):
+    """One word of Xen's command line; `value` is None for one without ``=``. Names may come again: for most the last one counts."""
+
+    name: str
+    value: t.Optional[str]
+
+
 class Xen(t.NamedTuple):
-    """The hypervisor. `interface` is {sysctl, domctl, platform, known}: the interface versions it answers to."""
+    """The hypervisor. `interface` is {sysctl, domctl, platform, known}: the interface versions it answers to.
+
+    `numa` is "on", "off" (switched off, or the firmware's tables refused), "fake" or "none" (the firmware tells of one node only).
+    `smt` is "on", "off" (there are threads, but one at most of each core is online) or "none". `sched_gran` is "cpu", "core" or
+    "socket", that of the cpupool that Xen boots with.
+    """
 
     major: t.Optional[int]
     minor: t.Optional[int]
@@ -39,6 +58,10 @@ class Xen(t.NamedTuple):
     command_line: t.Optional[str]
     scheduler: t.Optional[str]
     interface: t.Dict[str, t.Any]
+    parameters: t.Tuple[Parameter, ...] = ()
+    numa: t.Optional[str] = None
+    smt: t.Optional[str] = None
+    sched_gran: t.Optional[str] = None
 
     @property
     def version(self) -> t.Optional[str]:
@@ -47,7 +70,10 @@ class Xen(t.NamedTuple):
 
 
 class Pu(t.NamedTuple):
-    """A physical CPU as Xen schedules on it (hwloc: PU). `core` is Xen's core id, unique only together with `package`."""
+    """A physical CPU as Xen schedules on it (hwloc: PU). `core` is Xen's core id, unique only together with `package`.
+
+    `present` is False for one that the firmware lists and Xen never brought up; its `os_index` is the number that Xen would give it.
+    """
 
     os_index: int
     online: t.Optional[bool]
@@ -57,6 +83,8 @@ class Pu(t.NamedTuple):
     cpupool: t.Optional[int]
     apic_id: t.Optional[int]
     acpi_id: t.Optional[int]
+    present: bool = True
+    max_khz: t.Optional[int] = None
 
 
 class Core(t.NamedTuple):
@@ -79,11 +107,50 @@ class Package(t.NamedTuple):
     nodeset: CpuSet
 
 
+class SubNuma(t.NamedTuple):
+    """The part of a package that is one NUMA node, where the package has several (sub-NUMA clustering)."""
+
+    package: int
+    node: int
+    cpuset: CpuSet
+    complete_cpuset: CpuSet
+
+
+class Cache(t.NamedTuple):
+    """All caches of one level and type. `type` is "data", "instruction" or "unified"; sizes in bytes; `ways` -1 is fully associative.
+
+    `cpusets` has one complete set of PUs for each cache, None where it is unknown which PUs share one.
+    """
+
+    level: int
+    type: str
+    size: int
+    line_size: t.Optional[int]
+    ways: t.Optional[int]
+    cpusets: t.Optional[t.Tuple[CpuSet, ...]]
+
+
+class CpuKind(t.NamedTuple):
+    """PUs of one kind. `efficiency` counts the kinds from 0, the thriftiest, up; None where nothing tells which kind is.
+
+    `threads_per_core` and `max_khz` are those of all its PUs, None where unknown or, if the user made the kind, different. `source` is
+    "xen" or "user".
+    """
+
+    name: t.Optional[str]
+    efficiency: t.Optional[int]
+    threads_per_core: t.Optional[int]
+    max_khz: t.Optional[int]
+    cpuset: CpuSet
+    complete_cpuset: CpuSet
+    source: str
+
+
 class NumaNode(t.NamedTuple):
     """A NUMA node, with or without CPUs.
 
-    `memory_spanned` covers the node's address range, holes included; only `memory_free` can be relied on. `nearest_cpu_nodes` is
-    the node itself when it has online CPUs, else all the nodes with online CPUs at the least distance.
+    `memory_total` is its RAM. `memory_spanned` covers the node's address range, holes included. `nearest_cpu_nodes` is the node itself
+    when it has online CPUs, else all the nodes with online CPUs at the least distance. `proximity_domain` is what ACPI calls it.
     """
 
     os_index: int
@@ -92,13 +159,19 @@ class NumaNode(t.NamedTuple):
     memory_spanned: t.Optional[int]
     memory_free: t.Optional[int]
     nearest_cpu_nodes: t.Tuple[int, ...]
+    memory_total: t.Optional[int] = None
+    proximity_domain: t.Optional[int] = None
 
 
 class Distances(t.NamedTuple):
-    """Distances between the `nodes`, by OS index: `matrix[i][j]` is the distance from `nodes[i]` to `nodes[j]`, None = unreachable."""
+    """Distances between the `nodes`, by OS index: `matrix[i][j]` is the distance from `nodes[i]` to `nodes[j]`, None = unreachable.
+
+    `from_firmware` is False where the firmware is silent and Xen made them up (10 for a node itself, 20 for the others).
+    """
 
     nodes: t.Tuple[int, ...]
     matrix: t.Tuple[t.Tuple[t.Optional[int], ...], ...]
+    from_firmware: t.Optional[bool] = None
 
     def between(self, source: int, target: int) -> t.Optional[int]:
         """Return the distance from one node to another; None when unreachable or unknown."""
@@ -115,6 +188,7 @@ class CpuPool(t.NamedTuple):
     scheduler: t.Optional[str]
     cpuset: CpuSet
     domains: t.Optional[int]
+    sched_gran: t.Optional[str] = None
 
 
 class Vcpu(t.NamedTuple):
@@ -128,6 +202,25 @@ class Vcpu(t.NamedTuple):
     hard: CpuSet
     soft: CpuSet
     time_ns: int
+
+
+class Locality(t.NamedTuple):
+    """How near a domain's vCPUs are to its memory.
+
+    `cpu_nodes` are the nodes on which its vCPUs may run, `memory_nodes` those that have at least 1 % of its memory, None where its memory
+    by node was not asked for. `may_leave` are the vCPUs whose hard affinity lets them run on a CPU that none of these nodes is nearest to,
+    `away` those that run there now. `remote_share` (0 to 1) and `distance` (SLIT units, 10 = all local) are what an access to memory meets on average
+    when each vCPU runs on any of the CPUs that it should run on (soft affinity within the hard one) with the same chance;
+    `worst_distance` when it runs on any that it may run on. Only online vCPUs count.
+    """
+
+    cpu_nodes: CpuSet
+    memory_nodes: t.Optional[CpuSet]
+    may_leave: t.Optional[t.Tuple[int, ...]]
+    away: t.Optional[t.Tuple[int, ...]]
+    remote_share: t.Optional[float]
+    distance: t.Optional[float]
+    worst_distance: t.Optional[float]
 
 
 class Domain(t.NamedTuple):
@@ -149,6 +242,7 @@ class Domain(t.NamedTuple):
     vcpus: t.Tuple[Vcpu, ...]
     node_affinity: t.Optional[CpuSet]
     memory_by_node: t.Optional[t.Dict[int, int]]
+    locality: t.Optional[Locality] = None
 
     @property
     def title(self) -> str:
@@ -163,6 +257,20 @@ class Dom0Linux(t.NamedTuple):
     cores: t.Optional[int]
     pus: t.Optional[int]
     nodes: t.Optional[int]
+
+
+class Dom0Boot(t.NamedTuple):
+    """What Xen's command line asks for dom0. `memory` and `max_vcpus` as they stand there; `nodes` are Xen's numbers.
+
+    `proximity_domains` are what ``dom0_nodes=`` names, None when it is not given; `strict` tells whether its vCPUs may run nowhere else.
+    """
+
+    memory: t.Optional[str]
+    max_vcpus: t.Optional[str]
+    pinned: bool
+    proximity_domains: t.Optional[t.Tuple[int, ...]]
+    nodes: t.Optional[CpuSet]
+    strict: t.Optional[bool]
 
 
 class Memory(t.NamedTuple):
@@ -201,6 +309,11 @@ class Topology(t.NamedTuple):
     source: str
     components: t.Tuple[Component, ...]
     warnings: t.Tuple[str, ...]
+    caches: t.Tuple[Cache, ...] = ()
+    cpu_kinds: t.Tuple[CpuKind, ...] = ()
+    sub_numa: t.Tuple[SubNuma, ...] = ()
+    dom0_boot: t.Optional[Dom0Boot] = None
+    unanswered: t.Tuple[Unanswered, ...] = ()
 
     @property
     def threads_per_core(self) -> int:

@@ -35,6 +35,7 @@ px_max_mhz          XEN_SYSCTL_get_pmstat: {"0": MHz}, the highest P-state of ea
 sched_gran          hypfs: {"0": "core"}, the scheduling granularity of each cpupool
 pci_nodes           XEN_SYSCTL_pcitopoinfo: {"0000:40:00.0": node}; 0xFFFFFFFF = the firmware does not say, 0xFFFFFFFE = unknown to Xen
 unanswered          {question: sentence}: what else the hypervisor was asked, and why there is no answer
+node_memory         {"0": bytes}: the RAM of each node, from a source that knows it (hwloc XML)
 acpi                the firmware's tables: {madt, srat_cpus, srat_memory, slit}, each as far as there is one; see `acpi.py`
 ==================  ===============================================================================================================
 
@@ -155,6 +156,7 @@ _SECTIONS = {
     "memory_by_node": shape.keyed(shape.keyed(_WHOLE)),
     "memory_map": shape.items(shape.row(_WHOLE, _WHOLE, _WHOLE)),
     "cpu_policy": shape.items(shape.row(*[_WHOLE] * 6)),
+    "node_memory": shape.keyed(_WHOLE),
     "px_max_mhz": shape.keyed(_WHOLE),
     "sched_gran": shape.keyed(_TEXT),
     "pci_nodes": shape.named(_WHOLE),

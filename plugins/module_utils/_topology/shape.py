@@ -62,6 +62,12 @@ def signed(value: t.Any) -> None:
     _number(value, -(2**63), 2**64 - 1, "a whole number")
 
 
+def fraction(value: t.Any) -> None:
+    """Accept a number from 0 to 2**32, whole or not."""
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 <= value <= 2**32:
+        raise MisfitError(f"should be a number from 0 up, not {_shown(value)}")
+
+
 def text(value: t.Any) -> None:
     """Accept a text."""
     if not isinstance(value, str):

@@ -81,7 +81,7 @@ def test_two_packages_as_two_nodes():
     assert topology.threads_per_core == 2
     assert [node.memory_spanned for node in topology.nodes] == [2 * GIB, 2 * GIB]
     assert [topology.distance(0, node) for node in (0, 1)] == [10, 21]
-    assert topology.cpupools == ((0, "Pool-0", "credit2", parse("0-7"), 2),)
+    assert topology.cpupools == ((0, "Pool-0", "credit2", parse("0-7"), 2, "cpu"),)
     # dom0 thinks otherwise
     assert topology.dom0_linux == (1, 1, 2, 1)
 
@@ -278,10 +278,11 @@ def test_an_offline_cpu_that_loses_its_package_and_core():
     topology = derive(made_host(places, **offline(6), **pool_without(6)))
     check_consistent(topology)
     assert topology.warnings == ()
-    assert topology.pu(6) == (6, False, None, None, 1, None, 6, 6)
+    # its APIC id tells what was lost
+    assert topology.pu(6)[:8] == (6, False, 1, 1, 1, None, 6, 6)
     assert 6 in topology.complete_cpuset
     assert 6 not in topology.cpuset
-    assert [str(package.complete_cpuset) for package in topology.packages] == ["0-3", "4-5,7"]
+    assert [str(package.complete_cpuset) for package in topology.packages] == ["0-3", "4-7"]
     assert str(topology.nodes[1].complete_cpuset) == "4-7"
     assert str(topology.nodes[1].cpuset) == "4-5,7"
     # no package and no core numbered ~0
@@ -365,13 +366,20 @@ def test_an_online_cpu_without_a_place_is_not_used_and_said():
     assert any("CPUs 1-2" in warning for warning in topology.warnings)
 
 
-def test_cpus_that_only_the_flags_know_exist_in_an_unknown_place():
+def test_an_offline_cpu_without_an_apic_id_is_in_an_unknown_place():
+    places = [place if cpu != 6 else (INVALID, INVALID, 1) for cpu, place in enumerate(SMALL)]
+    topology = derive(made_host(places, pcpuinfo=None, physinfo={"nr_cpus": 7}, **pool_without(6)))
+    assert topology.pu(6)[:8] == (6, False, None, None, 1, None, None, None)
+    assert [str(package.complete_cpuset) for package in topology.packages] == ["0-3", "4-5,7"]
+
+
+def test_cpus_that_only_the_flags_know_are_placed_by_their_apic_id():
     # up to Xen 4.11 cputopoinfo ends at the last online CPU
     infos = [[9, int(cpu < 8), cpu, cpu] for cpu in range(10)] + [[9, 2, 0, 0]]
     topology = derive(made_host(pcpuinfo=infos))
     assert topology.complete_cpuset == parse("0-9")
     assert topology.cpuset == parse("0-7")
-    assert topology.pu(9) == (9, False, None, None, None, None, 9, 9)
+    assert topology.pu(9)[:8] == (9, False, 2, 0, None, None, 9, 9)
     assert topology.warnings == ()
 
 

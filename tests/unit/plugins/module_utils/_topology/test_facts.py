@@ -26,6 +26,15 @@ from ansible_collections.dom0.xen.tests.unit.plugins.module_utils._topology.host
 from hypothesis import given
 from hypothesis import strategies as st
 
+#: Intel: L1 of two threads, L2 of a package; two threads a core, four a package.
+LEAVES = [
+    [0, INVALID, 11, 0x756E6547, 0x6C65746E, 0x49656E69],
+    [4, 0, 1 | 1 << 5 | 1 << 14, 63 | 7 << 22, 63, 0],
+    [4, 1, 3 | 2 << 5 | 3 << 14, 63 | 15 << 22, 4095, 0],
+    [0xB, 0, 1, 2, 0x100, 0],
+    [0xB, 1, 2, 4, 0x201, 0],
+]
+
 
 def every_kind_of_value():
     """A host with offline CPUs of unknown place, a hole in the node numbers, pools, guests, and things that are unknown."""
@@ -55,6 +64,25 @@ def every_kind_of_value():
         domain_names={"0": "Domain-0", "3": "web 1"},
         dom0_linux={"packages": 1, "cores": 2, "pus": 2, "nodes": None},
         memory_by_node={"0": {"0": 10, "3": 5}},
+        xen={
+            "major": 4,
+            "minor": 17,
+            "extraversion": ".7",
+            "capabilities": "xen-3.0-x86_64 hvm-3.0-x86_64",
+            "changeset": "",
+            "commandline": "dom0_mem=1G dom0_nodes=5,relaxed numa=on loglvl",
+            "interface": {"sysctl": 21, "domctl": 21, "platform": 50331649, "known": True},
+        },
+        memory_map=[[0, 2**32 + 2**31, 1], [2**33, 2**30, 1]],
+        cpu_policy=LEAVES,
+        px_max_mhz={str(cpu): 3000 for cpu in range(8)},
+        sched_gran={"0": "core"},
+        unanswered={"pcitopoinfo": "Nobody knows."},
+        acpi={
+            "madt": [[0, cpu, cpu, 1] for cpu in range(9)],
+            "srat_cpus": [[0, cpu, 5 - cpu // 4, 1] for cpu in range(9)],
+            "srat_memory": [[0, 2**32, 5, 1], [2**32, 2**31, 4, 1], [2**33, 2**30, 9, 1]],
+        },
     )
 
 
@@ -75,27 +103,42 @@ def test_keys_and_values():
     assert FACTS["xen"]["version"] == "4.17.7"
     assert FACTS["xen"]["scheduler"] == "credit2"
     assert FACTS["totals"] == {
-        "pus": 8,
+        "pus": 9,
         "pus_online": 7,
-        "cores": 4,
-        "packages": 2,
+        "cores": 5,
+        "packages": 3,
         "nodes": 3,
         "threads_per_core": 2,
     }
     assert (FACTS["cpuset"], FACTS["cpuset_mask"]) == ("0-5,7", "0x000000bf")
-    assert (FACTS["complete_cpuset"], FACTS["complete_cpuset_mask"]) == ("0-7", "0x000000ff")
+    assert (FACTS["complete_cpuset"], FACTS["complete_cpuset_mask"]) == ("0-8", "0x000001ff")
     assert (FACTS["nodeset"], FACTS["nodeset_mask"]) == ("0-1,3", "0x0000000b")
     assert FACTS["memory"]["total_bytes"] == 1024 * 4096
     assert FACTS["memory"]["outstanding_claims_bytes"] is None
     assert FACTS["pus"][6] == {
         "os_index": 6,
         "online": False,
-        "package": None,
-        "core": None,
+        "package": 1,
+        "core": 1,
         "node": 1,
         "cpupool": None,
         "apic_id": 6,
         "acpi_id": 6,
+        "present": True,
+        "max_khz": 3000000,
+    }
+    # only the firmware lists it, and calls its node 3, of which Xen knows nothing
+    assert FACTS["pus"][8] == {
+        "os_index": 8,
+        "online": False,
+        "package": 2,
+        "core": 0,
+        "node": None,
+        "cpupool": None,
+        "apic_id": 8,
+        "acpi_id": 8,
+        "present": False,
+        "max_khz": None,
     }
     assert FACTS["cores"][3] == {
         "logical_index": 3,
@@ -103,9 +146,7 @@ def test_keys_and_values():
         "os_index": 1,
         "node": 1,
         "cpuset": "7",
-        "cpuset_mask": "0x00000080",
-        "complete_cpuset": "7",
-        "complete_cpuset_mask": "0x00000080",
+        "complete_cpuset": "6-7",
     }
     assert FACTS["packages"][0]["nodeset"] == "0"
     assert FACTS["nodes"][2] == {
@@ -114,15 +155,61 @@ def test_keys_and_values():
         "cpuset_mask": "0x0",
         "complete_cpuset": "",
         "complete_cpuset_mask": "0x0",
+        "memory_total_bytes": 2**30,
         "memory_spanned_bytes": 2**30,
         "memory_free_bytes": 2**29,
         "nearest_cpu_nodes": [1],
+        "proximity_domain": 9,
     }
-    assert FACTS["distances"] == {"nodes": [0, 1, 3], "matrix": [[10, 21, 28], [21, 10, 17], [None, 17, 10]]}
+    assert [(node["memory_total_bytes"], node["proximity_domain"]) for node in FACTS["nodes"][:2]] == [
+        (2**32, 5),
+        (2**31, 4),
+    ]
+    assert FACTS["distances"] == {
+        "nodes": [0, 1, 3],
+        "matrix": [[10, 21, 28], [21, 10, 17], [None, 17, 10]],
+        "from_firmware": False,
+    }
+    assert FACTS["caches"][1] == {
+        "level": 2,
+        "type": "unified",
+        "size_bytes": 4 * 2**20,
+        "line_bytes": 64,
+        "ways": 16,
+        "cpusets": ["0-3", "4-7", "8"],
+    }
+    assert FACTS["cpu_kinds"] == [
+        {
+            "name": None,
+            "efficiency": None,
+            "threads_per_core": threads,
+            "max_khz": khz,
+            "cpuset": cpus,
+            "complete_cpuset": complete,
+            "source": "xen",
+        }
+        for threads, khz, cpus, complete in ((1, None, "", "8"), (2, 3000000, "0-5,7", "0-7"))
+    ]
+    assert FACTS["xen"]["parameters"][1:] == [
+        {"name": "dom0_nodes", "value": "5,relaxed"},
+        {"name": "numa", "value": "on"},
+        {"name": "loglvl", "value": None},
+    ]
+    assert (FACTS["xen"]["numa"], FACTS["xen"]["smt"], FACTS["xen"]["sched_gran"]) == ("on", "on", "core")
+    assert FACTS["unanswered"] == [{"question": "pcitopoinfo", "reason": "Nobody knows."}]
+    assert FACTS["dom0"]["boot"] == {
+        "memory": "1G",
+        "max_vcpus": None,
+        "pinned": False,
+        "proximity_domains": [5],
+        "nodes": "0",
+        "strict": False,
+    }
     assert FACTS["cpupools"][1] == {
         "id": 2,
         "name": None,
         "scheduler": "null",
+        "sched_gran": None,
         "cpuset": "7",
         "cpuset_mask": "0x00000080",
         "domains": None,
@@ -154,6 +241,24 @@ def test_keys_and_values():
         "max_vcpus": 2,
         "node_affinity": None,
         "memory_by_node": None,
+        "locality": {
+            "cpu_nodes": "0-1",
+            "memory_nodes": None,
+            "may_leave": None,
+            "away": None,
+            "remote_share": None,
+            "distance": None,
+            "worst_distance": None,
+        },
+    }
+    assert FACTS["domains"][0]["locality"] == {
+        "cpu_nodes": "0-1",
+        "memory_nodes": "0,3",
+        "may_leave": [],
+        "away": [],
+        "remote_share": 0.4667,
+        "distance": 16.7333,
+        "worst_distance": 16.7333,
     }
 
 
@@ -210,7 +315,7 @@ def test_masks_and_totals_are_for_readers_and_not_read_back():
 
 
 def test_a_newer_minor_version_is_read_and_what_it_adds_is_left_out():
-    newer = dict(on_the_wire(FACTS), schema_version="1.7", caches=[{"level": 3}])
+    newer = dict(on_the_wire(FACTS), schema_version="1.7", accelerators=[{"level": 3}])
     newer["pus"][0]["kind"] = "efficient"
     assert to_facts(from_facts(newer)) == on_the_wire(FACTS)
 
@@ -267,19 +372,54 @@ def _keys(value, path=()):
         yield from _keys(child, path + (key,))
 
 
+#: Keys that were added after the first facts; those of an earlier minor version lack them.
+ADDED = {
+    ("components", 0, "hypercalls"),
+    ("pus", 0, "present"),
+    ("pus", 0, "max_khz"),
+    ("nodes", 0, "memory_total_bytes"),
+    ("nodes", 0, "proximity_domain"),
+    ("distances", "from_firmware"),
+    ("cpupools", 0, "sched_gran"),
+    ("xen", "parameters"),
+    ("xen", "numa"),
+    ("xen", "smt"),
+    ("xen", "sched_gran"),
+    ("domains", 0, "locality"),
+    ("dom0", "boot"),
+    ("caches",),
+    ("cpu_kinds",),
+    ("sub_numa",),
+    ("unanswered",),
+}
+
 REQUIRED = sorted(
     {
-        tuple(0 if isinstance(step, int) else step for step in path)
-        for path in _keys(FACTS)
+        path
+        for path in (tuple(0 if isinstance(step, int) else step for step in path) for path in _keys(FACTS))
         if isinstance(path[-1], str)
         and not path[-1].endswith("_mask")
         and path[-1] not in ("schema_version", "domains", "version")
         and "totals" not in path
         and "memory_by_node" not in path[:-1]
+        and path not in ADDED
     }
     | {("cpupools", 0, "domains")},
     key=str,
 )
+
+
+@pytest.mark.parametrize("path", sorted(ADDED, key=str), ids=lambda path: ".".join(map(str, path)))
+def test_facts_from_before_a_key_was_added_are_read(path):
+    facts = on_the_wire(FACTS)
+    inner = facts
+    for step in path[:-1]:
+        inner = inner[step]
+    del inner[path[-1]]
+    again = to_facts(from_facts(facts))
+    for step in path:
+        again = again[step]
+    assert again in (None, [], True)
 
 
 @pytest.mark.parametrize("path", REQUIRED, ids=lambda path: ".".join(map(str, path)))

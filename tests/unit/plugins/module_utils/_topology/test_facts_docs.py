@@ -39,7 +39,7 @@ def existing(value, path=""):
         return [path]
     if path == "dom0.vcpus[]":
         return [path]
-    own = [path] if path == "dom0.linux" else []
+    own = [path] if path in ("dom0.linux", "dom0.boot", "domains[].locality") else []
     return own + [
         key
         for name, member in value.items()
@@ -49,8 +49,14 @@ def existing(value, path=""):
 
 
 def test_every_key_is_documented_and_no_other():
-    there = set(existing(FACTS)) | {"warnings[]"}
-    assert documented() == there
+    # one host has offline CPUs and what is unknown, the other sub-NUMA clustering
+    there = set(existing(FACTS)) | set(existing(to_facts(derive(recording("big"))))) | {"warnings[]"}
+    # an empty list, or null where a list could be
+    bare = {
+        path for path in there if path + "[]" in there or any(other.startswith(path + ".") for other in there)
+    }
+    containers = {"dom0.linux", "dom0.boot", "domains[].locality"}
+    assert documented() == there - (bare - containers)
 
 
 def test_the_version_is_the_one_in_force():

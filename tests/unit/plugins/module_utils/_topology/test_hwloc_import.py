@@ -50,21 +50,38 @@ def expected(topology):
         matrix = tuple(tuple(10 if a == b and a in shown else None for b in nodes) for a in nodes)
     return {
         "pus": tuple(
-            pu._replace(apic_id=None, acpi_id=None, core=None if pu.package is None else pu.core)
+            pu._replace(
+                apic_id=None,
+                acpi_id=None,
+                core=None if pu.package is None else pu.core,
+                present=True,
+                max_khz=None,
+            )
             for pu in topology.pus
         ),
         "cores": topology.cores,
         "packages": topology.packages,
         "nodes": tuple(
-            node
+            node._replace(proximity_domain=None)
             if node.os_index in shown
-            else node._replace(memory_spanned=None, memory_free=None, nearest_cpu_nodes=())
+            else node._replace(
+                memory_spanned=None,
+                memory_free=None,
+                memory_total=None,
+                nearest_cpu_nodes=(),
+                proximity_domain=None,
+            )
             for node in topology.nodes
         ),
         "distances": Distances(nodes, matrix),
         "xen": topology.xen._replace(
-            changeset=topology.xen.changeset or None, interface=dict.fromkeys(topology.xen.interface)
+            changeset=topology.xen.changeset or None,
+            interface=dict.fromkeys(topology.xen.interface),
+            # that there is one node is all that an import can tell
+            numa=topology.xen.numa if len(topology.nodes) > 1 else None,
         ),
+        # a pool that is made later may have another granularity than the command line's
+        "cpupools": tuple(pool._replace(sched_gran=None) if pool.id else pool for pool in topology.cpupools),
         "domains": None,
         "dom0_vcpus": (),
         "dom0_linux": None,
@@ -75,7 +92,6 @@ def expected(topology):
 SAME = [
     "memory",
     "cpu_khz",
-    "cpupools",
     "cpupool_free",
     "cpuset",
     "complete_cpuset",

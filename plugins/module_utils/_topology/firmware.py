@@ -1,0 +1,261 @@
+# Copyright (c) 2026, dom0.xen contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the firmware's tables add to Xen's answers: CPUs that Xen never brought up, ACPI's names of nodes, RAM of each node. Pure.
+
+Xen numbers its nodes in the order in which proximity domains first appear in the SRAT (processors by x2APIC, then by APIC id, then
+memory; xen/drivers/acpi/numa.c), and its CPUs in the order of the MADT, the boot CPU first (xen/arch/x86/mpparse.c). Neither is relied
+on unless it agrees with all that Xen says itself.
+"""
+
+import typing as t
+
+from .acpi import ENABLED, MADT_X2APIC, SRAT_X2APIC
+from .cpuset import CpuSet
+
+_RAM = 1  # E820
+_NON_VOLATILE = 4  # SRAT memory flags
+
+Range = t.Tuple[int, int]
+
+
+class Processor(t.NamedTuple):
+    """A CPU that only the firmware lists. `number` is the one that Xen would give it, None when that cannot be told."""
+
+    number: t.Optional[int]
+    apic_id: int
+    acpi_id: int
+
+
+class Firmware:
+    """The sections `acpi` and `memory_map` of the raw record, looked at in the light of what Xen says."""
+
+    def __init__(self, heard: t.Dict[str, t.Any], warnings: t.List[str]) -> None:
+        acpi = heard.get("acpi", {})
+        self._madt = acpi.get("madt")
+        self._cpus = [row for row in acpi.get("srat_cpus", ()) if row[3] & ENABLED]
+        self._memory = [row for row in acpi.get("srat_memory", ()) if row[3] & ENABLED and row[1]]
+        self._warnings = warnings
+        self.slit = acpi.get("slit")
+        #: whether there was a look at the firmware at all
+        self.heard = "madt" in acpi
+        self.ram = None  # type: t.Optional[t.List[Range]]
+        if "memory_map" in heard:
+            self.ram = joined(
+                (start, start + size) for start, size, kind in heard["memory_map"] if kind == _RAM
+            )
+        self.domain_of = self._domains_by_apic_id()
+        #: proximity domain -> Xen's node
+        self.node_of = {}  # type: t.Dict[int, int]
+        #: what the domains show about Xen's use of them: "on", "off", None when they show nothing
+        self.numa = None  # type: t.Optional[str]
+
+    # --- CPUs
+
+    def _domains_by_apic_id(self) -> t.Dict[int, int]:
+        found = {}  # type: t.Dict[int, int]
+        torn = set()
+        for _kind, apic_id, domain, _flags in self._cpus:
+            if found.setdefault(apic_id, domain) != domain:
+                torn.add(apic_id)
+        for apic_id in sorted(torn):
+            del found[apic_id]
+            self._warnings.append(
+                f"The firmware (SRAT) puts the CPU with APIC id {apic_id} in several proximity domains: it is not believed in that."
+            )
+        return found
+
+    def never_brought_up(self, apic_ids: t.Mapping[int, int]) -> t.List[Processor]:
+        """Return the CPUs of the MADT that Xen does not have. `apic_ids` has Xen's CPUs, {number: APIC id}."""
+        if not self._madt or not apic_ids:
+            return []
+        listed = [row for row in self._madt if row[3] & ENABLED]
+        listed.sort(key=lambda row: row[0] == MADT_X2APIC)
+        acpi_ids = {}  # type: t.Dict[int, int]
+        for _kind, acpi_id, apic_id, _flags in listed:
+            acpi_ids.setdefault(apic_id, acpi_id)
+        there = set(apic_ids.values())
+        if not there & set(acpi_ids):
+            self._warnings.append(
+                "The firmware (MADT) lists none of the CPUs that Xen has: CPUs that Xen never brought up stay unknown."
+            )
+            return []
+        boot = apic_ids.get(0)
+        order = ([boot] if boot in acpi_ids else []) + [apic_id for apic_id in acpi_ids if apic_id != boot]
+        as_xen = all(number < len(order) and order[number] == apic_id for number, apic_id in apic_ids.items())
+        return [
+            Processor(number if as_xen else None, apic_id, acpi_ids[apic_id])
+            for number, apic_id in enumerate(order)
+            if apic_id not in there
+        ]
+
+    # --- proximity domains
+
+    @property
+    def domains(self) -> t.List[int]:
+        """Proximity domains in the order in which Xen meets them."""
+        wide = [row[2] for row in self._cpus if row[0] == SRAT_X2APIC]
+        narrow = [row[2] for row in self._cpus if row[0] != SRAT_X2APIC]
+        return list(dict.fromkeys(wide + narrow + [row[2] for row in self._memory]))
+
+    def learn_nodes(
+        self, seen: t.Iterable[t.Tuple[int, int]], spans: t.Mapping[int, int], fake: bool
+    ) -> None:
+        """Find out which proximity domain is which node, from CPUs whose node Xen tells.
+
+        `seen` has (APIC id, node) of each, `spans` the bytes from the first to the last page of each node that Xen has, and `fake` tells
+        whether Xen was told to make up its nodes.
+        """
+        if not self._cpus and not self._memory:
+            return
+        nodes, domains = {}, {}  # type: t.Dict[int, t.Set[int]], t.Dict[int, t.Set[int]]
+        for apic_id, node in seen:
+            if apic_id in self.domain_of:
+                domain = self.domain_of[apic_id]
+                nodes.setdefault(domain, set()).add(node)
+                domains.setdefault(node, set()).add(domain)
+        known = {node for members in nodes.values() for node in members} | set(spans)
+        if fake:
+            self.numa = "fake"
+            return
+        if len(self.domains) == 1:
+            self.numa = "none"
+            self.node_of = dict.fromkeys(self.domains, min(known)) if len(known) == 1 else {}
+            return
+        if len(known) == 1:
+            self.numa = "off"
+            return
+        if any(len(members) > 1 for members in list(nodes.values()) + list(domains.values())):
+            self._warnings.append(
+                "Xen's NUMA nodes and the firmware's proximity domains (SRAT) do not match one to one: what the firmware says about "
+                "nodes is not used."
+            )
+            return
+        self.numa = "on"
+        self.node_of = {domain: min(members) for domain, members in nodes.items()}
+        self._add_nodes_without_cpus(spans)
+
+    def _add_nodes_without_cpus(self, spans: t.Mapping[int, int]) -> None:
+        """Complete the map by the order in which Xen numbers, else by a span that only one domain and one node have."""
+        order = {domain: number for number, domain in enumerate(self.domains)}
+        as_xen = all(order[domain] == node for domain, node in self.node_of.items() if domain in order)
+        left = [domain for domain in order if domain not in self.node_of]
+        free = [node for node in spans if node not in self.node_of.values()]
+        for domain in left:
+            alike = [node for node in free if spans[node] in self._spans_of(domain)]
+            if as_xen:
+                alike = [node for node in alike if node == order[domain]]
+            elif len(alike) == 1:
+                rivals = [other for other in left if spans[alike[0]] in self._spans_of(other)]
+                alike = alike if rivals == [domain] else []
+            if len(alike) == 1:
+                self.node_of[domain] = alike[0]
+
+    def _ranges_of(self, domain: int) -> t.List[Range]:
+        return [(start, start + size) for start, size, owner, _flags in self._memory if owner == domain]
+
+    def _spans_of(self, domain: int) -> t.Set[int]:
+        """The sizes that Xen may say the domain's node spans: to the end of its last range, or to the end of all RAM before."""
+        ranges = self._ranges_of(domain)
+        if not ranges:
+            return {0}
+        first, last = min(start for start, _end in ranges), max(end for _start, end in ranges)
+        top = max((end for _start, end in self.ram or ()), default=last)
+        return {last - first, max(0, min(last, top) - first)}
+
+    # --- memory
+
+    def ram_by_node(
+        self, spans: t.Mapping[int, int], spanned: t.Sequence[t.Optional[int]]
+    ) -> t.Dict[int, t.Optional[int]]:
+        """Return the RAM of each node in `spans`, bytes: the machine's memory map within what SRAT gives to the node; None if unknown.
+
+        `spanned` has what Xen says of each node number; made-up nodes follow each other without gaps from address 0.
+        """
+        if self.ram is None:
+            return dict.fromkeys(spans)
+        whole = total(self.ram)
+        if len(spans) == 1 and self.numa != "on":
+            return dict.fromkeys(spans, whole)
+        if self.numa == "fake":
+            return self._ram_of_made_up_nodes(spans, spanned)
+        if self.numa != "on":
+            return dict.fromkeys(spans)
+        domain_of = {node: domain for domain, node in self.node_of.items()}
+        volatile = [row for row in self._memory if not row[3] & _NON_VOLATILE]
+        found = {}  # type: t.Dict[int, t.Optional[int]]
+        for node in spans:
+            if node not in domain_of:
+                found[node] = None
+                continue
+            owned = [
+                (start, start + size) for start, size, owner, _flags in volatile if owner == domain_of[node]
+            ]
+            found[node] = total(common(self.ram, joined(owned)))
+        given = joined((start, start + size) for start, size, _owner, _flags in volatile)
+        if total(given) != sum(row[1] for row in volatile):
+            self._warnings.append(
+                "The firmware (SRAT) gives the same memory to several proximity domains: the memory of each node is unknown."
+            )
+            return dict.fromkeys(spans)
+        homeless = whole - total(common(self.ram, given))
+        if homeless:
+            self._warnings.append(
+                f"{homeless} bytes of this host's RAM are in no proximity domain of the firmware (SRAT): they are counted on no node."
+            )
+        return found
+
+    def _ram_of_made_up_nodes(
+        self, spans: t.Mapping[int, int], spanned: t.Sequence[t.Optional[int]]
+    ) -> t.Dict[int, t.Optional[int]]:
+        ram = self.ram or []
+        found = {}  # type: t.Dict[int, t.Optional[int]]
+        start = 0
+        for node, size in enumerate(spanned):
+            if size is None:
+                return dict.fromkeys(spans)
+            found[node] = total(common(ram, [(start, start + size)]))
+            start += size
+        if sum(size or 0 for size in found.values()) != total(ram):
+            return dict.fromkeys(spans)
+        return {node: found.get(node) for node in spans}
+
+
+def joined(ranges: t.Iterable[Range]) -> t.List[Range]:
+    """Return the ranges [start, end) in order, with those that touch or overlap made one and empty ones left out."""
+    found = []  # type: t.List[Range]
+    for start, end in sorted(ranges):
+        if start >= end:
+            continue
+        if found and start <= found[-1][1]:
+            found[-1] = (found[-1][0], max(end, found[-1][1]))
+        else:
+            found.append((start, end))
+    return found
+
+
+def common(first: t.Sequence[Range], second: t.Sequence[Range]) -> t.List[Range]:
+    """Return what two ordered lists of ranges share."""
+    found = []
+    one, two = 0, 0
+    while one < len(first) and two < len(second):
+        start = max(first[one][0], second[two][0])
+        end = min(first[one][1], second[two][1])
+        if start < end:
+            found.append((start, end))
+        if first[one][1] < second[two][1]:
+            one += 1
+        else:
+            two += 1
+    return found
+
+
+def total(ranges: t.Iterable[Range]) -> int:
+    """Return how many bytes the ranges have together."""
+    return sum(end - start for start, end in ranges)
+
+
+def numbers(processors: t.Iterable[Processor]) -> CpuSet:
+    """Return the numbers of those that have one."""
+    return CpuSet(processor.number for processor in processors if processor.number is not None)
