@@ -5,8 +5,8 @@
 """Write down what this Xen host says about itself, as a recording that the tests and a bug report can use.
 
 Runs in dom0, as root, from a copy of the tree; needs no Ansible. The recording has CPU and NUMA topology, memory figures, Xen's
-version and command line, cpupools, and (unless left out) the domains with their names and UUIDs. It has no serial numbers and
-nothing from inside a guest.
+version and command line, cpupools, and (unless left out) the domains with their names and UUIDs. It has serial numbers only
+with --serials, and nothing from inside a guest.
 
     python3 tools/record_host.py > host.json
     python3 tools/record_host.py --no-domains
@@ -50,8 +50,13 @@ def main() -> int:
         "--memory-by-node", action="store_true", help="press Xen's debug key 'u'; see the manual first"
     )
     parser.add_argument("--source", default=registry.AUTO, help="auto (the default), hypercall or xl")
+    parser.add_argument("--serials", action="store_true", help="serial numbers of the machine too")
     options = parser.parse_args()
-    subset = set() if options.no_domains else {registry.DOMAINS}
+    subset = set(registry.SUBSETS)
+    if options.no_domains:
+        subset.remove(registry.DOMAINS)
+    if options.serials:
+        subset.add(registry.SERIALS)
     if options.memory_by_node:
         subset.add(registry.MEMORY_BY_NODE)
     try:

@@ -29,11 +29,13 @@ options:
       - What to gather, in the words that M(ansible.builtin.setup) uses.
       - V(min) is the topology of the host with Xen, cpupools, and the virtual CPUs of dom0. It is always gathered.
       - V(domains) adds all domains with their virtual CPUs, affinities, and memory. It costs two hypercalls a virtual CPU.
-      - V(all) is everything.
+      - V(pci) adds PCI devices with their NUMA nodes, drivers, and the names of network interfaces and disks.
+      - V(dmi) adds what the firmware calls the machine.
+      - V(all) is everything, and what is meant when nothing but exclusions is given.
       - V(!) in front of a name leaves it out.
     type: list
     elements: str
-    default: [all]
+    default: [min, domains]
   cpu_kinds:
     description:
       - The kinds of CPUs of the host, the thriftiest first, where they are known better than they can be found out. Every CPU must be
@@ -50,10 +52,14 @@ options:
         description: Its CPUs, as a list such as V(0-3,8).
         type: str
         required: true
+  serials:
+    description: Have serial numbers and the UUID of the machine in V(dmi), and in a recording too.
+    type: bool
+    default: false
   record:
     description:
       - Also keep what was heard, before anything was made of it. Such a recording is all that a bug report needs. It has names and
-        UUIDs of guests when O(gather_subset) has V(domains), Xen's command line, and no serial numbers.
+        UUIDs of guests when O(gather_subset) has V(domains), Xen's command line, and serial numbers only with O(serials=true).
       - With O(recording) it is written to that file on the managed host, readable for its owner only. Without, it is returned.
       - In check mode no file is written.
     type: bool
@@ -112,6 +118,12 @@ EXAMPLES = r"""
         cpus: 16-23
       - name: performance
         cpus: 0-15
+  become: true
+
+- name: Network interfaces with the NUMA node that they are near to
+  dom0.xen.topology_facts:
+    gather_subset:
+      - pci
   become: true
 
 - name: Gather them with all other facts
@@ -400,6 +412,40 @@ ansible_facts:
             vcpus:
               - {vcpu: 0, online: true, running: true, blocked: false, cpu: 5, hard: all, soft: all, time_ns: 566885044289}
               - {vcpu: 1, online: true, running: true, blocked: false, cpu: 2, hard: all, soft: all, time_ns: 527220631710}
+        pci_devices:
+          description:
+            - PCI devices of the host. C(node) is the NUMA node that Xen has from the firmware, V(null) where that is silent.
+            - C(assignable) devices are kept for guests, C(assigned_to) is the domain that has one. C(network), C(block), C(infiniband)
+              and C(gpu) have the names that dom0 gives.
+          returned: when O(gather_subset) has V(pci)
+          type: list
+          elements: dict
+          sample:
+            - address: "0000:00:02.0"
+              class_name: network
+              class_id: "020000"
+              vendor_id: "1af4"
+              device_id: "1000"
+              subsystem_id: "1af4:0001"
+              revision: 0
+              vendor: Red Hat, Inc.
+              device: Virtio network device
+              node: null
+              driver: virtio-pci
+              assignable: false
+              assigned_to: null
+              network: [enp0s2]
+              block: []
+              infiniband: []
+              gpu: []
+              parent: pci0000:00
+              buses: null
+        dmi:
+          description: What the firmware calls the machine. Serial numbers are V(null) unless O(serials=true).
+          returned: when O(gather_subset) has V(dmi)
+          type: dict
+          sample:
+            {sys_vendor: QEMU, product_name: "Standard PC (Q35 + ICH9, 2009)", bios_vendor: SeaBIOS, product_serial: null}
         domains:
           description:
             - All domains, dom0 included, as M(dom0.xen.domain_info) returns them.
@@ -436,7 +482,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._discovery.registry import RECORDING, resolve_subset
+from ..module_utils._discovery.registry import RECORDING, SERIALS, resolve_subset
 from ..module_utils._errors import Failure
 from ..module_utils._module import SOURCE_ARGUMENTS, failures, gather, keep_recording
 from ..module_utils._topology.derive import derive
@@ -449,7 +495,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec=dict(
             SOURCE_ARGUMENTS,
-            gather_subset={"type": "list", "elements": "str", "default": ["all"]},
+            gather_subset={"type": "list", "elements": "str", "default": ["min", "domains"]},
             cpu_kinds={
                 "type": "list",
                 "elements": "dict",
@@ -458,6 +504,7 @@ def main() -> None:
                     "cpus": {"type": "str", "required": True},
                 },
             },
+            serials={"type": "bool", "default": False},
             record={"type": "bool", "default": False},
         ),
         supports_check_mode=True,
@@ -469,6 +516,8 @@ def main() -> None:
                 "There is nothing to record when a recording is replayed: leave out record, or choose another source."
             )
         subset = resolve_subset(wanted["gather_subset"])
+        if wanted["serials"]:
+            subset |= {SERIALS}
         raw = gather(module, subset)
         result: t.Dict[str, t.Any] = {"changed": False}
         if wanted["record"]:

@@ -13,6 +13,11 @@ MEMORY_BY_NODE = "memory_by_node"
 #: By the hypercall or not at all.
 MEMORY_BY_HYPERCALL = "memory_by_hypercall"
 
+PCI = "pci"
+DMI = "dmi"
+#: Serial numbers too, where a component meets some.
+SERIALS = "serials"
+
 
 class Request(t.NamedTuple):
     """What is wanted, and the ways out of this process that a component may use."""

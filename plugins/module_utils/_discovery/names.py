@@ -2,12 +2,12 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The component that asks xenstore for the names of domains and cpupools. Xen itself knows numbers only."""
+"""The component that asks xenstore for what the toolstack alone knows: names of domains and cpupools, PCI devices of guests."""
 
 import typing as t
 
 from .._toolstack import xenstore
-from .component import DOMAINS, Component, Heard, Request
+from .component import DOMAINS, PCI, Component, Heard, Request
 
 
 class Names(Component):
@@ -19,7 +19,9 @@ class Names(Component):
     def collect(self, request: Request, heard: t.Dict[str, t.Any]) -> Heard:
         """Read the names of what was heard so far."""
         with xenstore.Xenstore.open() as store:
-            sections = {"cpupool_names": _keyed(xenstore.cpupool_names(store))}
+            sections: t.Dict[str, t.Any] = {"cpupool_names": _keyed(xenstore.cpupool_names(store))}
+            if PCI in request.subset:
+                sections["pci_assigned"] = dict(sorted(xenstore.assigned_devices(store).items()))
             if DOMAINS in request.subset:
                 domids = [domain["domain"] for domain in heard["domains"]] if "domains" in heard else None
                 sections["domain_names"] = _keyed(xenstore.domain_names(store, domids))

@@ -8,8 +8,9 @@ import json
 import typing as t
 
 from .._errors import Failure
+from .._topology.devices import DMI_SERIALS
 from .._topology.raw import RawHost
-from .component import DOMAINS
+from .component import DMI, DOMAINS, PCI, SERIALS
 
 LARGEST = 64 << 20  # bytes; 4,096 CPUs with a thousand guests are below ten million
 
@@ -54,20 +55,30 @@ def read(path: str) -> RawHost:
         raise Failure("%s: %s." % (path, failure.message)) from failure
 
 
+#: What each subset puts into a recording.
+SECTIONS = {
+    DOMAINS: ("domains", "domain_names", "memory_by_node"),
+    PCI: ("pci_devices", "pci_names", "pci_assigned"),
+    DMI: ("dmi",),
+}
+
+
 def narrow(host: RawHost, subset: t.AbstractSet[str]) -> None:
     """Leave out what is in the recording and not in `subset`, as the host itself would have if it had not been asked for it.
 
     What is wanted and was not recorded becomes a warning.
     """
-    domains = host.data.get("domains")
-    if DOMAINS not in subset and domains is not None:
-        for domain in domains:
+    if DOMAINS not in subset:
+        for domain in host.data.get("domains", ()):
             if domain["domain"] == 0:
                 host.data.setdefault("dom0_vcpus", domain["vcpus"])
-        for section in ("domains", "domain_names", "memory_by_node"):
-            host.data.pop(section, None)
-    for name, section in (("domains", "domains"),):
-        if name in subset and section not in host.data:
+    if SERIALS not in subset and "dmi" in host.data:
+        host.data["dmi"] = {key: text for key, text in host.data["dmi"].items() if key not in DMI_SERIALS}
+    for name, sections in SECTIONS.items():
+        if name not in subset:
+            for section in sections:
+                host.data.pop(section, None)
+        elif sections[0] not in host.data:
             host.warnings.append(
                 "The recording was made without the subset '%s': it is not in these facts." % name
             )

@@ -14,10 +14,23 @@ from .._errors import Failure
 from .._topology.raw import RawHost
 from .._xen.connection import Xen
 from .acpi import Acpi
-from .component import DOMAINS, MEMORY_BY_HYPERCALL, MEMORY_BY_NODE, TOPOLOGY, Component, Heard, Request
+from .component import (
+    DMI,
+    DOMAINS,
+    MEMORY_BY_HYPERCALL,
+    MEMORY_BY_NODE,
+    PCI,
+    SERIALS,
+    TOPOLOGY,
+    Component,
+    Heard,
+    Request,
+)
+from .dmi import Dmi
 from .dom0 import Dom0
 from .hypercall import Hypercall
 from .names import Names
+from .pci import Pci
 from .xl import Xl
 
 __all__ = (
@@ -26,6 +39,7 @@ __all__ = (
     "MEMORY_BY_HYPERCALL",
     "MEMORY_BY_NODE",
     "RECORDING",
+    "SERIALS",
     "SUBSETS",
     "TOPOLOGY",
     "collect",
@@ -33,10 +47,10 @@ __all__ = (
     "resolve_subset",
 )
 
-COMPONENTS: t.Tuple[t.Type[Component], ...] = (Hypercall, Xl, Acpi, Names, Dom0)
+COMPONENTS: t.Tuple[t.Type[Component], ...] = (Hypercall, Xl, Acpi, Names, Pci, Dmi, Dom0)
 
 #: What a user may choose with gather_subset. The topology is always there; what costs the host dearly is only given on its own demand.
-SUBSETS = (DOMAINS,)
+SUBSETS = (DOMAINS, PCI, DMI)
 
 AUTO = "auto"
 

@@ -116,6 +116,8 @@ def _host(said: xltext.Info, places: t.Dict[int, t.Tuple[int, int, int]]) -> t.D
     scheduler = _scheduler(fields.get("xen_scheduler"))
     if scheduler is not None:
         sections["sched_id"] = scheduler
+    if said.devices:
+        sections["pci_nodes"] = dict(sorted(said.devices.items()))
     if said.nodes:
         count = max(said.nodes) + 1
         nothing = xltext.NodeRow(INVALID, INVALID, ())

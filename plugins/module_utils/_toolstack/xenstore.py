@@ -2,13 +2,14 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Names that only xenstore knows: of domains and of cpupools. Standard library only.
+"""What only xenstore knows: names of domains and cpupools, and which PCI devices guests have. Standard library only.
 
 Xenstore is a tree of small values that a daemon keeps. Its wire protocol (xen/include/public/io/xs_wire.h) is the same over the
 daemon's Unix socket and over the kernel's device: a header of four 32-bit numbers in the machine's byte order, then `len` bytes.
 """
 
 import os
+import re
 import socket
 import struct
 import typing as t
@@ -188,3 +189,25 @@ def name_cpupool(store: Xenstore, pool: int, name: t.Optional[str]) -> None:
         store.remove("/local/pool/%d" % pool)
     else:
         store.write("/local/pool/%d/name" % pool, name.encode("utf-8"))
+
+
+_ADDRESS = re.compile(r"([0-9a-fA-F]{1,8}):([0-9a-fA-F]{1,2}):([0-9a-fA-F]{1,2})\.0?([0-7])\Z")
+
+
+def assigned_devices(store: Xenstore) -> t.Dict[str, int]:
+    """The PCI devices that dom0 has handed to guests, by address ("0000:41:00.0"), with the guest's id.
+
+    Source: backend/pci of dom0, as libxl writes it (tools/libs/light/libxl_pci.c).
+    """
+    found = {}
+    for domid in _numbers(store.directory("/local/domain/0/backend/pci")):
+        folder = "/local/domain/0/backend/pci/%d" % domid
+        for index in store.directory(folder):
+            for key in store.directory("%s/%s" % (folder, index)):
+                if not re.match(r"dev-[0-9]+\Z", key):
+                    continue
+                match = _ADDRESS.match(_text(store.read("%s/%s/%s" % (folder, index, key)) or b""))
+                if match:
+                    numbers = [int(part, 16) for part in match.groups()]
+                    found["%04x:%02x:%02x.%x" % tuple(numbers)] = domid
+    return found

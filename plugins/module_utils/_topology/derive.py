@@ -20,7 +20,7 @@ that the user gives and that do not fit.
 import typing as t
 
 from .._errors import Failure
-from . import apic, command_line, kinds
+from . import apic, command_line, devices, kinds
 from .cpuid import Policy
 from .cpuset import LARGEST_ID, CpuSet
 from .firmware import Firmware
@@ -170,6 +170,8 @@ def derive(raw: RawHost, cpu_kinds: t.Sequence[kinds.Override] = ()) -> Topology
         unanswered=tuple(
             Unanswered(question, reason) for question, reason in sorted(heard.get("unanswered", {}).items())
         ),
+        pci_devices=devices.pci_devices(heard, frozenset(complete_nodeset)),
+        dmi=devices.dmi(heard),
     )
 
 

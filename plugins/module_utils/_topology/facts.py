@@ -12,6 +12,7 @@ import typing as t
 from .._errors import Failure
 from . import shape
 from .cpuset import CpuSet
+from .devices import DMI_FIELDS, DMI_SERIALS, PciDevice
 from .model import (
     Cache,
     Component,
@@ -205,6 +206,36 @@ DOM0_LINUX = _entry(
     Dom0Linux, packages=_maybe(WHOLE), cores=_maybe(WHOLE), pus=_maybe(WHOLE), nodes=_maybe(WHOLE)
 )
 DOMAINS = _many(DOMAIN)
+PCI_DEVICE = _entry(
+    PciDevice,
+    address=TEXT,
+    class_name=TEXT,
+    class_id=TEXT,
+    vendor_id=TEXT,
+    device_id=TEXT,
+    subsystem_id=TEXT,
+    revision=WHOLE,
+    vendor=_maybe(TEXT),
+    device=_maybe(TEXT),
+    node=_maybe(ID),
+    driver=_maybe(TEXT),
+    assignable=FLAG,
+    assigned_to=_maybe(ID),
+    network=_many(TEXT),
+    block=_many(TEXT),
+    infiniband=_many(TEXT),
+    gpu=_many(TEXT),
+    parent=_maybe(TEXT),
+    buses=_maybe(_many(WHOLE)),
+)
+DMI = Form(
+    shape.record({field: shape.maybe(shape.text) for field in DMI_FIELDS + DMI_SERIALS}),
+    lambda fields, _all: dict(fields),
+    lambda fields, _all: {field: fields[field] for field in sorted(DMI_FIELDS + DMI_SERIALS)},
+)
+
+#: Keys that are there only when their subset was gathered.
+_ON_DEMAND = {"domains": DOMAINS, "pci_devices": _many(PCI_DEVICE), "dmi": DMI}  # type: t.Dict[str, Form]
 DOM0_VCPUS = _many(VCPU)
 DOM0_BOOT = _maybe(
     _entry(
@@ -336,12 +367,15 @@ _SHAPE = shape.record(
             {"linux": shape.maybe(DOM0_LINUX.shape), "vcpus": DOM0_VCPUS.shape}, {"boot": DOM0_BOOT.shape}
         ),
     ),
-    dict({key: form.shape for key, form in _TOP.items() if key in _ADDED}, domains=DOMAINS.shape),
+    dict(
+        {key: form.shape for key, form in _TOP.items() if key in _ADDED},
+        **{key: form.shape for key, form in _ON_DEMAND.items()},
+    ),
 )
 
 
 def to_facts(topology: Topology) -> Facts:
-    """Return the facts: plain dictionaries, lists, texts, numbers, booleans and None. `domains` is there only if they were asked for."""
+    """Return the facts: plain dictionaries, lists, texts, numbers, booleans and None. What is on demand is there if it was asked for."""
     everything = topology.complete_cpuset
     facts = {"schema_version": SCHEMA_VERSION}  # type: Facts
     for key, form in _TOP.items():
@@ -362,8 +396,10 @@ def to_facts(topology: Topology) -> Facts:
         "boot": DOM0_BOOT.write(topology.dom0_boot, everything),
         "vcpus": DOM0_VCPUS.write(topology.dom0_vcpus, everything),
     }
-    if topology.domains is not None:
-        facts["domains"] = DOMAINS.write(topology.domains, everything)
+    for key, form in _ON_DEMAND.items():
+        value = getattr(topology, key)
+        if value is not None:
+            facts[key] = form.write(value, everything)
     return facts
 
 
@@ -381,11 +417,14 @@ def from_facts(facts: t.Any) -> Topology:
     _check_version(facts)
     shape.fit(facts, _SHAPE, "the topology facts are damaged")
     everything = CpuSet.parse(facts["complete_cpuset"])
+    on_demand = {
+        key: form.read(facts[key], everything) if key in facts else None for key, form in _ON_DEMAND.items()
+    }  # type: t.Dict[str, t.Any]
     topology = Topology(
         dom0_linux=_maybe(DOM0_LINUX).read(facts["dom0"]["linux"], everything),
         dom0_boot=DOM0_BOOT.read(facts["dom0"].get("boot"), everything),
         dom0_vcpus=DOM0_VCPUS.read(facts["dom0"]["vcpus"], everything),
-        domains=DOMAINS.read(facts["domains"], everything) if "domains" in facts else None,
+        **on_demand,
         **{key: form.read(facts[key], everything) for key, form in _TOP.items() if key in facts},
     )
     count = len(topology.distances.nodes)

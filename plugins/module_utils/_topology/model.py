@@ -13,6 +13,7 @@ import typing as t
 
 from .._errors import Failure
 from .cpuset import CpuSet
+from .devices import PciDevice
 
 
 class Component(t.NamedTuple):
@@ -286,7 +287,7 @@ _Indexed = t.TypeVar("_Indexed", Pu, NumaNode)
 
 
 class Topology(t.NamedTuple):
-    """The whole host. `domains` is None when the domains were not asked for."""
+    """The whole host. `domains`, `pci_devices` and `dmi` are None when they were not asked for."""
 
     xen: Xen
     pus: t.Tuple[Pu, ...]
@@ -314,6 +315,8 @@ class Topology(t.NamedTuple):
     sub_numa: t.Tuple[SubNuma, ...] = ()
     dom0_boot: t.Optional[Dom0Boot] = None
     unanswered: t.Tuple[Unanswered, ...] = ()
+    pci_devices: t.Optional[t.Tuple[PciDevice, ...]] = None
+    dmi: t.Optional[t.Dict[str, t.Optional[str]]] = None
 
     @property
     def threads_per_core(self) -> int:

@@ -36,6 +36,12 @@ sched_gran          hypfs: {"0": "core"}, the scheduling granularity of each cpu
 pci_nodes           XEN_SYSCTL_pcitopoinfo: {"0000:40:00.0": node}; 0xFFFFFFFF = the firmware does not say, 0xFFFFFFFE = unknown to Xen
 unanswered          {question: sentence}: what else the hypervisor was asked, and why there is no answer
 node_memory         {"0": bytes}: the RAM of each node, from a source that knows it (hwloc XML)
+pci_devices         sysfs of dom0: [{address "0000:00:1f.2", class, vendor, device, subsystem_vendor, subsystem_device, revision, driver or
+                    null, parent (a bridge's address, or "pci0000:00"), buses [secondary, subordinate] of a bridge, interfaces
+                    {network, block, infiniband, gpu: [name]}}]
+pci_names           pci.ids: {"8086": "Intel Corporation", "8086:2918": "82801IB (ICH9) LPC Interface Controller"}
+pci_assigned        xenstore: {"0000:41:00.0": domid}, devices that guests have
+dmi                 /sys/class/dmi/id: {"sys_vendor": "QEMU"}
 acpi                the firmware's tables: {madt, srat_cpus, srat_memory, slit}, each as far as there is one; see `acpi.py`
 ==================  ===============================================================================================================
 
@@ -161,6 +167,25 @@ _SECTIONS = {
     "sched_gran": shape.keyed(_TEXT),
     "pci_nodes": shape.named(_WHOLE),
     "unanswered": shape.named(_TEXT),
+    "pci_devices": shape.items(
+        shape.record(
+            {"address": _TEXT, "class": _WHOLE, "vendor": _WHOLE, "device": _WHOLE},
+            {
+                "subsystem_vendor": _WHOLE,
+                "subsystem_device": _WHOLE,
+                "revision": _WHOLE,
+                "driver": shape.maybe(_TEXT),
+                "parent": shape.maybe(_TEXT),
+                "buses": shape.row(_WHOLE, _WHOLE),
+                "interfaces": shape.record(
+                    {}, {kind: shape.items(_TEXT) for kind in ("network", "block", "infiniband", "gpu")}
+                ),
+            },
+        )
+    ),
+    "pci_names": shape.named(_TEXT),
+    "pci_assigned": shape.named(shape.number_id),
+    "dmi": shape.named(_TEXT),
     "acpi": shape.record(
         {},
         {

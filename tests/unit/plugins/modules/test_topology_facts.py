@@ -144,6 +144,31 @@ def test_replay_gives_the_same_bytes(monkeypatch, capsys, tmp_path):
     assert less == {key: value for key, value in whole.items() if key != "domains"}
 
 
+@pytest.mark.parametrize(("serials", "said"), [(False, None), (True, "123")])
+def test_serials_of_a_recording_are_shown_on_demand(monkeypatch, capsys, tmp_path, serials, said):
+    host = recording("small-guests")
+    host.data["dmi"] = {"sys_vendor": "QEMU", "product_serial": "123"}
+    path = tmp_path / "host.json"
+    path.write_text(json.dumps(host.to_recording()), encoding="utf-8")
+    result = run(
+        monkeypatch,
+        capsys,
+        topology_facts,
+        source="recording",
+        recording=str(path),
+        gather_subset=["dmi"],
+        serials=serials,
+    )
+    dmi = result["ansible_facts"]["xen_topology"]["dmi"]
+    assert (dmi["sys_vendor"], dmi["product_serial"]) == ("QEMU", said)
+
+
+def test_serials_are_asked_for_on_demand(monkeypatch, capsys, asked):
+    run(monkeypatch, capsys, topology_facts, gather_subset=["dmi"])
+    run(monkeypatch, capsys, topology_facts, gather_subset=["dmi"], serials=True)
+    assert asked == [{"dmi"}, {"dmi", "serials"}]
+
+
 @pytest.mark.usefixtures("asked_of_this_host")
 def test_recording_is_returned_where_no_file_is_named(monkeypatch, capsys):
     result = run(monkeypatch, capsys, topology_facts, record=True)

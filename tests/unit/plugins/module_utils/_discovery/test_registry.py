@@ -153,25 +153,27 @@ def test_request_carries_the_ways_out():
 
 def test_own_components_stand_in_order():
     names = [component.name for component in registry.components()]
-    assert names == ["hypercall", "xl", "acpi", "xenstore", "dom0"]
+    assert names == ["hypercall", "xl", "acpi", "xenstore", "pci", "dmi", "dom0"]
     assert registry.components()[0].priority == 55
 
 
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        ([], {"domains"}),
-        (["all"], {"domains"}),
+        ([], {"domains", "pci", "dmi"}),
+        (["all"], {"domains", "pci", "dmi"}),
         (["min"], set()),
         (["topology"], set()),
         (["domains"], {"domains"}),
+        (["min", "domains"], {"domains"}),
+        (["pci", "dmi"], {"pci", "dmi"}),
         (["!all"], set()),
         (["!domains"], set()),
-        (["all", "!domains"], set()),
+        (["all", "!domains"], {"pci", "dmi"}),
         (["!all", "domains"], {"domains"}),
         (["domains", "!domains"], {"domains"}),
-        (["all", "!min"], {"domains"}),
-        (["all", "!unheard"], {"domains"}),
+        (["all", "!min"], {"domains", "pci", "dmi"}),
+        (["all", "!unheard"], {"domains", "pci", "dmi"}),
         (["min", "!all"], set()),
     ],
 )
@@ -184,7 +186,7 @@ def test_gather_subset_that_does_not_exist(word):
     with pytest.raises(Failure) as caught:
         registry.resolve_subset(["all", word])
     assert "'%s'" % word in caught.value.message
-    assert "all, min, domains" in caught.value.message
+    assert "all, min, domains, pci, dmi" in caught.value.message
 
 
 def test_gather_subset_means_what_it_means_to_ansible():
@@ -201,7 +203,7 @@ def test_gather_subset_means_what_it_means_to_ansible():
         ["!all", "domains"],
     ):
         names = collector.get_collector_names(
-            valid_subsets=frozenset({"topology", "domains"}),
+            valid_subsets=frozenset({"topology", "domains", "pci", "dmi"}),
             minimal_gather_subset=frozenset({"topology"}),
             gather_subset=words,
         )

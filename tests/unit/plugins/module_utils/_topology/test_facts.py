@@ -36,6 +36,28 @@ LEAVES = [
 ]
 
 
+DEVICES = [
+    {
+        "address": "0000:40:00.0",
+        "class": 0x060400,
+        "vendor": 0x1B36,
+        "device": 0xC,
+        "driver": "pcieport",
+        "parent": "pci0000:40",
+        "buses": [65, 65],
+    },
+    {
+        "address": "0000:41:00.0",
+        "class": 0x020000,
+        "vendor": 0x8086,
+        "device": 0x10FB,
+        "driver": None,
+        "parent": "0000:40:00.0",
+        "interfaces": {"network": ["eth0"], "block": ["sda"], "infiniband": ["mlx5_0"], "gpu": ["card0"]},
+    },
+]
+
+
 def every_kind_of_value():
     """A host with offline CPUs of unknown place, a hole in the node numbers, pools, guests, and things that are unknown."""
     places = [place if cpu != 6 else (INVALID, INVALID, 1) for cpu, place in enumerate(SMALL)]
@@ -43,6 +65,9 @@ def every_kind_of_value():
     guest["vcpus"][1].update(online=0, hard=[4, 5], hard_all=False, soft=[], soft_all=False)
     return made_host(
         places,
+        pci_devices=DEVICES,
+        pci_nodes={"0000:41:00.0": 1},
+        dmi={"sys_vendor": "QEMU"},
         pcpuinfo=[[7, int(cpu != 6), cpu, cpu] for cpu in range(8)],
         physinfo={"nr_cpus": 7},
         numainfo={
@@ -399,7 +424,7 @@ REQUIRED = sorted(
         for path in (tuple(0 if isinstance(step, int) else step for step in path) for path in _keys(FACTS))
         if isinstance(path[-1], str)
         and not path[-1].endswith("_mask")
-        and path[-1] not in ("schema_version", "domains", "version")
+        and path[-1] not in ("schema_version", "domains", "pci_devices", "dmi", "version")
         and "totals" not in path
         and "memory_by_node" not in path[:-1]
         and path not in ADDED

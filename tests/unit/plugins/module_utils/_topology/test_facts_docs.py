@@ -35,7 +35,7 @@ def existing(value, path=""):
     if isinstance(value, list):
         inner = [key for member in value for key in existing(member, path + "[]")]
         return inner if inner or path == "warnings" else [path + "[]"]
-    if path.endswith("memory_by_node") or not isinstance(value, dict):
+    if path.endswith("memory_by_node") or path == "dmi" or not isinstance(value, dict):
         return [path]
     if path == "dom0.vcpus[]":
         return [path]
