@@ -264,7 +264,9 @@ def main() -> None:
                     journal,
                     topology.complete_cpuset,
                 )
-                notes += pool_steps.carry_out(plan, hands)
+                notes += pool_steps.carry_out(
+                    plan.steps, hands, lambda: pool_steps.check_cpupools(plan, hands)
+                )
         for note in notes:
             module.warn(note)
         titles = {domain.domid: domain.name or "domid %d" % domain.domid for domain in topology.domains or ()}

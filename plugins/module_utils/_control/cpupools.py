@@ -35,6 +35,7 @@ class Step(t.NamedTuple):
     rename (pool, name, before), create (pool, name, value: scheduler), granularity (pool, value, before), add and remove (pool, cpus:
     one unit), move (pool, before: pool, domain, masks: those to set there, masks_before), pin (domain, masks, masks_before), loosen
     (pool, domain, masks_before: its affinity becomes "all" for a while), destroy (pool, name, value: scheduler, before: granularity).
+    Of :mod:`.pcpus`: online (cpus), offline (cpus, before: those of them in no cpupool), smt (value: on or off, cpus, before likewise).
     `keep` are masks that must come back in the end, whatever happens between.
     """
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Carry out what :mod:`.cpupools` has decided. Private to this collection.
+"""Carry out what :mod:`.cpupools` and :mod:`.pcpus` have decided. Private to this collection.
 
 By hypercall and not by `xl cpupool-*`: those exit with 0 when a CPU could not be moved, cannot destroy a cpupool with a granularity
 above "cpu", and cannot give one its granularity while it is made (seen with 4.17); and a process a step takes many times longer. What
@@ -37,8 +37,8 @@ class Hands(t.NamedTuple):
     patience: Patience = Patience()
 
 
-def carry_out(plan: PoolPlan, hands: Hands) -> t.List[str]:
-    """Take all steps, read back, and return notes: sentences on guests that have ended meanwhile.
+def carry_out(steps: t.Sequence[Step], hands: Hands, check: t.Callable[[], None]) -> t.List[str]:
+    """Take all steps, then `check` (one of those below), and return notes: sentences on guests that have ended meanwhile.
 
     Raises :class:`Failure` when one fails. What had been done is then undone, last first; `rolled_back` and `not_rolled_back` in its
     result say what, as sentences.
@@ -46,7 +46,7 @@ def carry_out(plan: PoolPlan, hands: Hands) -> t.List[str]:
     notes = []  # type: t.List[str]
     done = []  # type: t.List[Step]
     try:
-        for step in plan.steps:
+        for step in steps:
             if step.domain is not None:
                 # Xen may have done a part of it when it refuses the rest.
                 done.append(step)
@@ -62,7 +62,7 @@ def carry_out(plan: PoolPlan, hands: Hands) -> t.List[str]:
                 continue
             if step.domain is None:
                 done.append(step)
-        _check(plan, hands)
+        check()
     except (Failure, OSError) as error:
         message = error.message if isinstance(error, Failure) else str(error)
         undone, left = _roll_back(done, hands)
@@ -90,6 +90,9 @@ def described(step: Step) -> str:
         "pin": f"affinity of {title} set",
         "loosen": f"affinity of {title} lifted for a while",
         "destroy": f"cpupool {step.name!r} removed",
+        "online": f"CPU {step.cpus} brought online",
+        "offline": f"CPU {step.cpus} taken offline",
+        "smt": f"SMT switched {step.value}",
     }
     return texts[step.kind]
 
@@ -115,6 +118,12 @@ def _take(step: Step, hands: Hands) -> None:
         ask(lambda: sysctl.cpupool_remove_cpu(xen, step.pool, min(step.cpus)))
     elif step.domain is not None:
         _change_domain(step, step.domain, hands)
+    elif step.kind == "online":
+        ask(lambda: sysctl.cpu_hotplug(xen, sysctl.CPU_ONLINE, min(step.cpus)))
+    elif step.kind == "offline":
+        ask(lambda: sysctl.cpu_hotplug(xen, sysctl.CPU_OFFLINE, min(step.cpus)))
+    elif step.kind == "smt":
+        ask(lambda: sysctl.cpu_hotplug(xen, sysctl.SMT_ENABLE if step.value == "on" else sysctl.SMT_DISABLE))
     else:
         ask(lambda: sysctl.cpupool_destroy(xen, step.pool))
         hands.name(step.pool, None)
@@ -149,10 +158,8 @@ def _pin(domain: Domain, masks: Masks, hands: Hands) -> None:
         )
 
 
-def _check(plan: PoolPlan, hands: Hands) -> None:
+def check_cpupools(plan: PoolPlan, hands: Hands) -> None:
     """Raise Failure when Xen, asked again, says something else than what was planned."""
-    if not plan.steps:
-        return
     found = {pool.cpupool_id: pool for pool in sysctl.cpupools(hands.xen)}
     names = hands.names()
     for state in plan.after:
@@ -169,6 +176,15 @@ def _check(plan: PoolPlan, hands: Hands) -> None:
     gone = {state.id for state in plan.before} - {state.id for state in plan.after}
     if gone & set(found):
         raise Failure("a cpupool that was removed is there again: something else changes cpupools.")
+
+
+def check_online(wanted: CpuSet, hands: Hands) -> None:
+    """Raise Failure when other CPUs are online than these."""
+    found = CpuSet.from_mask(sysctl.cpupool_free(hands.xen))
+    for pool in sysctl.cpupools(hands.xen):
+        found |= CpuSet.from_mask(pool.cpus)
+    if found != wanted:
+        raise Failure(f"CPU {found} is online although {wanted} should be: something else switches CPUs.")
 
 
 def _roll_back(done: t.Sequence[Step], hands: Hands) -> t.Tuple[t.List[str], t.List[str]]:
@@ -204,7 +220,19 @@ def inverse(step: Step) -> t.List[Step]:
         ]
     if step.kind in ("pin", "loosen"):
         return [step._replace(kind="pin", masks=step.masks_before, masks_before=step.masks)]
+    if step.kind in ("online", "offline", "smt"):
+        return _inverse_of_plugging(step)
     back = [step._replace(kind="create", before=None)]
     if step.before and step.before != granularity.CPU:
         back.append(step._replace(kind="granularity", value=step.before, before=granularity.CPU))
     return back
+
+
+def _inverse_of_plugging(step: Step) -> t.List[Step]:
+    if step.kind == "online" or step.value == "on":
+        if step.kind == "smt":
+            return [Step("smt", value="off", cpus=step.cpus, before=CpuSet())]
+        return [Step("offline", cpus=step.cpus, before=CpuSet())]
+    back = [step._replace(kind="online") if step.kind == "offline" else step._replace(value="on")]
+    # Whatever comes online joins cpupool 0; what was free shall be so again.
+    return back + [Step("remove", 0, cpus=CpuSet([cpu])) for cpu in step.before or ()]

@@ -20,7 +20,12 @@ from ansible_collections.dom0.xen.plugins.module_utils._control.cpupools import 
 )
 from ansible_collections.dom0.xen.plugins.module_utils._control.journal import Journal
 from ansible_collections.dom0.xen.plugins.module_utils._control.patience import Patience
-from ansible_collections.dom0.xen.plugins.module_utils._control.pool_steps import Hands, carry_out, described
+from ansible_collections.dom0.xen.plugins.module_utils._control.pool_steps import (
+    Hands,
+    carry_out,
+    check_cpupools,
+    described,
+)
 from ansible_collections.dom0.xen.plugins.module_utils._errors import Failure
 from ansible_collections.dom0.xen.plugins.module_utils._topology.derive import derive
 from ansible_collections.dom0.xen.plugins.module_utils._topology.raw import RawHost
@@ -102,7 +107,7 @@ class Host:
                 self.topology().complete_cpuset,
                 Patience(limit=0.0, sleep=lambda _seconds: None),
             )
-            carry_out(plan, hands)
+            carry_out(plan.steps, hands, lambda: check_cpupools(plan, hands))
         return plan
 
     def pools(self):
@@ -383,7 +388,8 @@ def test_busy_for_a_moment(host):
     with Xen(host.fake, machine="x86_64") as xen:
         everything = host.topology().complete_cpuset
         patience = Patience(limit=1.0, clock=lambda: 0.0, sleep=lambda _seconds: None)
-        carry_out(plan, Hands(xen, host.name, lambda: host.names, Journal(host.path), everything, patience))
+        hands = Hands(xen, host.name, lambda: host.names, Journal(host.path), everything, patience)
+        carry_out(plan.steps, hands, lambda: check_cpupools(plan, hands))
     assert host.pools()["db pool"] == ([4, 5, 6, 7], [DB])
 
 
