@@ -5,9 +5,10 @@
 
 DOCUMENTATION = r"""
 module: guest
-short_description: Start, pause and stop guests, one after the other, where there is memory for them
+short_description: Start, stop, restart and move guests, one after the other, where there is memory for them
 description:
   - Brings guests into the states wanted, with C(xl). Everything is checked before anything is done.
+  - Xen never moves the memory of a guest. O(guests[].state=moved) has a guest arrive anew, with its state, on other NUMA nodes of its host.
   - Guests are created one at a time, under a lock of the host, because C(xl) decides about a guest's memory by what is free at that
     moment, and two that start together may be sent to the same NUMA node.
   - Free memory by node is read around each creation. What the creation took from each node is returned, and where O(guests[].nodes) says
@@ -47,22 +48,34 @@ options:
           - V(paused) creates it paused when it does not exist, and pauses it when it runs.
           - V(stopped) shuts it down cleanly and waits until it is gone. A guest that does not exist is stopped.
           - V(destroyed) ends it at once and waits until it is gone. A guest that does not exist is destroyed.
+          - V(restarted) shuts it down cleanly and creates it again from O(guests[].config), always. A guest that does not exist is created. Where
+            O(guests[].nodes) could not have its memory again, it is not shut down.
+          - V(moved) has the memory of a guest that runs on O(guests[].nodes), its state kept. Where it is there already nothing is done. What
+            there is of it elsewhere counts when it is more than 16 MiB, or more than a quarter of the guest.
+          - V(absent) ends it as V(stopped) does, removes what is kept of one that has ended, and removes O(guests[].config), if that is given,
+            with links to it in C(/etc/xen/auto).
         type: str
         choices:
           - running
           - paused
           - stopped
           - destroyed
+          - restarted
+          - moved
+          - absent
         default: running
       config:
         description:
-          - Absolute path of the xl configuration to create it from. Needed only when it does not exist yet.
+          - Absolute path of the xl configuration to create it from. Needed when it does not exist yet, and for V(restarted) and V(moved).
           - Its C(name) has to be that of the guest.
+          - With V(moved) it is what the guest goes on with, so its C(cpus) or C(cpus_soft) have to lead to O(guests[].nodes). UUID, memory and
+            network addresses are taken from the running guest.
         type: path
       nodes:
         description:
           - The NUMA nodes that its memory is planned to come from. It is not created unless each of them has its share free.
           - This does not make Xen take the memory there; C(cpus) and C(cpus_soft) in the configuration do, see M(dom0.xen.guest_config).
+          - Required for V(moved).
         type: list
         elements: int
       memory:
@@ -80,11 +93,37 @@ options:
         default: 600
       force:
         description:
-          - With V(stopped), destroy the guest when it has not shut down in time, or is paused.
-          - With V(running) and V(paused), destroy what is kept of a guest that has crashed or shut down, and create it anew.
+          - With V(stopped), V(absent) and V(restarted), destroy the guest when it has not shut down in time, or is paused.
+          - With V(running), V(paused) and V(restarted), destroy what is kept of a guest that has crashed or shut down, and create it anew.
         type: bool
         default: false
+      move_by:
+        description:
+          - How V(moved) does it. Both ways need memory for the guest on O(guests[].nodes), and the guest's cooperation, which Linux gives.
+          - V(live) migrates the guest to the host that it is on, while it runs. Xen needs log-dirty mode for it, which PV guests have only
+            where Xen is built with shadow paging (Debian's is not).
+          - V(save) saves the guest to O(save_dir) and restores it from there. It stands still meanwhile. The guest as it was is kept, paused,
+            until its successor is seen to be on the right nodes, and goes on if that fails. Where there is no room for both, it is ended first,
+            and the saved file is kept until the successor runs.
+          - V(auto) takes V(save) for PV guests and V(live) for others, then V(save) if that fails while the guest runs on.
+        type: str
+        choices:
+          - auto
+          - live
+          - save
+        default: auto
+  save_dir:
+    description:
+      - The folder for saved guests, with room for the memory of one. It is made, for root alone, if it is not there.
+    type: path
+    default: /var/lib/xen/save
 notes:
+  - A run that is killed leaves each guest as it was, as it should be, or, while it is moved, with its state in a paused domain or a saved file.
+    The next task that names the guest finishes the move, or takes it back, before it does what it is asked to. C(/var/lib/dom0-xen) holds
+    what it has to know for that. An C(xl) that is still at work keeps the lock of the host.
+  - A guest that an C(xl) was building when it was killed is destroyed and created anew.
+  - V(moved) presses Xen's debug key C(u) to see where memory is, see the warning of O(dom0.xen.domain_info#module:memory_by_node).
+  - Guests with PCI devices or virtual NUMA nodes cannot be moved with their state, and are refused.
   - O(guests[].nodes) is compared with memory that is free at the moment. A host that takes memory from dom0 to make room for guests (autoballoon
     in C(xl.conf)) has little of it; give dom0 a fixed amount on Xen's command line.
   - RV(guests[].memory_delta_by_node) includes what else happened to the host's memory meanwhile. M(dom0.xen.domain_info) can tell exactly.
@@ -103,6 +142,15 @@ EXAMPLES = r"""
         nodes: [1]
       - name: db
         config: /etc/xen/db.cfg
+  become: true
+
+- name: Move the memory of a running guest to node 0, its state kept
+  dom0.xen.guest:
+    guests:
+      - name: db
+        state: moved
+        config: /etc/xen/db.cfg
+        nodes: [0]
   become: true
 
 - name: Shut a guest down, and destroy it after two minutes
@@ -177,6 +225,41 @@ guests:
       sample:
         "0": 61440
         "1": 100700160
+    moved_by:
+      description: How it was moved, V(live) or V(save). V(null) when it was not.
+      returned: success
+      type: str
+      sample: save
+    note:
+      description: Why it was not moved live, when that was tried first.
+      returned: success
+      type: str
+      sample: null
+    memory_before_by_node:
+      description: Where its memory was. V(null) unless O(guests[].state=moved).
+      returned: success
+      type: dict
+      sample:
+        "0": 100663296
+        "1": 0
+    memory_by_node:
+      description: Where its memory is (in check mode, would be) after it was moved. V(null) when it was not.
+      returned: success
+      type: dict
+      sample:
+        "0": 0
+        "1": 100663296
+recovered:
+  description: One sentence for each guest whose move had been interrupted, and was finished or taken back.
+  returned: success
+  type: list
+  elements: str
+  sample: []
+saved_file:
+  description: Where the state of a guest is that could not be restored.
+  returned: when the saved file is all there is of a guest
+  type: str
+  sample: /var/lib/xen/save/ea32f8cc-a707-41d4-bc07-b0062b99057a.save
 done:
   description: The entries of RV(guests) that were finished before the failure.
   returned: when something went wrong in the middle
@@ -189,23 +272,33 @@ problems:
   elements: str
 """
 
+import errno
+import fcntl
+import os
+import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._control import guests as control
-from ..module_utils._control.lock import host_lock
+from ..module_utils._control import moves
+from ..module_utils._control.lock import as_stdin, host_lock
 from ..module_utils._errors import Failure
 from ..module_utils._module import failures, open_xen
 from ..module_utils._toolstack import xenstore
 from ..module_utils._toolstack.xl import DomainState, Xl
-from ..module_utils._topology.derive import domain_state
-from ..module_utils._xen import sysctl
+from ..module_utils._topology.derive import domain_state, uuid_text
+from ..module_utils._xen import numa_dump, sysctl
 
 if t.TYPE_CHECKING:
     from ..module_utils._xen.connection import Xen
 
 NO_MEMORY = 0xFFFFFFFF
+PAGE = 4096
+#: What libxl writes when it has built a domain (libxl_internal.c, userdata_path), and what xl holds while it builds one.
+RECORD = "/var/lib/xen/userdata-d.{0}.{1}.libxl-json"
+XL_LOCK = "/var/lock/xl"
+AUTO_START = "/etc/xen/auto"
 
 
 def main() -> None:
@@ -213,19 +306,35 @@ def main() -> None:
     with failures(module):
         wanted = control.wanted_guests(module.params["guests"])
         with open_xen(module) as xen:
+            host = _host(module, xen)
+            interrupted = moves.journals()
+            recovered = []  # type: t.List[str]
             if module.check_mode:
-                decisions, warnings = _decide(wanted, xen, may_be_missing=True)
-                results = control.forecast(decisions, _free_by_node(xen))
+                names = frozenset(journal.name for journal in interrupted)
+                decisions, warnings = _decide(wanted, host, True, names)
+                results = control.forecast(decisions, host.free_by_node())
             else:
-                with host_lock():
-                    decisions, warnings = _decide(wanted, xen, may_be_missing=False)
-                    control.forecast(decisions, _free_by_node(xen))
-                    results = control.carry_out(decisions, _host(module, xen))
+                with host_lock() as lock, as_stdin(lock):
+                    names = frozenset(guest.name for guest in wanted)
+                    for journal in moves.journals():
+                        if journal.name in names:
+                            recovered.append(moves.recover(journal, host.ways()))
+                    decisions, warnings = _decide(wanted, host, False)
+                    control.forecast(decisions, host.free_by_node())
+                    results = control.carry_out(decisions, host)
         for warning in warnings:
             module.warn(warning)
+        for journal in interrupted:
+            if journal.name not in [guest.name for guest in wanted]:
+                module.warn(
+                    "guest {0!r}: a move of it was interrupted; name it in a task of this module to have that mended".format(
+                        journal.name
+                    )
+                )
         module.exit_json(
-            changed=any(result["changed"] for result in results),
+            changed=bool(recovered) or any(result["changed"] for result in results),
             guests=results,
+            recovered=recovered,
             diff=[control.difference(result) for result in results if result["changed"]],
         )
 
@@ -244,16 +353,22 @@ def argument_spec() -> t.Dict[str, t.Any]:
                 "memory": {"type": "raw"},
                 "timeout": {"type": "int", "default": control.PATIENCE},
                 "force": {"type": "bool", "default": False},
+                "move_by": {"type": "str", "choices": list(moves.WAYS), "default": moves.AUTO},
             },
         },
+        "save_dir": {"type": "path", "default": moves.SAVE_FOLDER},
     }
 
 
 def _decide(
-    wanted: t.Sequence[control.Wanted], xen: "Xen", may_be_missing: bool
+    wanted: t.Sequence[control.Wanted],
+    host: control.Host,
+    may_be_missing: bool,
+    interrupted: t.FrozenSet[str] = frozenset(),
 ) -> t.Tuple[t.List[control.Decision], t.List[str]]:
     configs = {guest.config: _read(guest.config) for guest in wanted if guest.config is not None}
-    return control.decide(wanted, _domains(xen), configs, may_be_missing)
+    known = control.Known(host.memory, host.xl.configuration, interrupted, host.free_by_node())
+    return control.decide(wanted, host.xl.domains(), configs, may_be_missing, known)
 
 
 def _read(path: str) -> t.Union[bytes, OSError]:
@@ -275,13 +390,66 @@ def _domains(xen: "Xen") -> t.List[DomainState]:
             domain_state(domain.flags),
             domain.handle,
             domain.cpu_time,
+            domain.tot_pages * PAGE,
+            domain.cpu_time > 0 or _is_made(domain.domain, domain.handle),
         )
         for domain in domains
     ]
 
 
+def _is_made(domid: int, handle: str) -> bool:
+    """Whether a domain is built; False when it is not and nobody is at it.
+
+    libxl records each that it has built; without its record of dom0 it is not in use. While an xl of somebody else builds, wait for it.
+    """
+    if not os.path.exists(RECORD.format(0, uuid_text("0" * 32))):
+        return True
+    record = RECORD.format(domid, uuid_text(handle))
+    deadline = time.monotonic() + control.PATIENCE
+    while not os.path.exists(record):
+        if not _xl_builds():
+            # It may have become ready between the two looks.
+            return os.path.exists(record)
+        if time.monotonic() > deadline:
+            return True
+        time.sleep(0.25)
+    return True
+
+
+def _xl_builds() -> bool:
+    """Whether an xl is creating or restoring a guest, by the lock (fcntl) that it holds until then."""
+    try:
+        with open(XL_LOCK, "r+b") as stream:
+            fcntl.lockf(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        if error.errno in (errno.EAGAIN, errno.EACCES):
+            return True
+        raise
+    return False
+
+
 def _free_by_node(xen: "Xen") -> t.Dict[int, int]:
     return {node: free for node, free in enumerate(sysctl.numainfo(xen).memfree) if free != NO_MEMORY}
+
+
+def _memory(xen: "Xen") -> t.Dict[int, t.Dict[int, int]]:
+    return {
+        domid: {node: pages * PAGE for node, pages in by_node.items()}
+        for domid, by_node in numa_dump.memory_by_node(xen).items()
+    }
+
+
+def _remove(path: str) -> None:
+    """Remove a configuration, and the links that have it started with the host."""
+    real = os.path.realpath(path)
+    if os.path.isdir(AUTO_START):
+        for name in os.listdir(AUTO_START):
+            link = os.path.join(AUTO_START, name)
+            if os.path.islink(link) and os.path.realpath(link) == real:
+                os.unlink(link)
+    os.unlink(path)
 
 
 def _host(module: AnsibleModule, xen: "Xen") -> control.Host:
@@ -296,6 +464,11 @@ def _host(module: AnsibleModule, xen: "Xen") -> control.Host:
     return control.Host(
         xl=Xl(run_command, lambda: _domains(xen), executable),
         free_by_node=lambda: _free_by_node(xen),
+        clock=time.monotonic,
+        sleep=time.sleep,
+        memory=lambda: _memory(xen),
+        folders=moves.Folders(moves.FOLDER, module.params["save_dir"]),
+        remove=_remove,
     )
 
 

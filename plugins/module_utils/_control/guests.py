@@ -2,13 +2,14 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Guests that should run, stand still or be gone, against those that do. Private to this collection.
+"""Guests that should run, stand still, be elsewhere or be gone, against those that do. Private to this collection.
 
 :func:`decide` compares, once and without doing anything, and gives the steps for each guest; :func:`forecast` says what they will
 come to; :func:`carry_out` takes them, one guest after the other, on a :class:`Host`. A run calls decide and carry_out, check mode
 decide and forecast.
 """
 
+import os
 import re
 import time
 import typing as t
@@ -16,12 +17,20 @@ import typing as t
 from .._errors import Failure
 from .._toolstack import xlcfg
 from .._toolstack.xl import DomainState, Xl
+from . import moves
 from .config import printable, vcpu_count
 
-RUNNING, PAUSED, STOPPED, DESTROYED = STATES = ("running", "paused", "stopped", "destroyed")
+RUNNING, PAUSED, STOPPED, DESTROYED, RESTARTED, MOVED, ABSENT = STATES = (
+    "running",
+    "paused",
+    "stopped",
+    "destroyed",
+    "restarted",
+    "moved",
+    "absent",
+)
 #: Seconds that a guest gets to shut down, or Xen to take its memory back.
 PATIENCE = 600
-ABSENT = "absent"
 
 MIB = 1 << 20
 # What a guest takes besides its memory: structures per vCPU, page tables and the like per MiB, and a flat rest.
@@ -33,7 +42,20 @@ _KEPT = 30.0
 # Steps.
 CREATE, CREATE_PAUSED, PAUSE, UNPAUSE = "create", "create_paused", "pause", "unpause"
 SHUTDOWN, DESTROY, AWAIT_END = "shutdown", "destroy", "await_end"
-_CHANGING = (CREATE, CREATE_PAUSED, PAUSE, UNPAUSE, SHUTDOWN, DESTROY)
+MOVE, REMOVE_CONFIG, RECOVER = "move", "remove_config", "recover"
+_CHANGING = (
+    CREATE,
+    CREATE_PAUSED,
+    PAUSE,
+    UNPAUSE,
+    SHUTDOWN,
+    DESTROY,
+    MOVE,
+    REMOVE_CONFIG,
+    RECOVER,
+)
+# The states that a configuration is for.
+_CONFIGURED = (RUNNING, PAUSED, RESTARTED, MOVED)
 
 
 class Wanted(t.NamedTuple):
@@ -46,12 +68,14 @@ class Wanted(t.NamedTuple):
     memory: t.Optional[int] = None
     timeout: float = PATIENCE
     force: bool = False
+    move_by: str = moves.AUTO
 
 
 class Decision(t.NamedTuple):
     """What to do about one guest: `steps` in order, on the domain `domid` (None: there is none yet).
 
-    `need` is the memory in bytes that `nodes` have to have before it is created, None when that is nobody's concern.
+    `need` is the memory in bytes that `nodes` have to have before it is created, None when that is nobody's concern. `move` is how to
+    move it, and `memory_before` where its memory is before, in bytes by node.
     """
 
     wanted: Wanted
@@ -59,6 +83,8 @@ class Decision(t.NamedTuple):
     before: str
     steps: t.Tuple[str, ...]
     need: t.Optional[int] = None
+    move: t.Optional[moves.Move] = None
+    memory_before: t.Optional[t.Mapping[int, int]] = None
 
     @property
     def changes(self) -> bool:
@@ -72,19 +98,27 @@ class Decision(t.NamedTuple):
 
 
 class Host(t.NamedTuple):
-    """The ways out: xl (with its list of domains), free memory of each NUMA node in bytes, and time."""
+    """The ways out: xl (with its list of domains), free memory of each NUMA node in bytes, and time; for moves also what each domain has
+    of each node's memory, and folders; `remove(path)` removes a configuration."""
 
     xl: Xl
     free_by_node: t.Callable[[], t.Dict[int, int]]
     clock: t.Callable[[], float] = time.monotonic
     sleep: t.Callable[[float], None] = time.sleep
+    memory: t.Callable[[], t.Dict[int, t.Dict[int, int]]] = dict
+    folders: moves.Folders = moves.Folders()
+    remove: t.Callable[[str], None] = os.unlink
+
+    def ways(self) -> moves.Ways:
+        """What a move needs of it."""
+        return moves.Ways(self.xl, self.memory, self.free_by_node, self.folders, self.clock, self.sleep)
 
 
 Result = t.Dict[str, t.Any]
 
 
 def wanted_guests(entries: t.Sequence[t.Mapping[str, t.Any]]) -> t.List[Wanted]:
-    """Check the user's list: {name, config, state, nodes, memory, timeout, force}, all but name may be absent or None.
+    """Check the user's list: {name, config, state, nodes, memory, timeout, force, move_by}, all but name may be absent or None.
 
     `memory` is MiB, or a text with a unit ("512M", "4GiB"). Raises Failure that names the entry and the field.
     """
@@ -118,6 +152,11 @@ def wanted_guests(entries: t.Sequence[t.Mapping[str, t.Any]]) -> t.List[Wanted]:
             raise Failure(
                 "{0}: timeout must be more than 0 seconds, not {1!r}".format(where, values["timeout"])
             )
+        if values.get("state") == MOVED and not values.get("nodes"):
+            raise Failure("{0}: nodes must say where its memory shall be moved to".format(where))
+        for state in (RESTARTED, MOVED):
+            if values.get("state") == state and "config" not in values:
+                raise Failure("{0}: config must be given to have it {1}".format(where, state))
         found.append(Wanted(**values))
     return found
 
@@ -127,19 +166,20 @@ def decide(
     domains: t.Sequence[DomainState],
     configs: t.Mapping[str, t.Union[bytes, OSError]],
     may_be_missing: bool = False,
+    known: t.Optional["Known"] = None,
 ) -> t.Tuple[t.List[Decision], t.List[str]]:
     """Compare what is wanted with the domains there are; return the decisions, in the order wanted, and warnings.
 
     `configs` has the content of every configuration file that a guest names, or the error from reading it. With `may_be_missing`
     (check mode: another task may be going to write it) a file that does not exist is a warning. Raises Failure, before anything is
-    done, with a sentence for each guest that cannot be had as wanted.
+    done, with a sentence for each guest that cannot be had as wanted. `known` is needed for guests that shall be moved.
     """
     decisions = []  # type: t.List[Decision]
     warnings = []  # type: t.List[str]
     problems = []  # type: t.List[str]
     for guest in wanted:
         try:
-            decisions.append(_decide(guest, domains, configs, may_be_missing, warnings))
+            decisions.append(_decide(guest, domains, configs, may_be_missing, warnings, known or Known()))
         except Failure as failure:
             problems.append(failure.message)
     if problems:
@@ -158,7 +198,11 @@ def _decide(
     configs: t.Mapping[str, t.Union[bytes, OSError]],
     may_be_missing: bool,
     warnings: t.List[str],
+    known: "Known",
 ) -> Decision:
+    if guest.name in known.interrupted:
+        # Check mode: a run takes care of it first, and only then looks.
+        return Decision(guest, None, "moving", (RECOVER,))
     same = [domain for domain in domains if domain.name == guest.name]
     # A dying domain keeps its name while Xen takes its memory back; it is no guest any more.
     alive = [domain for domain in same if domain.state != "dying"]
@@ -175,8 +219,17 @@ def _decide(
             "{0!r} is the control domain: it cannot be started or stopped as a guest".format(guest.name)
         )
     steps = _steps(guest, domain)
+    if guest.state == ABSENT and guest.config is not None:
+        data = configs[guest.config]
+        if not isinstance(data, OSError):
+            _config(guest, configs, may_be_missing, warnings)
+            steps += (REMOVE_CONFIG,)
+        elif not isinstance(data, FileNotFoundError):
+            raise Failure(
+                "guest {0!r}: {1} cannot be read: {2}".format(guest.name, guest.config, data.strerror or data)
+            )
     decision = Decision(guest, domain.domid if domain else None, domain.state if domain else ABSENT, steps)
-    if guest.state in (RUNNING, PAUSED):
+    if guest.state in _CONFIGURED:
         if guest.config is None:
             if decision.creates:
                 raise Failure(
@@ -188,12 +241,66 @@ def _decide(
             config = _config(guest, configs, may_be_missing, warnings)
             if decision.creates:
                 decision = decision._replace(need=_need(guest, config))
+                _check_return(decision, domain, known)
+            if MOVE in steps:
+                decision = _with_move(decision, t.cast(DomainState, domain), config, known)
     return decision
 
 
+class Known(t.NamedTuple):
+    """What deciding about moves takes: {domid: {node: bytes}}, what libxl knows of a domain, and guests whose move was interrupted.
+
+    `free` is what nodes have free, {node: bytes}, so that a guest is not stopped that would find no room when it comes back.
+    """
+
+    memory: t.Callable[[], t.Dict[int, t.Dict[int, int]]] = dict
+    configuration: t.Callable[[int], t.Dict[str, t.Any]] = lambda domid: {}
+    interrupted: t.FrozenSet[str] = frozenset()
+    free: t.Optional[t.Mapping[int, int]] = None
+
+
+def _check_return(decision: Decision, domain: t.Optional[DomainState], known: Known) -> None:
+    """Raise Failure when a guest that would be ended first certainly finds no room for coming back."""
+    guest = decision.wanted
+    if domain is None or domain.gone or decision.need is None or known.free is None or not guest.nodes:
+        return
+    share = -(-decision.need // len(guest.nodes))
+    for node in guest.nodes:
+        if node not in known.free or known.free[node] + domain.memory < share:
+            raise Failure(
+                "guest {0!r} was not stopped: it would need {1} MiB on node {2} to come back, where there are {3} MiB; make room there, "
+                "or plan again".format(guest.name, -(-share // MIB), node, known.free.get(node, 0) // MIB)
+            )
+
+
+def _with_move(
+    decision: Decision, domain: DomainState, config: t.Optional[xlcfg.Config], known: Known
+) -> Decision:
+    guest = decision.wanted
+    nodes = t.cast("t.Tuple[int, ...]", guest.nodes)
+    found = known.memory().get(domain.domid, {})
+    decision = decision._replace(memory_before=found)
+    if moves.is_there(found, nodes):
+        return decision._replace(steps=())
+    live = known.configuration(domain.domid)
+    need = memory_need(domain.memory, live.get("b_info", {}).get("max_vcpus", 1))
+    text = "" if config is None else config.text
+    if config is None:
+        return decision._replace(need=need)
+    return decision._replace(move=moves.plan_move(domain, nodes, guest.move_by, text, live, need), need=need)
+
+
 def _steps(guest: Wanted, domain: t.Optional[DomainState]) -> t.Tuple[str, ...]:
-    create = CREATE if guest.state == RUNNING else CREATE_PAUSED
-    if guest.state in (RUNNING, PAUSED):
+    create = CREATE_PAUSED if guest.state == PAUSED else CREATE
+    if guest.state == MOVED:
+        if domain is None or domain.gone:
+            raise Failure(
+                "guest {0!r} does not run, so there is nothing to move: have it running, its configuration decides where".format(
+                    guest.name
+                )
+            )
+        return (MOVE,)
+    if guest.state in (RUNNING, PAUSED, RESTARTED):
         if domain is None:
             return (create,)
         if domain.state == "dying":
@@ -207,6 +314,11 @@ def _steps(guest: Wanted, domain: t.Optional[DomainState]) -> t.Tuple[str, ...]:
                     )
                 )
             return (DESTROY, AWAIT_END, create)
+        if not domain.made:
+            # What xl was building when it was killed; there is nothing in it that could be lost.
+            return (DESTROY, AWAIT_END, create)
+        if guest.state == RESTARTED:
+            return _ending(guest, domain) + (create,)
         if guest.state == RUNNING:
             return (UNPAUSE,) if domain.state == "paused" else ()
         return () if domain.state == "paused" else (PAUSE,)
@@ -214,10 +326,15 @@ def _steps(guest: Wanted, domain: t.Optional[DomainState]) -> t.Tuple[str, ...]:
         return ()
     if domain.state == "dying":
         return (AWAIT_END,)
-    if guest.state == DESTROYED:
+    if guest.state == DESTROYED or not domain.made:
         return (DESTROY, AWAIT_END)
     if domain.gone:
-        return ()
+        return (DESTROY, AWAIT_END) if guest.state == ABSENT else ()
+    return _ending(guest, domain)
+
+
+def _ending(guest: Wanted, domain: DomainState) -> t.Tuple[str, ...]:
+    """The steps that end a guest cleanly, or by force where that is given."""
     if domain.state == "paused":
         if not guest.force:
             raise Failure(
@@ -320,20 +437,22 @@ def forecast(decisions: t.Sequence[Decision], free: t.Mapping[int, int]) -> t.Li
 def expected_state(decision: Decision) -> str:
     """The state a guest is in once its steps are taken."""
     last = decision.steps[-1] if decision.steps else None
-    if last in (CREATE, UNPAUSE):
+    if last in (CREATE, UNPAUSE, MOVE, RECOVER):
         return "running"
     if last in (CREATE_PAUSED, PAUSE):
         return "paused"
-    return ABSENT if last == AWAIT_END else decision.before
+    return ABSENT if last in (AWAIT_END, REMOVE_CONFIG) else decision.before
 
 
 def carry_out(decisions: t.Sequence[Decision], host: Host) -> t.List[Result]:
     """Take the steps, guest by guest, and say for each what became of it::
 
-        {name, domid, changed, before, state, steps, free_before, free_after, memory_delta_by_node}
+        {name, domid, changed, before, state, steps, free_before, free_after, memory_delta_by_node, moved_by, note,
+        memory_before_by_node, memory_by_node}
 
-    The last three are {node: bytes} around a creation, else None; the delta is what the creation took from each node. Free memory is
-    read right before each creation, and a guest is not created when its nodes lack what it needs.
+    free_before, free_after and memory_delta_by_node are {node: bytes} around a creation, else None; the delta is what the creation took
+    from each node. Free memory is read right before each creation, and a guest is not created when its nodes lack what it needs. The last
+    four are about a move (see :func:`moves.carry_out`), else None.
 
     When something goes wrong, Failure says what; its result has ``done``, the results so far, and ``changed``.
     """
@@ -358,6 +477,12 @@ def _carry_out(decision: Decision, host: Host) -> Result:
                 domid = _create(decision, step == CREATE_PAUSED, result, host)
             elif step == AWAIT_END:
                 _await_end(t.cast(int, domid), guest, host, SHUTDOWN in decision.steps)
+                _clear(t.cast(int, domid), decision, host)
+            elif step == MOVE:
+                result.update(moves.carry_out(t.cast(moves.Move, decision.move), host.ways()))
+                domid = result["domid"]
+            elif step == REMOVE_CONFIG:
+                host.remove(t.cast(str, guest.config))
             else:
                 getattr(host.xl, step)(domid)
             begun = begun or step in _CHANGING
@@ -390,6 +515,20 @@ def _create(decision: Decision, paused: bool, result: Result, host: Host) -> int
             changed=True,
         )
     return domain.domid
+
+
+def _clear(domid: int, decision: Decision, host: Host) -> None:
+    """Make way for what comes after a clean end: what a guest leaves when it is kept to be looked at (on_poweroff = "preserve")."""
+    if not (decision.creates or decision.wanted.state == ABSENT) or host.xl.domain(domid) is None:
+        return
+    if decision.creates and not decision.wanted.force:
+        raise Failure(
+            "domain {0} has shut down and its remains are kept (on_poweroff), so that it cannot be created again: destroy them, or give force "
+            "to have that done".format(domid),
+            changed=True,
+        )
+    host.xl.destroy(domid)
+    _await_end(domid, decision.wanted, host, clean=False)
 
 
 def _await_end(domid: int, guest: Wanted, host: Host, clean: bool) -> None:
@@ -440,7 +579,7 @@ def _look_again(decisions: t.Sequence[Decision], done: t.Sequence[Result], host:
                 "guest {0!r} was created (domain {1}) and ended soon after (now: {2}): look into its console and its kernel's "
                 "arguments".format(name, result["domid"], what)
             )
-        elif decision.wanted.state in (STOPPED, DESTROYED) and again:
+        elif decision.wanted.state in (STOPPED, DESTROYED, ABSENT) and again:
             problems.append(
                 "guest {0!r} ended and was started again as domain {1}: see on_poweroff in its configuration, and who else starts "
                 "guests here".format(name, again[-1])
@@ -455,9 +594,19 @@ def difference(result: Result) -> t.Dict[str, t.Any]:
     return {
         "before_header": result["name"],
         "after_header": result["name"],
-        "before": {"state": result["before"]},
-        "after": {"state": result["state"] if result["changed"] else result["before"]},
+        "before": dict({"state": result["before"]}, **_memory(result["memory_before_by_node"])),
+        "after": dict(
+            {"state": result["state"] if result["changed"] else result["before"]},
+            **_memory(result["memory_by_node"]),
+        ),
     }
+
+
+def _memory(by_node: t.Optional[t.Mapping[str, int]]) -> t.Dict[str, str]:
+    if not by_node:
+        return {}
+    parts = ["node {0}: {1} MiB".format(node, size // MIB) for node, size in by_node.items() if size]
+    return {"memory": ", ".join(parts)}
 
 
 def _result(decision: Decision, domid: t.Optional[int], state: str) -> Result:
@@ -471,7 +620,17 @@ def _result(decision: Decision, domid: t.Optional[int], state: str) -> Result:
         "free_before": None,
         "free_after": None,
         "memory_delta_by_node": None,
+        "moved_by": decision.move.way if decision.move else None,
+        "note": None,
+        "memory_before_by_node": _keyed(decision.memory_before)
+        if decision.memory_before is not None
+        else None,
+        "memory_by_node": _planned(decision.move) if decision.move is not None else None,
     }
+
+
+def _planned(move: moves.Move) -> t.Dict[str, int]:
+    return _keyed({node: move.size // len(move.nodes) for node in move.nodes})
 
 
 def _keyed(by_node: t.Mapping[int, int]) -> t.Dict[str, int]:

@@ -25,11 +25,11 @@ def host_lock(
     patience: float = PATIENCE,
     clock: t.Callable[[], float] = time.monotonic,
     sleep: t.Callable[[float], None] = time.sleep,
-) -> t.Iterator[None]:
+) -> t.Iterator[int]:
     """Hold the host's lock while the block runs; wait for it up to `patience` seconds, then raise Failure naming the holder.
 
-    An advisory flock(2) on a file that stays. The kernel drops it when its process ends, however it ends. The descriptor is not
-    inherited: what `xl create` leaves in the background must not keep it.
+    An advisory flock(2) on a file that stays. The kernel drops it when its process ends, however it ends. The descriptor, which the
+    block gets, is not inherited: what `xl create` leaves in the background must not keep it. See :func:`as_stdin`.
     """
     try:
         # Nobody may lead root astray with a link in a directory that all can write to.
@@ -50,9 +50,25 @@ def host_lock(
             sleep(_POLL)
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, "{0}\n".format(os.getpid()).encode("ascii"), 0)
-        yield
+        yield descriptor
     finally:
         os.close(descriptor)
+
+
+@contextlib.contextmanager
+def as_stdin(descriptor: int) -> t.Iterator[None]:
+    """Within it, standard input is the lock, and so is that of every command started.
+
+    A command that outlives this process, because that was killed, then keeps the lock until it ends: the next run finds no half-done xl
+    beside it. What xl leaves in the background takes /dev/null for its standard input, and with it lets go of the lock.
+    """
+    kept = os.dup(0)
+    os.dup2(descriptor, 0)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 0)
+        os.close(kept)
 
 
 def _taken(descriptor: int) -> bool:

@@ -11,7 +11,9 @@ Guests are named to xl by domain id only: names may hold anything, and one made 
 go behind ``-f``, where xl does not take a path with ``=`` for a setting.
 """
 
+import json
 import re
+import shlex
 import typing as t
 
 from .._errors import Failure
@@ -29,7 +31,8 @@ class XlError(Failure):
 class DomainState(t.NamedTuple):
     """A domain, as much of it as starting and stopping need.
 
-    `state` is "running", "blocked", "paused", "shutdown", "crashed" or "dying"; `cpu_time` in ns.
+    `state` is "running", "blocked", "paused", "shutdown", "crashed" or "dying"; `cpu_time` in ns, `memory` in bytes. `made` is False for
+    one that was left half built: whoever was creating it is no more.
     """
 
     domid: int
@@ -37,6 +40,8 @@ class DomainState(t.NamedTuple):
     state: str
     uuid: str = ""
     cpu_time: int = 0
+    memory: int = 0
+    made: bool = True
 
     @property
     def gone(self) -> bool:
@@ -126,6 +131,60 @@ class Xl:
             raise self._failure(
                 "domain {0} could not be destroyed: it is {1}".format(domid, _state(domain)), rc, output
             )
+
+    def rename(self, domid: int, name: str) -> None:
+        """Give the domain another name. Raises XlError when it has not got it."""
+        rc, output = self._run(["rename", "--", str(domid), name])
+        domain = self.domain(domid)
+        if domain is None or domain.name != name:
+            raise self._failure("domain {0} could not be renamed to {1!r}".format(domid, name), rc, output)
+
+    def configuration(self, domid: int) -> t.Dict[str, t.Any]:
+        """What libxl has of the domain now (libxl_domain_config as JSON, xl list -l), with its devices and memory as they are."""
+        rc, output = self._run(["list", "-l", str(domid)])
+        try:
+            (entry,) = json.loads(output[output.index("[") :])
+            return t.cast("t.Dict[str, t.Any]", entry["config"])
+        except (ValueError, KeyError, TypeError):
+            raise self._failure(
+                "xl does not know the configuration of domain {0}: was it made by another toolstack?".format(
+                    domid
+                ),
+                rc,
+                output,
+            ) from None
+
+    def save(self, domid: int, file: str) -> None:
+        """Write the domain's state to `file`, and leave it paused. Raises XlError when it is not: xl then lets it run on."""
+        rc, output = self._run(["save", "-p", str(domid), file])
+        domain = self.domain(domid)
+        if rc != 0 or domain is None or domain.state != "paused":
+            raise self._failure(
+                "domain {0} could not be saved: it is {1}".format(domid, _state(domain)), rc, output
+            )
+
+    def restore(self, name: str, config: str, file: str) -> DomainState:
+        """Make guest `name` from a saved file and a configuration for it; return it, paused. Raises XlError when it is not there."""
+        before = {domain.domid for domain in self.domains()}
+        rc, output = self._run(["restore", "-p", config, file])
+        made = [
+            domain
+            for domain in self.domains()
+            if domain.name == name and domain.domid not in before and domain.made and not domain.gone
+        ]
+        if rc != 0 or not made:
+            raise self._failure("guest {0!r} could not be restored from {1}".format(name, file), rc, output)
+        return made[-1]
+
+    def migrate(self, domid: int, config: str) -> None:
+        """Migrate the domain live to the host that it is on, to be made there from `config`. Raises XlError when xl says it failed.
+
+        xl wants a command that reaches the other side, for a shell; this one is its own receiver, without a network or anything of the user's.
+        """
+        receiver = "exec {0} migrate-receive".format(shlex.quote(self._executable))
+        rc, output = self._run(["migrate", "-C", config, "-s", "", str(domid), receiver])
+        if rc != 0:
+            raise self._failure("domain {0} could not be migrated".format(domid), rc, output)
 
     def _run(self, arguments: t.List[str]) -> t.Tuple[int, str]:
         rc, out, err = self._run_command([self._executable] + arguments)

@@ -141,6 +141,13 @@ def run(world, *wanted):
         ("destroyed", "paused", ("destroy", "await_end")),
         ("destroyed", "crashed", ("destroy", "await_end")),
         ("destroyed", "dying", ("await_end",)),
+        ("restarted", None, ("create",)),
+        ("restarted", "running", ("shutdown", "await_end", "create")),
+        ("restarted", "dying", ("await_end", "create")),
+        ("absent", None, ("remove_config",)),
+        ("absent", "running", ("shutdown", "await_end", "remove_config")),
+        ("absent", "crashed", ("destroy", "await_end", "remove_config")),
+        ("absent", "dying", ("await_end", "remove_config")),
     ],
 )
 def test_steps(state, actual, expected):
@@ -153,12 +160,59 @@ def test_steps(state, actual, expected):
         ("running", "crashed", ("destroy", "await_end", "create")),
         ("paused", "shutdown", ("destroy", "await_end", "create_paused")),
         ("stopped", "paused", ("destroy", "await_end")),
+        ("restarted", "paused", ("destroy", "await_end", "create")),
+        ("restarted", "crashed", ("destroy", "await_end", "create")),
+        ("absent", "paused", ("destroy", "await_end", "remove_config")),
     ],
 )
 def test_steps_that_want_force(state, actual, expected):
     with pytest.raises(Failure, match="force"):
         steps(want("web", state), DomainState(7, "web", actual))
     assert steps(want("web", state, force=True), DomainState(7, "web", actual)) == expected
+
+
+@pytest.mark.parametrize(
+    ("state", "expected"),
+    [
+        ("running", ("destroy", "await_end", "create")),
+        ("paused", ("destroy", "await_end", "create_paused")),
+        ("restarted", ("destroy", "await_end", "create")),
+        ("stopped", ("destroy", "await_end")),
+        ("absent", ("destroy", "await_end", "remove_config")),
+    ],
+)
+def test_what_a_killed_xl_left_half_built_is_not_taken_for_a_guest(state, expected):
+    assert steps(want("web", state), DomainState(7, "web", "paused", made=False)) == expected
+
+
+def test_a_restart_that_would_find_no_room_is_not_begun():
+    running = DomainState(7, "web", "running", memory=50 * MIB)
+    wanted = want("web", "restarted", nodes=(1,))
+    known = guests.Known(free={0: 1000 * MIB, 1: 40 * MIB})
+    with pytest.raises(Failure, match="was not stopped: it would need 105 MiB on node 1"):
+        decide([wanted], [DOM0, running], configs("web"), known=known)
+    known = known._replace(free={1: 60 * MIB})
+    assert decide([wanted], [DOM0, running], configs("web"), known=known)[0][0].creates
+
+
+def test_a_restart_and_what_becomes_of_remains():
+    world = World(DomainState(7, "web", "running"), plans={"web": "preserve"})
+    with pytest.raises(Failure, match="its remains are kept .on_poweroff."):
+        run(world, want("web", "restarted"))
+    world = World(DomainState(7, "web", "running"))
+    (result,) = run(world, want("web", "restarted"))
+    assert (result["before"], result["state"], result["domid"]) == ("running", "running", 8)
+    assert result["changed"]
+
+
+def test_absent_takes_the_configuration_away():
+    world = World(DomainState(7, "web", "running"), plans={"web": "preserve"})
+    removed = []
+    world.host = world.host._replace(remove=removed.append)
+    (result,) = run(world, want("web", "absent"))
+    assert (removed, result["state"], 7 in world.domains) == (["/etc/xen/web"], "absent", False)
+    again = decide([want("web", "absent")], world.list(), {"/etc/xen/web": FileNotFoundError(2, "no")})[0][0]
+    assert not again.changes
 
 
 def test_a_dying_namesake_does_not_hide_the_guest():
@@ -274,6 +328,10 @@ def test_creation_reads_memory_around_it():
         "free_before": {"0": 1000 * MIB, "1": 1000 * MIB},
         "free_after": {"0": 1000 * MIB, "1": 900 * MIB},
         "memory_delta_by_node": {"0": 0, "1": 100 * MIB},
+        "moved_by": None,
+        "note": None,
+        "memory_before_by_node": None,
+        "memory_by_node": None,
     }
     json.dumps(result)
     assert guests.difference(result)["before"] == {"state": "absent"}

@@ -1,0 +1,75 @@
+# Copyright (c) 2026, dom0.xen contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Writes a kernel for PVH guests that counts, and that can be saved and migrated.
+
+    python3 counting_kernel.py FILE
+
+It counts in the register ESI, where xenctx(1) shows it, giving its CPU away after each number. It takes part in being suspended: it opens
+an event channel to dom0, and when that fires it suspends itself by SCHEDOP_shutdown. Its number, 3, is to be written to
+device/suspend/event-channel in the guest's xenstore by whoever starts it, as that is the one thing which would take it a driver.
+
+The formats: ELF-32 (System V ABI), Xen's PVH entry (docs/misc/pvh.pandoc) and hypercalls: memory_op 12 with XENMEM_add_to_physmap 7,
+sched_op 29 with SCHEDOP_yield 0 and SCHEDOP_shutdown 2, event_channel_op 32 with EVTCHNOP_alloc_unbound 6 (xen/include/public).
+"""
+
+from __future__ import annotations
+
+import struct
+import sys
+from pathlib import Path
+
+BASE = 0x100000
+PAGE = 4096
+DATA = BASE + PAGE // 2
+SHARED_INFO = BASE + 4 * PAGE
+PENDING = SHARED_INFO + 2048  # evtchn_pending of a 32-bit shared_info, behind 32 vcpu_info of 64 bytes
+SELF, DOM0, SUSPEND = 0x7FF0, 0, 2
+# xen/include/public/elfnote.h
+XEN_VERSION, GUEST_OS, PHYS32_ENTRY = 5, 6, 18
+
+PHYSMAP = struct.pack("<HHIII", SELF, 0, 0, 0, SHARED_INFO >> 12)
+SHUTDOWN = struct.pack("<I", SUSPEND)
+CHANNEL = struct.pack("<HHI", SELF, DOM0, 0)
+
+
+def hypercall(number: int, command: int, argument: int) -> bytes:
+    """mov eax, number; mov ebx, command; mov ecx, argument; vmmcall."""
+    return b"\xb8%b\xbb%b\xb9%b\x0f\x01\xd9" % tuple(
+        struct.pack("<I", n) for n in (number, command, argument)
+    )
+
+
+def code() -> bytes:
+    """Map the shared page, open the channel, count until it fires, suspend; and again, in whatever domain it wakes."""
+    shutdown, channel = DATA + len(PHYSMAP), DATA + len(PHYSMAP) + len(SHUTDOWN)
+    machine = b"\x31\xf6\xbc" + struct.pack("<I", DATA + PAGE)  # xor esi, esi; mov esp
+    start = len(machine)
+    machine += hypercall(12, 7, DATA) + hypercall(32, 6, channel)
+    machine += b"\x8b\x15" + struct.pack("<I", channel + 4)  # mov edx, the port
+    again = len(machine)
+    machine += b"\x46" + hypercall(29, 0, 0)  # inc esi; yield
+    machine += b"\x0f\xa3\x15" + struct.pack("<I", PENDING)  # bt [PENDING], edx
+    machine += b"\x73" + struct.pack("<b", again - (len(machine) + 2))  # jnc
+    machine += hypercall(29, 2, shutdown)
+    return machine + b"\xe9" + struct.pack("<i", start - (len(machine) + 5))  # jmp
+
+
+def note(kind: int, body: bytes) -> bytes:
+    """One of Xen's ELF notes."""
+    return struct.pack("<III", 4, len(body), kind) + b"Xen\0" + body + bytes(-len(body) % 4)
+
+
+def kernel() -> bytes:
+    """The whole file."""
+    notes = note(PHYS32_ENTRY, struct.pack("<I", BASE)) + note(GUEST_OS, b"count\0")
+    notes += note(XEN_VERSION, b"xen-3.0\0")
+    header = b"\x7fELF" + bytes((1, 1, 1)) + bytes(9)
+    header += struct.pack("<HHIIIIIHHHHHH", 2, 3, 1, BASE, 52, 0, 0, 52, 32, 2, 0, 0, 0)
+    header += struct.pack("<IIIIIIII", 1, PAGE, BASE, BASE, PAGE, 5 * PAGE, 7, PAGE)
+    header += struct.pack("<IIIIIIII", 4, 52 + 64, 0, 0, len(notes), len(notes), 4, 4)
+    file = (header + notes).ljust(PAGE, b"\0") + code().ljust(PAGE // 2, b"\x90")
+    return (file + PHYSMAP + SHUTDOWN + CHANNEL).ljust(2 * PAGE, b"\0")
+
+
+if __name__ == "__main__":
+    Path(sys.argv[1]).write_bytes(kernel())

@@ -1,0 +1,537 @@
+# Copyright (c) 2026, dom0.xen contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A guest's memory moved to other nodes with its state kept: live, or by save and restore. Private to this collection.
+
+Xen never moves memory; a guest gets it anew by arriving a second time. Either it migrates to the host it is on, or it is saved and
+restored, with a configuration whose affinity leads its memory to the wanted nodes. Live migration needs log-dirty mode. For PV guests that
+takes shadow paging, which Xen may be built without (Debian's is: CONFIG_SHADOW_PAGING; `xl migrate` then says "domain did not respond to
+suspend request: Invalid argument", which is about log-dirty mode and not about suspending). HVM and PVH guests need hardware-assisted
+paging only. So those go live, PV guests by save and restore, and where live migration fails while the guest runs on, that is the second way.
+
+At every moment one of these has the guest's state: the domain as it was, which stays paused beside its successor until that is seen to be
+right, the saved file, or the successor. A :class:`Journal` on disk says which move was begun; :func:`recover` finishes or takes back a move
+whose run was killed, judging by what is there and not by how far the journal says it came.
+"""
+
+import contextlib
+import json
+import os
+import re
+import typing as t
+
+from .._errors import Failure
+from .._toolstack import xlcfg
+from .._toolstack.xl import DomainState, Xl
+from .config import printable, vcpu_count
+
+LIVE, SAVE, AUTO = "live", "save", "auto"
+WAYS = (AUTO, LIVE, SAVE)
+MIB = 1 << 20
+#: Memory on other nodes that does not make a guest count as spread: what the planner leaves out of account, too.
+TOLERANCE = 16 * MIB
+#: Where moves that have begun are written down; /run would not survive what the saved files do.
+FOLDER = "/var/lib/dom0-xen"
+SAVE_FOLDER = "/var/lib/xen/save"
+# A saved file has records and page numbers beside the memory: 8 bytes a page, and a little.
+_FILE_SPARE = 32 * MIB
+# What xl itself puts behind names while a guest migrates (xl_migrate.c).
+AWAY, INCOMING = "--migratedaway", "--incoming"
+_POLL = 0.5
+_GONE_WITHIN = 120.0
+
+ByNode = t.Dict[int, int]
+
+
+class Folders(t.NamedTuple):
+    """The ways to disk. `room(folder)` is in bytes."""
+
+    journals: str = FOLDER
+    saves: str = SAVE_FOLDER
+    room: t.Callable[[str], int] = lambda folder: _room(folder)
+
+
+class Ways(t.NamedTuple):
+    """The ways out: xl, memory of every domain by node in bytes, free memory of each node, disk, and time."""
+
+    xl: Xl
+    memory: t.Callable[[], t.Dict[int, ByNode]]
+    free_by_node: t.Callable[[], ByNode]
+    folders: Folders
+    clock: t.Callable[[], float]
+    sleep: t.Callable[[float], None]
+
+
+class Move(t.NamedTuple):
+    """A guest to move: domain `domid` to `nodes`, by `way`; `second` if another way may follow. Sizes in bytes.
+
+    `config` is the text that its successor is made from. `need` is what the nodes have to have for it, `size` what the domain has now.
+    """
+
+    name: str
+    domid: int
+    uuid: str
+    nodes: t.Tuple[int, ...]
+    way: str
+    second: bool
+    config: str
+    need: int
+    size: int
+
+
+class Journal(t.NamedTuple):
+    """A move that was begun, as it is on disk. `stage` is "live", "saving", "alone" (the file is all there is) or "restored"."""
+
+    name: str
+    domid: int
+    uuid: str
+    stage: str
+    config: str
+    file: str
+
+
+def elsewhere(by_node: t.Mapping[int, int], nodes: t.Iterable[int]) -> int:
+    """Bytes of a guest's memory on other nodes than these."""
+    return sum(size for node, size in by_node.items() if node not in set(nodes))
+
+
+def is_there(by_node: t.Mapping[int, int], nodes: t.Iterable[int]) -> bool:
+    """Whether a guest's memory is on these nodes, but for what does not count."""
+    return elsewhere(by_node, nodes) <= min(TOLERANCE, sum(by_node.values()) // 4)
+
+
+def plan_move(
+    domain: DomainState,
+    nodes: t.Tuple[int, ...],
+    way: str,
+    text: str,
+    live: t.Mapping[str, t.Any],
+    need: int,
+) -> Move:
+    """Check that a guest can be moved, and make the configuration of its successor from the text of its own.
+
+    `live` is what libxl has of it now (an entry of `xl list -l`, its ``config``). Raises Failure for what xl could not keep: PCI devices,
+    virtual NUMA nodes, a paused guest, or a configuration of another shape than the guest has.
+    """
+    name = t.cast(str, domain.name)
+    if domain.state not in ("running", "blocked"):
+        raise Failure(
+            "guest {0!r} (domain {1}) is {2}: only a guest that runs can be moved with its state, as it has to take part; let it run "
+            "first, or end it and create it anew".format(name, domain.domid, domain.state)
+        )
+    made, built = live.get("c_info", {}), live.get("b_info", {})
+    if live.get("pcidevs"):
+        raise Failure(
+            "guest {0!r} has PCI devices and cannot be moved with its state: detach them first".format(name)
+        )
+    if built.get("vnuma_nodes"):
+        raise Failure(
+            "guest {0!r} has virtual NUMA nodes, which Xen can neither save nor migrate: restart it instead".format(
+                name
+            )
+        )
+    kind = made.get("type", "pv")
+    if way == AUTO:
+        way, second = (SAVE, False) if kind == "pv" else (LIVE, True)
+    else:
+        second = False
+    config = _successor(name, text, kind, domain.uuid, live)
+    return Move(
+        name, domain.domid, _uuid_text(domain.uuid), tuple(nodes), way, second, config, need, domain.memory
+    )
+
+
+def _successor(name: str, text: str, kind: str, uuid: str, live: t.Mapping[str, t.Any]) -> str:
+    """The guest's configuration with what makes it the same guest: its UUID, its size, its network addresses."""
+    config = xlcfg.parse(text)
+    built = live.get("b_info", {})
+    stated = config.string("type") or ("hvm" if config.string("builder") == "hvm" else "pv")
+    if stated != kind:
+        raise Failure(
+            "guest {0!r} is of type {1}, and its configuration says {2}: restart it instead of moving it".format(
+                name, kind, stated
+            )
+        )
+    if config.value("vnuma") is not None:
+        raise Failure(
+            "guest {0!r}: its configuration has vnuma, which a guest can only be started with: restart it instead".format(
+                name
+            )
+        )
+    vcpus = built.get("max_vcpus", 1)
+    if vcpu_count(config) != vcpus:
+        raise Failure(
+            "guest {0!r} has {1} vCPUs, and its configuration {2}: restart it instead of moving it".format(
+                name, vcpus, vcpu_count(config)
+            )
+        )
+    changes = {"uuid": _uuid_text(uuid)}  # type: t.Dict[str, t.Any]
+    for key, known in (("maxmem", "max_memkb"), ("memory", "target_memkb")):
+        if built.get(known):
+            changes[key] = built[known] >> 10
+    for key, known, what in (("vif", "nics", "network"), ("disk", "disks", "disk")):
+        entries, devices = config.get(key) or [], live.get(known) or []
+        if not isinstance(entries, list) or len(entries) != len(devices):
+            raise Failure(
+                "guest {0!r} has {1} {2} devices, and its configuration {3}: bring them in line (attach or detach them, or change {4}) "
+                "before it is moved".format(
+                    name, len(devices), what, len(entries) if isinstance(entries, list) else "a text", key
+                )
+            )
+        if key == "vif" and devices:
+            changes[key] = [_with_mac(str(entry), nic.get("mac")) for entry, nic in zip(entries, devices)]
+    return xlcfg.edit(text, changes)
+
+
+def _with_mac(entry: str, mac: t.Optional[str]) -> str:
+    if mac is None or re.search(r"(?:^|,)\s*mac\s*=", entry):
+        return entry
+    return entry + ("," if entry.strip() else "") + "mac=" + mac
+
+
+def _uuid_text(uuid: str) -> str:
+    digits = uuid.replace("-", "").lower()
+    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
+
+
+def carry_out(move: Move, ways: Ways) -> t.Dict[str, t.Any]:
+    """Move a guest, see that it is where it should be, and say how: {domid, moved_by, note, memory_by_node}.
+
+    Raises Failure that says where the guest's state is; `changed` in its result says whether anything is other than before.
+    """
+    free = ways.free_by_node()
+    note = None
+    if move.way == LIVE:
+        _check_room(move, free, {})
+        try:
+            return _by_migration(move, ways)
+        except _StillThere as failure:
+            if not move.second:
+                raise Failure(failure.message, changed=False) from failure
+            note = failure.message
+    else:
+        _check_room(move, free, ways.memory().get(move.domid, {}))
+    return dict(_by_file(move, ways), note=note)
+
+
+class _StillThere(Failure):
+    """A way did not work, and the guest runs on as before."""
+
+
+def _check_room(move: Move, free: ByNode, own: ByNode) -> None:
+    share = -(-move.need // len(move.nodes))
+    for node in move.nodes:
+        if node not in free:
+            raise Failure(
+                "guest {0!r}: there is no memory on node {1} of this host".format(move.name, node),
+                changed=False,
+            )
+        if free[node] + own.get(node, 0) < share:
+            raise Failure(
+                "guest {0!r} was not moved and runs on: it needs {1} MiB free on node {2}, where there are {3} MiB; make room there, or "
+                "plan again".format(move.name, -(-share // MIB), node, free[node] // MIB),
+                changed=False,
+            )
+
+
+def _both_fit(move: Move, free: ByNode) -> bool:
+    return all(free.get(node, 0) * len(move.nodes) >= move.need for node in move.nodes)
+
+
+def _by_migration(move: Move, ways: Ways) -> t.Dict[str, t.Any]:
+    journal = _begin(move, "live", ways)
+    try:
+        ways.xl.migrate(move.domid, journal.config)
+        failure = None
+    except Failure as error:
+        failure = error
+    here, others = _look(move.name, move.domid, move.uuid, ways)
+    arrived = [domain for domain in others if domain.name == move.name and domain.state != "dying"]
+    if not arrived and here is not None and here.state in ("running", "blocked", "paused"):
+        _take_back(journal, here, others, ways)
+        reason = failure.message if failure else "xl did not say why"
+        raise _StillThere("it could not be migrated live ({0})".format(reason))
+    if not arrived:
+        raise Failure(
+            "guest {0!r} was lost while it migrated ({1}): see /var/log/xen, and create it anew".format(
+                move.name, failure.message if failure else "xl saw no error"
+            ),
+            changed=True,
+        )
+    return _settle(journal, arrived[-1], here, move.nodes, LIVE, ways)
+
+
+def _by_file(move: Move, ways: Ways) -> t.Dict[str, t.Any]:
+    folders = ways.folders
+    _make_folder(folders.saves)
+    room = folders.room(folders.saves)
+    if room < move.size + _FILE_SPARE:
+        raise Failure(
+            "guest {0!r} was not moved and runs on: saving it takes {1} MiB in {2}, where there are {3} MiB; make room, or give another "
+            "folder (save_dir)".format(
+                move.name, -(-(move.size + _FILE_SPARE) // MIB), folders.saves, room // MIB
+            ),
+            changed=False,
+        )
+    journal = _begin(move, "saving", ways)
+    try:
+        ways.xl.save(move.domid, journal.file)
+        ways.xl.rename(move.domid, _away(move.uuid))
+        if not _both_fit(move, ways.free_by_node()):
+            # Its own memory is in the way, and from here on the file is all there is.
+            journal = _write(journal._replace(stage="alone"), ways)
+            ways.xl.destroy(move.domid)
+            _await_gone(move.domid, ways)
+        new = ways.xl.restore(move.name, journal.config, journal.file)
+    except Failure as failure:
+        raise _rolled_back(journal, failure, ways) from failure
+    found = ways.memory().get(new.domid, {})
+    old = _look(move.name, move.domid, move.uuid, ways)[0]
+    if not is_there(found, move.nodes) and old is not None:
+        raise _rolled_back(journal, Failure(_where(move.name, found, move.nodes)), ways)
+    journal = _write(journal._replace(stage="restored"), ways)
+    ways.xl.unpause(new.domid)
+    return _settle(journal, new, old, move.nodes, SAVE, ways)
+
+
+def _rolled_back(journal: Journal, failure: Failure, ways: Ways) -> Failure:
+    """The Failure for a move that was given up, once the domain that was there before goes on."""
+    try:
+        here, others = _look(journal.name, journal.domid, journal.uuid, ways)
+        if here is not None and not here.gone:
+            _take_back(journal, here, others, ways)
+            return Failure(
+                "guest {0!r} was not moved, and runs on as before: {1}".format(journal.name, failure.message),
+                changed=False,
+            )
+    except Failure as second:
+        failure = Failure("{0}; {1}".format(failure.message, second.message))
+    return _kept(journal, failure)
+
+
+def _kept(journal: Journal, failure: Failure) -> Failure:
+    if not _is_saved(journal.file):
+        return Failure(
+            "guest {0!r} was not moved: {1}; domain {2} of it is left as it was last seen".format(
+                journal.name, failure.message, journal.domid
+            ),
+            changed=True,
+        )
+    return Failure(
+        "guest {0!r} does not run: {1}. Its state is kept in {2}. Mend what is wrong and run this again, or restore it by hand: "
+        "xl restore {3} {2}".format(journal.name, failure.message, journal.file, journal.config),
+        changed=True,
+        saved_file=journal.file,
+    )
+
+
+def _settle(
+    journal: Journal,
+    new: DomainState,
+    old: t.Optional[DomainState],
+    nodes: t.Optional[t.Sequence[int]],
+    way: str,
+    ways: Ways,
+) -> t.Dict[str, t.Any]:
+    """End the domain that was, once its successor is seen to live, and forget the move."""
+    now = ways.xl.domain(new.domid)
+    if now is None or now.gone:
+        raise _kept(
+            journal, Failure("it ended as soon as it went on (now {0})".format(now.state if now else "gone"))
+        )
+    if old is not None and old.state != "dying":
+        ways.xl.destroy(old.domid)
+        _await_gone(old.domid, ways)
+    _forget(journal, ways)
+    found = ways.memory().get(new.domid, {})
+    if nodes is not None and not is_there(found, nodes):
+        raise Failure(
+            "guest {0!r} was moved and runs: {1}".format(journal.name, _where(journal.name, found, nodes)),
+            changed=True,
+        )
+    return {
+        "domid": new.domid,
+        "moved_by": way,
+        "note": None,
+        "memory_by_node": {str(node): found[node] for node in sorted(found)},
+    }
+
+
+def _where(name: str, found: ByNode, nodes: t.Sequence[int]) -> str:
+    parts = ", ".join(
+        "{0} MiB on node {1}".format(size // MIB, node) for node, size in sorted(found.items()) if size
+    )
+    return (
+        "with its configuration its memory comes to be elsewhere than on node {0} ({1}): set cpus or cpus_soft in it to CPUs "
+        "there".format(", ".join(str(node) for node in nodes), parts or "unknown")
+    )
+
+
+def recover(journal: Journal, ways: Ways) -> str:
+    """Finish, or take back, a move whose run was killed. Returns a sentence about what was done.
+
+    No xl of that run works any more: it would hold the host's lock. Raises Failure when the guest's state is in its file alone and cannot
+    be restored, or is nowhere.
+    """
+    here, others = _look(journal.name, journal.domid, journal.uuid, ways)
+    alive = [domain for domain in others if not domain.gone]
+    arrived = [domain for domain in alive if domain.made and domain.name == journal.name]
+    if arrived and (here is None or here.gone or arrived[-1].cpu_time > 0 or journal.stage == "restored"):
+        if arrived[-1].state == "paused":
+            ways.xl.unpause(arrived[-1].domid)
+        _settle(journal, arrived[-1], here, None, SAVE, ways)
+        return "guest {0!r}: a move that was interrupted is finished".format(journal.name)
+    if here is not None and not here.gone:
+        _take_back(journal, here, others, ways)
+        return "guest {0!r}: a move that was interrupted is taken back, it runs on as before".format(
+            journal.name
+        )
+    if not _is_saved(journal.file):
+        if here is None:
+            _forget(journal, ways)
+            return "guest {0!r}: a move was interrupted, and the guest has ended since".format(journal.name)
+        raise Failure(
+            "guest {0!r} was suspended by a move that was interrupted together with its xl, and nothing was saved (domain {1} is {2}): "
+            "destroy that domain, remove {3}, and create the guest anew".format(
+                journal.name, here.domid, here.state, _path(journal.uuid, ways)
+            ),
+            changed=False,
+        )
+    try:
+        for domain in others + ([here] if here is not None else []):
+            if domain.state != "dying":
+                ways.xl.destroy(domain.domid)
+            _await_gone(domain.domid, ways)
+        new = ways.xl.restore(journal.name, journal.config, journal.file)
+        journal = _write(journal._replace(stage="restored"), ways)
+        ways.xl.unpause(new.domid)
+    except Failure as failure:
+        raise _kept(journal, failure) from failure
+    _settle(journal, new, None, None, SAVE, ways)
+    return "guest {0!r}: a move that was interrupted is finished, from its saved file".format(journal.name)
+
+
+def _look(
+    name: str, domid: int, uuid: str, ways: Ways
+) -> t.Tuple[t.Optional[DomainState], t.List[DomainState]]:
+    """The domain that was moved from, and those that are, or were to be, its successor."""
+    names = (name, name + INCOMING, name + AWAY)
+    domains = ways.xl.domains()
+    here = next((one for one in domains if one.domid == domid and _uuid_text(one.uuid) == uuid), None)
+    return here, [
+        one
+        for one in domains
+        if one.domid != domid and (_uuid_text(one.uuid) == uuid) and (one.name is None or one.name in names)
+    ]
+
+
+def _take_back(journal: Journal, here: DomainState, others: t.Sequence[DomainState], ways: Ways) -> None:
+    """Let the domain that was there before go on, under its name, and nothing of a successor stay."""
+    for domain in others:
+        if domain.state != "dying":
+            ways.xl.destroy(domain.domid)
+        _await_gone(domain.domid, ways)
+    if here.name != journal.name:
+        ways.xl.rename(here.domid, journal.name)
+    if here.state == "paused":
+        ways.xl.unpause(here.domid)
+    _forget(journal, ways)
+
+
+def _await_gone(domid: int, ways: Ways) -> None:
+    """Wait until Xen has a domain's memory back."""
+    deadline = ways.clock() + _GONE_WITHIN
+    while ways.xl.domain(domid) is not None and ways.clock() < deadline:
+        ways.sleep(_POLL)
+
+
+def _away(uuid: str) -> str:
+    """A name for the domain that was, while its successor has the guest's own: of letters that need no care."""
+    return uuid + AWAY
+
+
+# -- the journal ------------------------------------------------------------------------------------------------------------------------
+
+
+def journals(folder: str = FOLDER) -> t.List[Journal]:
+    """The moves that were begun and not ended. One that cannot be read is left out: it was never finished being written."""
+    found = []
+    try:
+        names = sorted(os.listdir(folder))
+    except OSError:
+        return []
+    for name in names:
+        if name.endswith(".move"):
+            try:
+                with open(os.path.join(folder, name), encoding="utf-8") as stream:
+                    found.append(Journal(**json.load(stream)))
+            except (OSError, ValueError, TypeError):
+                continue
+    return found
+
+
+def _begin(move: Move, stage: str, ways: Ways) -> Journal:
+    folder = ways.folders.journals
+    _make_folder(folder)
+    config = os.path.join(folder, move.uuid + ".cfg")
+    replace(config, xlcfg.encode(move.config))
+    file = os.path.join(ways.folders.saves, move.uuid + ".save")
+    return _write(Journal(move.name, move.domid, move.uuid, stage, config, file), ways)
+
+
+def _write(journal: Journal, ways: Ways) -> Journal:
+    replace(_path(journal.uuid, ways), json.dumps(dict(journal._asdict())).encode("utf-8"))
+    return journal
+
+
+def _path(uuid: str, ways: Ways) -> str:
+    return os.path.join(ways.folders.journals, uuid + ".move")
+
+
+def _forget(journal: Journal, ways: Ways) -> None:
+    # The journal last: what it names is removed by the next run if this one is killed here.
+    for path in (journal.file, journal.config, _path(journal.uuid, ways)):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
+
+
+def replace(path: str, data: bytes) -> None:
+    """Write a file that only root can read, wholly or not at all, also when the power fails."""
+    temporary = path + ".new"
+    descriptor = os.open(
+        temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600
+    )
+    with os.fdopen(descriptor, "wb") as stream:
+        stream.write(data)
+        stream.flush()
+        os.fsync(stream.fileno())
+    os.rename(temporary, path)
+
+
+def _make_folder(folder: str) -> None:
+    try:
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise Failure(
+            "{0} cannot be made ({1}): give a folder for saved guests (save_dir)".format(
+                printable(folder), error.strerror
+            ),
+            changed=False,
+        ) from error
+
+
+def _is_saved(path: str) -> bool:
+    """Whether a saved guest is in the file, to its end: xl's head in front, libxl's end record (type 0, length 0) behind."""
+    try:
+        with open(path, "rb") as stream:
+            head = stream.read(32)
+            stream.seek(-8, os.SEEK_END)
+            return head.startswith(b"Xen saved domain") and stream.read(8) == bytes(8)
+    except OSError:
+        return False
+
+
+def _room(folder: str) -> int:
+    found = os.statvfs(folder)
+    return found.f_bavail * found.f_frsize

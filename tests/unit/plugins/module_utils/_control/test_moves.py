@@ -1,0 +1,353 @@
+# Copyright (c) 2026, dom0.xen contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Moving guests, on a made-up host: what goes wrong, and a run that is killed between any two of its deeds."""
+
+import json
+import os
+
+import pytest
+from ansible_collections.dom0.xen.plugins.module_utils._control import guests, moves
+from ansible_collections.dom0.xen.plugins.module_utils._errors import Failure
+from ansible_collections.dom0.xen.plugins.module_utils._toolstack import xlcfg
+from ansible_collections.dom0.xen.plugins.module_utils._toolstack.xl import DomainState, Xl
+
+MIB = 1 << 20
+UUID = "0123456789abcdef0123456789abcdef"
+DASHED = "01234567-89ab-cdef-0123-456789abcdef"
+NAME = '-odd "name"\nof two lines'
+TEXT = xlcfg.edit("", {"name": NAME, "vcpus": 2, "memory": 100, "cpus": ["4", "4"]})
+LIVE = {
+    "c_info": {"type": "pv"},
+    "b_info": {"max_vcpus": 2, "max_memkb": 100 << 10, "target_memkb": 100 << 10},
+}
+
+
+class Killed(BaseException):
+    """What SIGKILL is to a process: nothing of it runs any more."""
+
+
+class World:
+    """A host with one guest on node 0. `deeds` counts what was done; the one numbered `kill` is the last of this run.
+
+    fail    command -> how often it fails; "restore" fails after it has left a half-built domain, as an xl that is killed does
+    """
+
+    def __init__(self, folder, **options):
+        self.folders = moves.Folders(
+            str(folder / "journals"), str(folder / "saves"), lambda folder: self.room
+        )
+        self.room = options.get("room", 1000 * MIB)
+        self.kind = options.get("kind", "pv")
+        self.free = {0: 500 * MIB, 1: options.get("free", 500) * MIB}
+        self.fail = dict(options.get("fail", {}))
+        self.lands = options.get("lands", 1)
+        self.kill = options.get("kill")
+        self.domains = {5: DomainState(5, NAME, "running", UUID, 10, 100 * MIB)}
+        self.memory = {5: {0: 100 * MIB, 1: 0}}
+        self.next = 6
+        self.deeds = 0
+        self.calls = []
+
+    def deed(self):
+        self.deeds += 1
+        if self.deeds == self.kill:
+            raise Killed
+
+    def ways(self):
+        return moves.Ways(
+            Xl(self.run, lambda: list(self.domains.values())),
+            lambda: dict(self.memory),
+            lambda: dict(self.free),
+            self.folders,
+            lambda: 0.0,
+            lambda seconds: None,
+        )
+
+    def run(self, argv):
+        self.deed()
+        command, arguments = argv[1], argv[2:]
+        self.calls.append(command)
+        if self.fail.get(command, 0) > 0:
+            self.fail[command] -= 1
+            if command == "restore":
+                self._arrive(made=False)
+            return 1, "", "libxl: error: libxl_x.c:1:f:Domain 5:no {0}".format(command)
+        result = getattr(self, "_" + command)(*[item for item in arguments if item not in ("-p", "--", "-l")])
+        self.deed()
+        return 0, result or "", ""
+
+    def _set(self, domid, **values):
+        self.domains[int(domid)] = self.domains[int(domid)]._replace(**values)
+
+    def _save(self, domid, path):
+        with open(path, "wb") as stream:
+            stream.write(b"Xen saved domain, xl format\n \0 \r" + bytes(64))
+        self._set(domid, state="paused")
+
+    def _rename(self, domid, name):
+        assert all(domain.name != name for domain in self.domains.values())
+        self._set(domid, name=name)
+
+    def _arrive(self, made=True, name=NAME):
+        assert all(domain.name != name for domain in self.domains.values())
+        self.domains[self.next] = DomainState(self.next, name, "paused", UUID, 0, 100 * MIB, made)
+        self.memory[self.next] = {self.lands: 100 * MIB, 1 - self.lands: 0}
+        self.free[self.lands] -= 100 * MIB
+        assert self.free[self.lands] >= 0
+        self.next += 1
+        return self.next - 1
+
+    def _restore(self, config, path):
+        with open(config, "rb") as stream:
+            text = xlcfg.parse(xlcfg.decode(stream.read()))
+        assert (text.string("name"), text.string("uuid")) == (NAME, DASHED)
+        assert os.path.exists(path)
+        self._arrive()
+
+    def _unpause(self, domid):
+        self._set(domid, state="running", cpu_time=self.domains[int(domid)].cpu_time + 1)
+
+    def _destroy(self, domid):
+        del self.domains[int(domid)]
+        for node, size in self.memory.pop(int(domid)).items():
+            self.free[node] += size
+
+    def _migrate(self, *arguments):
+        domid = self._arrive(name=NAME + moves.INCOMING)
+        self._rename(5, NAME + moves.AWAY)
+        self._rename(domid, NAME)
+        self._unpause(domid)
+        self._destroy(5)
+
+    def move(self, way="auto"):
+        live = dict(LIVE, c_info={"type": self.kind})
+        text = xlcfg.edit(TEXT, {"type": self.kind})
+        return moves.plan_move(self.domains[5], (1,), way, text, live, 110 * MIB)
+
+    def go(self, way="auto"):
+        return moves.carry_out(self.move(way), self.ways())
+
+    def left(self):
+        return [name for folder in self.folders[:2] if os.path.isdir(folder) for name in os.listdir(folder)]
+
+    def guest(self):
+        """The one domain there is: its state, and where its memory is."""
+        ((domid, domain),) = self.domains.items()
+        assert domain.name == NAME
+        return domain.state, {node for node, size in self.memory[domid].items() if size}
+
+
+def test_a_pv_guest_is_saved_and_restored(tmp_path):
+    world = World(tmp_path)
+    result = world.go()
+    assert result == {
+        "domid": 6,
+        "moved_by": "save",
+        "note": None,
+        "memory_by_node": {"0": 0, "1": 100 * MIB},
+    }
+    assert world.calls == ["save", "rename", "restore", "unpause", "destroy"]
+    assert (world.guest(), world.left()) == (("running", {1}), [])
+    assert world.free == {0: 600 * MIB, 1: 400 * MIB}
+
+
+def test_others_go_live_and_where_that_fails_are_saved(tmp_path):
+    world = World(tmp_path, kind="pvh")
+    assert world.go()["moved_by"] == "live"
+    assert world.calls == ["migrate"]
+    world = World(tmp_path, kind="hvm", fail={"migrate": 1})
+    result = world.go()
+    assert (result["moved_by"], "no migrate" in result["note"]) == ("save", True)
+    assert (world.guest(), world.left()) == (("running", {1}), [])
+    world = World(tmp_path, kind="hvm", fail={"migrate": 1})
+    with pytest.raises(Failure, match="could not be migrated live"):
+        world.go("live")
+    assert (world.guest(), world.left()) == (("running", {0}), [])
+
+
+@pytest.mark.parametrize("command", ["save", "rename", "restore"])
+def test_what_fails_is_taken_back(tmp_path, command):
+    world = World(tmp_path, fail={command: 1})
+    with pytest.raises(Failure, match="was not moved, and runs on as before: .*no " + command) as caught:
+        world.go()
+    assert caught.value.result["changed"] is False
+    assert (world.guest(), world.left()) == (("running", {0}), [])
+
+
+def test_memory_that_would_land_elsewhere_is_taken_back(tmp_path):
+    world = World(tmp_path, lands=0)
+    with pytest.raises(Failure, match="runs on as before: .*100 MiB on node 0.*set cpus"):
+        world.go()
+    assert (world.guest(), world.left()) == (("running", {0}), [])
+
+
+def test_without_room_for_both_the_file_is_the_bridge(tmp_path):
+    world = World(tmp_path, free=50)
+    # Half of it is on the node already.
+    world.memory[5] = {0: 40 * MIB, 1: 60 * MIB}
+    assert world.go()["moved_by"] == "save"
+    assert world.calls == ["save", "rename", "destroy", "restore", "unpause"]
+    assert (world.guest(), world.left()) == (("running", {1}), [])
+
+
+def test_a_file_that_is_all_there_is_stays_and_is_named(tmp_path):
+    world = World(tmp_path, free=50, fail={"restore": 1})
+    world.memory[5] = {0: 40 * MIB, 1: 60 * MIB}
+    with pytest.raises(Failure, match="Its state is kept in .*xl restore") as caught:
+        world.go()
+    assert os.path.exists(caught.value.result["saved_file"])
+    assert caught.value.result["changed"] is True
+    # The next run goes on from there.
+    (journal,) = moves.journals(world.folders.journals)
+    assert "from its saved file" in moves.recover(journal, world.ways())
+    assert (world.guest(), world.left()) == (("running", {1}), [])
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"free": 5}, "needs 110 MiB free on node 1, where there are 5 MiB"),
+        ({"room": 50 * MIB}, "saving it takes 132 MiB in .*where there are 50 MiB"),
+    ],
+)
+def test_room_is_looked_for_first(tmp_path, options, sentence):
+    world = World(tmp_path, **options)
+    with pytest.raises(Failure, match=sentence):
+        world.go()
+    assert (world.calls, world.guest(), world.left()) == ([], ("running", {0}), [])
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"kind": "pvh"}, {"free": 50}, {"lands": 0}, {"fail": {"restore": 1}}]
+)
+def test_killed_anywhere_the_next_run_ends_it(tmp_path, options, monkeypatch):
+    """A run is killed after each of its deeds in turn, those on files included, and so is the run that mends it; a third one mends."""
+    kill, reached = 0, set()
+    while True:
+        kill += 1
+        world = World(tmp_path / str(kill), kill=kill, **options)
+        if options.get("free"):
+            world.memory[5] = {0: 40 * MIB, 1: 60 * MIB}
+
+        def rename(source, target, real=os.rename, world=world):
+            world.deed()
+            real(source, target)
+            world.deed()
+
+        def unlink(path, real=os.unlink, world=world):
+            world.deed()
+            real(path)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(moves.os, "rename", rename)
+            patched.setattr(moves.os, "unlink", unlink)
+            (tmp_path / str(kill)).mkdir()
+            try:
+                world.go()
+                break
+            except Failure:
+                break
+            except Killed:
+                pass
+            # The mending run is killed, too: at its first deed, its second, …
+            for again in range(1, 12):
+                world.kill, world.deeds = again, 0
+                try:
+                    for journal in moves.journals(world.folders.journals):
+                        moves.recover(journal, world.ways())
+                    break
+                except Killed:
+                    continue
+            world.kill = None
+        for journal in moves.journals(world.folders.journals):
+            moves.recover(journal, world.ways())
+        state, nodes = world.guest()
+        assert state == "running", kill
+        reached.add(frozenset(nodes))
+        assert not [name for name in world.left() if name.endswith((".move", ".save"))], kill
+    assert kill > 8
+    # Each end was reached in one of the ways: the old state, and where the move can come to an end, the new one.
+    assert reached >= (
+        {frozenset({0})} if "lands" in options else {frozenset({1})} if options == {} else set()
+    )
+
+
+@pytest.mark.parametrize(
+    ("domain", "live", "text", "sentence"),
+    [
+        ({"state": "paused"}, {}, TEXT, "is paused: only a guest that runs"),
+        ({}, {"pcidevs": [{}]}, TEXT, "has PCI devices"),
+        ({}, {"b_info": {"vnuma_nodes": [{}]}}, TEXT, "virtual NUMA nodes, which Xen can neither"),
+        ({}, {"c_info": {"type": "hvm"}}, TEXT, "is of type hvm, and its configuration says pv"),
+        ({}, {"b_info": {"max_vcpus": 3}}, TEXT, "has 3 vCPUs, and its configuration 2"),
+        ({}, {"nics": [{"mac": "1"}]}, TEXT, "has 1 network devices, and its configuration 0"),
+        ({}, {}, xlcfg.edit(TEXT, {"disk": ["a"]}), "has 0 disk devices, and its configuration 1"),
+        ({}, {}, xlcfg.edit(TEXT, {"vnuma": [["pnode=0"]], "maxvcpus": 2}), "its configuration has vnuma"),
+    ],
+)
+def test_what_could_not_be_kept_is_refused(domain, live, text, sentence):
+    running = DomainState(5, NAME, "running", UUID)._replace(**domain)
+    with pytest.raises(Failure, match=sentence):
+        moves.plan_move(running, (1,), "auto", text, dict(LIVE, **live), 0)
+
+
+def test_the_successor_is_the_same_guest():
+    text = xlcfg.edit(TEXT, {"vif": ["bridge=xenbr0", "mac=00:16:3e:00:00:01", ""], "memory": 50})
+    nics = [{"mac": "00:16:3e:00:00:0%d" % number} for number in range(3)]
+    live = dict(LIVE, nics=nics, b_info=dict(LIVE["b_info"], max_memkb=200 << 10))
+    move = moves.plan_move(DomainState(5, NAME, "running", UUID), (1,), "auto", text, live, 0)
+    config = xlcfg.parse(move.config)
+    assert config.get("vif") == [
+        "bridge=xenbr0,mac=00:16:3e:00:00:00",
+        "mac=00:16:3e:00:00:01",
+        "mac=00:16:3e:00:00:02",
+    ]
+    assert (config.string("uuid"), config.integer("memory"), config.integer("maxmem")) == (DASHED, 100, 200)
+    assert config.get("cpus") == ["4", "4"]
+
+
+def test_a_move_is_decided_by_where_memory_is(tmp_path):
+    world = World(tmp_path)
+    wanted = guests.Wanted(NAME, "moved", "/x", nodes=(1,))
+    known = guests.Known(lambda: world.memory, lambda domid: LIVE)
+    files = {"/x": xlcfg.encode(TEXT)}
+    (decision,), _warnings = guests.decide([wanted], world.ways().xl.domains(), files, known=known)
+    assert (decision.steps, decision.move.way) == (("move",), "save")
+    (foretold,) = guests.forecast([decision], world.free)
+    host = guests.Host(
+        world.ways().xl, lambda: world.free, lambda: 0.0, lambda _s: None, lambda: world.memory, world.folders
+    )
+    (result,) = guests.carry_out([decision], host)
+    for key in ("changed", "moved_by", "steps", "state", "before", "memory_before_by_node"):
+        assert foretold[key] == result[key]
+    assert guests.difference(result)["after"]["memory"] == "node 1: 100 MiB"
+    (decision,), _warnings = guests.decide([wanted], world.ways().xl.domains(), files, known=known)
+    assert (decision.steps, decision.changes) == ((), False)
+    with pytest.raises(Failure, match="does not run, so there is nothing to move"):
+        guests.decide([wanted], [], files, known=known)
+    interrupted = known._replace(interrupted=frozenset([NAME]))
+    (decision,), _warnings = guests.decide([wanted], [], files, known=interrupted)
+    assert decision.steps == ("recover",)
+
+
+@pytest.mark.parametrize(
+    ("entry", "sentence"),
+    [
+        ({"state": "moved", "config": "/x"}, "nodes must say where"),
+        ({"state": "moved", "nodes": [1]}, "config must be given to have it moved"),
+        ({"state": "restarted"}, "config must be given to have it restarted"),
+    ],
+)
+def test_what_a_move_needs(entry, sentence):
+    with pytest.raises(Failure, match=sentence):
+        guests.wanted_guests([dict(entry, name="web")])
+
+
+def test_journals_that_cannot_be_read_are_none(tmp_path):
+    (tmp_path / "a.move").write_text("{")
+    (tmp_path / "b.move").write_text(json.dumps({"name": "x"}))
+    (tmp_path / "c.cfg").write_text("")
+    assert moves.journals(str(tmp_path)) == []
+    assert moves.journals(str(tmp_path / "none")) == []
