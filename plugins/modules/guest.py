@@ -287,7 +287,7 @@ from ..module_utils._errors import Failure
 from ..module_utils._module import failures, open_xen
 from ..module_utils._toolstack import xenstore
 from ..module_utils._toolstack.xl import DomainState, Xl
-from ..module_utils._topology.derive import domain_state, uuid_text
+from ..module_utils._topology.guests import domain_state, uuid_text
 from ..module_utils._xen import numa_dump, sysctl
 
 if t.TYPE_CHECKING:

@@ -13,9 +13,9 @@ import typing as t
 
 from .._errors import Failure
 from .._topology.cpuset import CpuSet
-from .._topology.derive import SCHEDULERS
 from .._topology.expression import resolve
 from .._topology.facts import affinity_text
+from .._topology.meanings import SCHEDULERS
 from .._topology.model import CpuPool, Domain, Topology
 from . import granularity as gran
 from . import masks

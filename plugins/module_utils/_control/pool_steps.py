@@ -15,7 +15,7 @@ from functools import partial
 
 from .._errors import Failure
 from .._topology.cpuset import CpuSet
-from .._topology.derive import SCHEDULERS
+from .._topology.meanings import SCHEDULERS
 from .._topology.model import Domain
 from .._xen import domctl, errors, hypfs, sysctl
 from . import granularity

@@ -13,7 +13,7 @@ import typing as t
 from .._errors import Failure
 from .._toolstack import xenstore, xltext
 from .._toolstack.xl import first_complaints
-from .._topology.derive import INVALID, SCHEDULERS
+from .._topology.meanings import INVALID, SCHEDULERS
 from .._xen.connection import check_control_domain
 from .component import DOMAINS, TOPOLOGY, Component, Heard, Request
 

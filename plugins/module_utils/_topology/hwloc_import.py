@@ -15,8 +15,9 @@ import typing as t
 from .._errors import Failure
 from . import hwloc_export as names
 from .cpuset import LARGEST_ID, CpuSet, CpuSetError
-from .derive import INVALID, PAGE_SIZE, PCPU_INVALID, PCPU_ONLINE, SCHEDULERS, derive
+from .derive import derive
 from .hwloc_elements import LARGEST_DEPTH, LARGEST_SET, Element, parse, short, told_number
+from .meanings import INVALID, PAGE_SIZE, PCPU_INVALID, PCPU_ONLINE, SCHEDULERS
 from .model import Memory, Topology
 from .raw import RawHost
 

@@ -7,11 +7,8 @@
 import pytest
 from ansible_collections.dom0.xen.plugins.module_utils._errors import Failure
 from ansible_collections.dom0.xen.plugins.module_utils._topology.cpuset import CpuSet
-from ansible_collections.dom0.xen.plugins.module_utils._topology.derive import (
-    derive,
-    domain_state,
-    domain_type,
-)
+from ansible_collections.dom0.xen.plugins.module_utils._topology.derive import derive
+from ansible_collections.dom0.xen.plugins.module_utils._topology.guests import domain_state, domain_type
 from ansible_collections.dom0.xen.plugins.module_utils._topology.raw import RawHost
 from ansible_collections.dom0.xen.tests.unit.plugins.module_utils._topology.hosts import (
     GIB,

@@ -1,0 +1,50 @@
+# Copyright (c) 2026, dom0.xen contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The levels of a host, with one code path for all of them: the PUs that have the same place belong together. Pure."""
+
+import typing as t
+
+from .cpuset import CpuSet
+from .model import Pu
+
+
+class Group(t.NamedTuple):
+    """The PUs that share one value at a level. `nodes` are the NUMA nodes that they belong to."""
+
+    key: t.Tuple[int, ...]
+    cpuset: CpuSet
+    complete_cpuset: CpuSet
+    nodes: CpuSet
+
+
+#: The levels, and which fields of a PU say to which object of that level it belongs.
+LEVELS = {
+    "package": ("package",),
+    "core": ("package", "core"),
+    "node": ("node",),
+}  # type: t.Dict[str, t.Tuple[str, ...]]
+
+
+def group(pus: t.Iterable[Pu], level: str) -> t.List[Group]:
+    """Put together the PUs that have the same place at this level, ordered by that place; those of unknown place are left out."""
+    members = {}  # type: t.Dict[t.Tuple[int, ...], t.List[Pu]]
+    for pu in pus:
+        key = tuple(getattr(pu, field) for field in LEVELS[level])
+        if None not in key:
+            members.setdefault(key, []).append(pu)
+    return [
+        Group(
+            key,
+            CpuSet(pu.os_index for pu in members[key] if usable(pu)),
+            CpuSet(pu.os_index for pu in members[key]),
+            CpuSet(pu.node for pu in members[key] if pu.node is not None),
+        )
+        for key in sorted(members)
+    ]
+
+
+def usable(pu: Pu) -> bool:
+    """Tell whether the PU belongs to `cpuset`: online and its place known at every level."""
+    return bool(pu.online) and None not in (pu.package, pu.core, pu.node)
