@@ -179,8 +179,13 @@ def domain_names(store: Xenstore, domids: t.Optional[t.Iterable[int]] = None) ->
 
 
 def cpupool_names(store: Xenstore) -> t.Dict[int, str]:
-    """Name of each cpupool, by id. Xen itself has none: they are the toolstack's."""
-    return _names(store, _numbers(store.directory("/local/pool")), "/local/pool/%d/name")
+    """Name of each cpupool, by id. Xen itself has none: they are the toolstack's.
+
+    The first one is Pool-0 where nothing is written of it, as on Xen 4.14 (libxl_cpupoolid_to_name, libxl_utils.c).
+    """
+    names = _names(store, _numbers(store.directory("/local/pool")), "/local/pool/%d/name")
+    names.setdefault(0, "Pool-0")
+    return names
 
 
 def name_cpupool(store: Xenstore, pool: int, name: t.Optional[str]) -> None:

@@ -109,8 +109,10 @@ def test_names(store):
     assert xenstore.cpupool_names(store) == {0: "Pool-0"}
 
 
-def test_names_where_there_are_no_pools():
-    assert xenstore.cpupool_names(Daemon({}).connect()) == {}
+def test_the_first_pool_has_a_name_where_none_is_written():
+    assert xenstore.cpupool_names(Daemon({}).connect()) == {0: "Pool-0"}
+    store = Daemon({"/local/pool": b"", "/local/pool/1": b"", "/local/pool/1/name": b"two"}).connect()
+    assert xenstore.cpupool_names(store) == {0: "Pool-0", 1: "two"}
 
 
 @pytest.mark.parametrize("piece", [1, 3, 16, 17])
