@@ -244,12 +244,11 @@ def main() -> None:
         with contextlib.ExitStack() as stack:
             if not module.check_mode:
                 stack.enter_context(host_lock())
-            raw = gather(module, [DOMAINS])
-            topology = derive(raw)
+            topology = derive(gather(module, [DOMAINS]))
             journal = Journal()
             plan = control.plan_cpupools(
                 topology,
-                granularity.of_cpupools(topology, raw.data.get("sched_gran", {})),
+                granularity.of_cpupools(topology),
                 control.numa_split(topology) if split else asked,
                 module.params["broken_affinity"],
                 journal.load(),

@@ -173,11 +173,10 @@ def main() -> None:
     with failures(module), contextlib.ExitStack() as stack:
         if not module.check_mode:
             stack.enter_context(host_lock())
-        raw = gather(module, [DOMAINS])
-        topology = derive(raw)
+        topology = derive(gather(module, [DOMAINS]))
         plan = control.plan_pcpus(
             topology,
-            granularity.of_cpupools(topology, raw.data.get("sched_gran", {})),
+            granularity.of_cpupools(topology),
             module.params["online"],
             module.params["offline"],
             module.params["smt"],

@@ -10,10 +10,11 @@ description:
   - Sets on which CPUs the virtual CPUs of guests may run (hard affinity) and where they should run if there is room (soft affinity),
     for any number of guests in one task.
   - Compares with what the hypervisor has and sets only what differs. Everything that was asked for is checked before anything is set.
-  - What is set is read back from the hypervisor.
+  - What is set is read back from the hypervisor. When something goes wrong in the middle, what was set is set back.
   - Affinity is gone when the guest ends or is moved to another cpupool. For the next start, set it in the guest's
     configuration as well, see M(dom0.xen.guest_config).
-  - Affinity never moves memory. A guest has its memory on the NUMA nodes that were chosen when it was started.
+  - Affinity never moves memory. A guest has its memory on the NUMA nodes that were chosen when it was started. To re-pin running guests to
+    where their memory is, hand it a plan, see O(plan).
 version_added: 0.1.0
 author:
   - dom0.xen contributors (@dom0-xen)
@@ -28,9 +29,9 @@ options:
       - What is wanted, as a list of guests with masks.
       - A guest may appear in several entries. They count in their order, so that for the same virtual CPU a later entry wins over an
         earlier one, separately for O(affinities[].hard) and O(affinities[].soft).
+      - At least one of O(affinities) and O(plan) is needed.
     type: list
     elements: dict
-    required: true
     suboptions:
       guest:
         description:
@@ -50,6 +51,7 @@ options:
             and V(nodes:0-1), each with V(^) before it to take CPUs away again. Beyond xl there are V(package:0), V(packages:0-1), and
             V(core:0.3), which is core 3 of package 0. A list of such texts is their union.
           - Places name all their CPUs, also those that are offline. V(all) also includes CPUs that appear later.
+          - V(planned) takes what O(plan) has for the guest.
           - At least one of the CPUs must be online and in the cpupool of the guest.
           - Without it, hard affinity stays as it is.
         type: raw
@@ -59,16 +61,33 @@ options:
           - Only those that hard affinity allows have an effect.
           - Without it, soft affinity stays as it is.
         type: raw
+      nodes:
+        description:
+          - The NUMA nodes from which memory is taken that the guest gets from now on, for example by ballooning, as numbers and ranges such as
+            V(0-1), or as a list of these. Memory that it has stays where it is.
+          - V(auto) has Xen derive them from the affinity of the virtual CPUs, as it does unless the toolstack or somebody else has chosen them.
+          - V(planned) takes what O(plan) has for the guest.
+          - Without it, they stay as they are.
+        type: raw
       force:
         description:
           - Whether to undo a pin that the guest holds on one of its own virtual CPUs for the moment. Only dom0 does so. Without it the
-            module fails when it meets one.
+            module tries again for ten seconds when it meets one, and then fails.
         type: bool
         default: false
+  plan:
+    description:
+      - What M(dom0.xen.placement_plan) has returned as RV(dom0.xen.placement_plan#module:plan), for entries with V(planned).
+      - Without O(affinities), all guests of the plan that run and are to stay where they are get the affinity that the plan has for
+        them. So running guests are re-pinned to where their memory is. Guests that would have to be restarted are left alone.
+    type: dict
+  plan_host:
+    description: The name that this host has in the plan. Needed when several hosts of the plan have a guest of the same name.
+    type: str
 notes:
-  - When Xen is booted with C(sched-gran=core) or C(sched-gran=socket), neighbouring virtual CPUs of a guest are scheduled as one, and
-    have one affinity. The module warns when it is asked for different ones, and fails when Xen ends up with other masks than those asked for.
-  - When something fails in the middle, for example because a guest ends meanwhile, the message and RV(done) tell what has been set until then.
+  - Where a cpupool schedules by core or package (C(sched-gran), see M(dom0.xen.cpupool)), neighbouring virtual CPUs of a guest are scheduled as
+    one, and have one affinity. What is asked of one of them is set for all of them, and reported for all of them, with a warning. Asking for
+    different masks is refused.
 seealso:
   - module: dom0.xen.domain_info
   - module: dom0.xen.guest_config
@@ -106,10 +125,30 @@ EXAMPLES = r"""
         soft: core:0.0
   become: true
 
+- name: Plan where guests belong
+  dom0.xen.placement_plan:
+    guests:
+      - {name: web, vcpus: 2, memory: 1GiB}
+      - {name: db, vcpus: 4, memory: 2GiB}
+  register: planned
+
+- name: Pin the guests that run to where their memory is
+  dom0.xen.vcpu_affinity:
+    plan: "{{ planned.plan }}"
+    plan_host: "{{ inventory_hostname }}"
+  become: true
+
+- name: Have a guest's future memory come from the node that the plan chose, and its virtual CPUs prefer two packages
+  dom0.xen.vcpu_affinity:
+    affinities:
+      - {guest: web, soft: "packages:0-1", nodes: planned}
+    plan: "{{ planned.plan }}"
+  become: true
+
 - name: Lift all restrictions of a guest
   dom0.xen.vcpu_affinity:
     affinities:
-      - {guest: web, hard: all, soft: all}
+      - {guest: web, hard: all, soft: all, nodes: auto}
   become: true
 """
 
@@ -140,6 +179,16 @@ guests:
       returned: success
       type: bool
       sample: true
+    nodes_before:
+      description: The NUMA nodes for its future memory that were found. V(null) when they were not asked for.
+      returned: success
+      type: str
+      sample: 0-1
+    nodes:
+      description: Those that are set now, or in check mode would be. V(null) when they were not asked for.
+      returned: success
+      type: str
+      sample: "1"
     vcpus:
       description:
         - Its virtual CPUs. C(hard_before) and C(soft_before) are the masks that were found, C(hard) and C(soft) those that are set now,
@@ -157,18 +206,33 @@ guests:
           soft_before: all
           soft: all
           soft_effective: 4-5,7
-done:
-  description: What had been set when the module failed in the middle, with the virtual CPUs as a list such as V(0-3).
+rolled_back:
+  description: What had been set when the module failed in the middle, and was set back, with the virtual CPUs as a list such as V(0-3).
   returned: failure after something was to be set
   type: list
   elements: dict
   sample:
     - {name: web, domid: 3, uuid: 6b1f0a52-5d0e-4d2c-9d7f-0a4bb1c7a001, vcpus: 0-1}
+done:
+  description: What had been set and could not be set back, in the form of RV(rolled_back).
+  returned: failure after something was to be set
+  type: list
+  elements: dict
+  sample: []
 """
+
+import contextlib
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._control.affinity import apply_affinity, guest_diff, guest_result, plan_affinity
+from ..module_utils._control.affinity import (
+    apply_affinity,
+    guest_diff,
+    guest_result,
+    plan_affinity,
+    planned_guests,
+)
+from ..module_utils._control.lock import host_lock
 from ..module_utils._discovery.registry import DOMAINS
 from ..module_utils._module import failures, gather, open_xen
 from ..module_utils._topology.derive import derive
@@ -178,6 +242,7 @@ ENTRY = {
     "vcpus": {"type": "raw", "default": "all"},
     "hard": {"type": "raw"},
     "soft": {"type": "raw"},
+    "nodes": {"type": "raw"},
     "force": {"type": "bool", "default": False},
 }
 
@@ -186,25 +251,28 @@ def main() -> None:
     """Plan, then apply unless only a check was asked for."""
     module = AnsibleModule(
         argument_spec={
-            "affinities": {
-                "type": "list",
-                "elements": "dict",
-                "required": True,
-                "options": ENTRY,
-            }
+            "affinities": {"type": "list", "elements": "dict", "options": ENTRY},
+            "plan": {"type": "dict"},
+            "plan_host": {"type": "str"},
         },
+        required_one_of=[("affinities", "plan")],
         supports_check_mode=True,
     )
-    with failures(module):
+    with failures(module), contextlib.ExitStack() as stack:
+        if not module.check_mode:
+            stack.enter_context(host_lock())
         topology = derive(gather(module, [DOMAINS]))
-        actions = plan_affinity(topology, module.params["affinities"])
+        affinities, plan, host = (module.params[name] for name in ("affinities", "plan", "plan_host"))
+        if affinities is None:
+            running = [domain.name for domain in topology.domains or () if domain.name is not None]
+            affinities = planned_guests(plan, host, running)
+        actions = plan_affinity(topology, affinities, plan, host)
         for warning in topology.warnings + tuple(note for action in actions for note in action.notes):
             module.warn(warning)
         changed = any(action.changed for action in actions)
         diff = [guest_diff(action) for action in actions if action.changed]
         if changed and not module.check_mode:
-            with open_xen(module) as xen:
-                actions = apply_affinity(xen, actions)
+            actions = apply_affinity(stack.enter_context(open_xen(module)), actions)
         module.exit_json(changed=changed, guests=[guest_result(action) for action in actions], diff=diff)
 
 

@@ -9,15 +9,12 @@ core or a package has CPUs. All vCPUs of a unit have one affinity, and all CPUs 
 (xen/common/sched/core.c, cpupool.c).
 """
 
-import re
 import typing as t
 
 from .._topology.cpuset import CpuSet
 from .._topology.model import Topology
 
 CPU, CORE, SOCKET = GRANULARITIES = ("cpu", "core", "socket")
-
-_ON_COMMAND_LINE = re.compile(r"(?:^|\s)sched-gran=(\S+)")
 
 #: By the id of the cpupool.
 Granularities = t.Mapping[int, str]
@@ -29,18 +26,17 @@ def path(pool: int) -> str:
 
 
 def booted_with(topology: Topology) -> str:
-    """What Xen's command line says, which new cpupools have at first."""
-    found = _ON_COMMAND_LINE.findall(topology.xen.command_line or "")
-    return str(found[-1]) if found and found[-1] in GRANULARITIES else CPU
+    """That of the cpupool that Xen boots with, which new ones have at first."""
+    said = topology.xen.sched_gran
+    return said if said in GRANULARITIES else CPU
 
 
-def of_cpupools(topology: Topology, heard: t.Mapping[str, str]) -> t.Dict[int, str]:
-    """The granularity of each cpupool. `heard` is the recording's section sched_gran; what is not in it is as Xen was booted."""
-    found = {}
-    for pool in topology.cpupools:
-        said = heard.get(str(pool.id))
-        found[pool.id] = str(said) if said in GRANULARITIES else booted_with(topology)
-    return found
+def of_cpupools(topology: Topology) -> t.Dict[int, str]:
+    """The granularity of each cpupool; as Xen was booted where it does not tell."""
+    return {
+        pool.id: pool.sched_gran if pool.sched_gran in GRANULARITIES else booted_with(topology)
+        for pool in topology.cpupools
+    }
 
 
 def unit(topology: Topology, granularity: str, cpu: int) -> CpuSet:

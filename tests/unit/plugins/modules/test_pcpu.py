@@ -152,7 +152,7 @@ def test_refusals(monkeypatch, capsys, host, arguments, said):
 
 
 def test_smt_cannot_be_switched_with_another_granularity(monkeypatch, capsys, host):
-    host.data["xen"]["commandline"] += " sched-gran=core"
+    host.data["sched_gran"]["0"] = "core"
     result = run(monkeypatch, capsys, pcpu, smt=False)
     assert "booted with sched-gran=core" in result["msg"]
 

@@ -4,6 +4,7 @@
 
 """vcpu_affinity against a hypervisor that plays the recording of a real host."""
 
+import contextlib
 import copy
 import errno
 
@@ -12,6 +13,7 @@ import pytest
 pytest.importorskip("ansible.module_utils.basic")
 pytest.importorskip("_cffi_backend")
 
+from ansible_collections.dom0.xen.plugins.module_utils._control import patience
 from ansible_collections.dom0.xen.plugins.module_utils._topology.raw import RawHost
 from ansible_collections.dom0.xen.plugins.module_utils._xen.connection import Xen
 from ansible_collections.dom0.xen.plugins.modules import vcpu_affinity
@@ -30,6 +32,7 @@ def host(monkeypatch):
         vcpu_affinity, "gather", lambda module, subset: RawHost(copy.deepcopy(heard.data), heard.components)
     )
     monkeypatch.setattr(vcpu_affinity, "open_xen", lambda module: Xen(fake))
+    monkeypatch.setattr(vcpu_affinity, "host_lock", contextlib.nullcontext)
     return fake
 
 
@@ -104,27 +107,83 @@ def test_a_guest_that_ends_meanwhile(monkeypatch, capsys, host):
         if domid == 3:
             host.forget(3)
 
+    before = masks(host, 2)
     host.on["setvcpuaffinity"] = end_the_second
     result = run(monkeypatch, capsys, vcpu_affinity, affinities=WANTED)
     assert result["failed"]
     assert result["msg"].startswith("disc-db (domid 3): ")
-    assert "Set before that: vCPUs 0-3 of disc web" in result["msg"]
-    assert [(entry["domid"], entry["vcpus"]) for entry in result["done"]] == [(2, "0-3")]
+    assert "What had been set before was set back" in result["msg"]
+    assert [(entry["domid"], entry["vcpus"]) for entry in result["rolled_back"]] == [(2, "0-3")]
+    assert result["done"] == []
+    assert masks(host, 2) == before
     assert "Traceback" not in str(result)
 
 
 def test_a_pin_that_the_guest_holds_itself(monkeypatch, capsys, host):
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    monkeypatch.setattr(
+        patience.Patience.__init__, "__defaults__", (0.0, *patience.Patience.__init__.__defaults__[1:])
+    )
     host.faults["setvcpuaffinity"] = errno.EBUSY
     result = run(monkeypatch, capsys, vcpu_affinity, affinities=[{"guest": 2, "hard": "0"}])
     assert result["failed"]
     assert "force: true" in result["msg"]
     assert result["done"] == []
+    # for a moment only: tried again
+    host.faults["setvcpuaffinity"] = [errno.EBUSY, errno.EBUSY]
+    monkeypatch.setattr(
+        patience.Patience.__init__, "__defaults__", (10.0, *patience.Patience.__init__.__defaults__[1:])
+    )
+    result = run(monkeypatch, capsys, vcpu_affinity, affinities=[{"guest": 2, "hard": "0"}])
+    assert result["changed"]
+    assert masks(host, 2)[0][0] == [0]
+
+
+PLAN = {
+    "guests": [
+        {"name": "disc web", "host": "alpha", "action": "repin", "hard": "0-3", "soft": "all", "nodes": [0]},
+        {"name": "disc-db", "host": "alpha", "action": "restart", "hard": "4-7", "soft": "all", "nodes": [1]},
+        {"name": "disc-db", "host": "beta", "action": "keep", "hard": "4-7", "soft": "all", "nodes": [1]},
+        {"name": "new", "host": "alpha", "action": "create", "hard": "4-7", "soft": "all", "nodes": [1]},
+    ]
+}
+
+
+def test_a_plan_pins_running_guests_to_their_memory(monkeypatch, capsys, host):
+    checked = run(monkeypatch, capsys, vcpu_affinity, check_mode=True, plan=PLAN, plan_host="alpha")
+    result = run(monkeypatch, capsys, vcpu_affinity, plan=PLAN, plan_host="alpha")
+    assert checked == result
+    assert [guest["name"] for guest in result["guests"]] == ["disc web"]
+    assert masks(host, 2) == [([0, 1, 2, 3], list(range(8)))] * 4
+    assert run(monkeypatch, capsys, vcpu_affinity, plan=PLAN, plan_host="alpha")["changed"] is False
+
+
+def test_single_entries_take_what_the_plan_has(monkeypatch, capsys, host):
+    wanted = [{"guest": "disc-db", "vcpus": 0, "hard": "planned", "nodes": "planned"}]
+    refused = run(monkeypatch, capsys, vcpu_affinity, affinities=wanted, plan=PLAN)
+    assert "more than one guest 'disc-db'" in refused["msg"]
+    refused = run(monkeypatch, capsys, vcpu_affinity, affinities=wanted)
+    assert "no plan is given" in refused["msg"]
+    result = run(monkeypatch, capsys, vcpu_affinity, affinities=wanted, plan=PLAN, plan_host="beta")
+    assert [vcpu["hard"] for vcpu in result["guests"][0]["vcpus"]] == ["4-7"]
+    assert (result["guests"][0]["nodes_before"], result["guests"][0]["nodes"]) == ("0", "1")
+    assert host.domain(3)["node_affinity"] == [1]
+    result = run(monkeypatch, capsys, vcpu_affinity, affinities=[{"guest": "disc-db", "nodes": "auto"}])
+    assert result["diff"][0]["before"] == {"nodes": "1"}
+    assert result["diff"][0]["after"] == {"nodes": "0"}
+
+
+@pytest.mark.parametrize("nodes", ["9", "none", "x", []])
+def test_nodes_that_are_not_there(monkeypatch, capsys, host, nodes):
+    result = run(monkeypatch, capsys, vcpu_affinity, affinities=[{"guest": "disc web", "nodes": nodes}])
+    assert result["msg"].startswith("affinities[0] (guest disc web): nodes")
+    assert host.asked == []
 
 
 @pytest.mark.parametrize(
     ("entry", "said"),
     [
-        ({"guest": "disc web"}, "affinities[0] (guest disc web): it has neither hard nor soft"),
+        ({"guest": "disc web"}, "affinities[0] (guest disc web): it has neither hard nor soft nor nodes"),
         ({"hard": "0"}, "missing required arguments: guest"),
         ({"guest": "disc web", "hard": "0", "cpus": "0"}, "Unsupported parameters"),
         ("disc web", "dict"),

@@ -10,6 +10,7 @@ from ansible_collections.dom0.xen.plugins.module_utils._control.affinity import 
     guest_result,
     plan_affinity,
 )
+from ansible_collections.dom0.xen.plugins.module_utils._control.patience import Patience
 from ansible_collections.dom0.xen.plugins.module_utils._errors import Failure
 from ansible_collections.dom0.xen.plugins.module_utils._topology.derive import derive
 from ansible_collections.dom0.xen.plugins.module_utils._xen import errors
@@ -219,19 +220,39 @@ def test_notes_on_masks_that_count_in_part_or_not_at_all():
     assert notes([{"guest": "web", "hard": "0-3"}, {"guest": "db", "hard": "all", "soft": "all"}]) == []
 
 
-def test_a_note_when_xen_schedules_groups_of_vcpus_that_shall_differ():
-    xen = made_host().data["xen"]
+def test_vcpus_that_are_scheduled_as_one_change_together():
+    """Two threads a core: with sched-gran=core vCPUs 0 and 1 are one unit, 2 and 3 another."""
+    core = {"sched_gran": {"0": "core", "1": "cpu"}}
+    action = plan_affinity(made_topology(**core), [{"guest": "web", "vcpus": "1", "hard": "0-1"}])[0]
+    assert [(vcpu.vcpu, str(vcpu.hard)) for vcpu in action.vcpus] == [(0, "0-1"), (1, "0-1")]
+    assert action.notes == (
+        "web (domid 3): vCPU 0 changes too, since cpupool 0 schedules by core, 2 neighbouring vCPUs as one.",
+    )
     differ = [{"guest": "web", "hard": "0-3"}, {"guest": "web", "vcpus": "0", "hard": "0"}]
-    for line, count in (
-        ("sched-gran=core", 1),
-        ("a=b sched-gran=cpu sched-gran=socket", 1),
-        ("sched-gran=core sched-gran=cpu", 0),
-        ("xsched-gran=core", 0),
-    ):
-        found = notes(differ, xen=dict(xen, commandline=line))
-        assert len(found) == count, line
-        assert all("sched-gran=" in note for note in found)
-    assert notes([{"guest": "web", "hard": "0-3"}], xen=dict(xen, commandline="sched-gran=core")) == []
+    with pytest.raises(Failure, match="vCPUs 0-1 of web .* are scheduled as one, .* not for 0 and 0-3"):
+        plan_affinity(made_topology(**core), differ)
+    assert len(plan_affinity(made_topology(), differ)[0].vcpus) == 4
+    socket = plan_affinity(
+        made_topology(sched_gran={"0": "socket"}), [{"guest": "web", "vcpus": "3", "soft": "4"}]
+    )
+    assert [str(vcpu.soft) for vcpu in socket[0].vcpus] == ["4"] * 4
+
+
+def test_node_affinity():
+    def planned_nodes(**entry):
+        nodes = plan_affinity(made_topology(), [dict(entry, guest="web")])[0].nodes
+        return (
+            None if nodes is None else (str(nodes.before), str(nodes.wanted), nodes.auto_before, nodes.auto)
+        )
+
+    assert planned_nodes(hard="0") is None
+    assert planned_nodes(nodes="1") == ("0-1", "1", True, False)
+    assert planned_nodes(nodes=[0, "1"]) == ("0-1", "0-1", True, False)
+    # what Xen would come to: the nodes of soft within hard, else of hard
+    assert planned_nodes(nodes="auto") == ("0-1", "0-1", True, True)
+    assert planned_nodes(nodes="auto", hard="0-1") == ("0-1", "0", True, True)
+    assert planned_nodes(nodes="auto", soft="4") == ("0-1", "1", True, True)
+    assert planned_nodes(nodes="auto", hard="0-1", soft="4") == ("0-1", "0", True, True)
 
 
 # --- apply
@@ -287,26 +308,48 @@ def test_a_guest_that_vanishes_in_the_middle(xen):
     xen.gone.add(5)
     wanted = [{"guest": "web", "vcpus": "0-1", "hard": "0"}, {"guest": "db", "hard": "1"}]
     with pytest.raises(
-        Failure, match=r"^db \(domid 5\): .*ended meanwhile.* Set before that: vCPUs 0-1 of web \(3\)\.$"
+        Failure, match=r"^db \(domid 5\): .*ended meanwhile.* What had been set before was set back\.$"
     ) as caught:
         apply_affinity(xen, plan_affinity(made_topology(), wanted))
     assert caught.value.result == {
-        "done": [{"name": "web", "domid": 3, "uuid": "6b1f0a52-5d0e-4d2c-9d7f-0a4bb1c7a001", "vcpus": "0-1"}]
+        "rolled_back": [
+            {"name": "web", "domid": 3, "uuid": "6b1f0a52-5d0e-4d2c-9d7f-0a4bb1c7a001", "vcpus": "0-1"}
+        ],
+        "done": [],
     }
+    assert xen.masks[3, 0] == [EVERY_BIT, EVERY_BIT]
+
+
+def test_what_cannot_be_set_back_is_said(xen):
+    class Stubborn:
+        """Refuses to set vCPU 0 back."""
+
+        def __contains__(self, key):
+            return key == (3, 2) or (key == (3, 0) and (3, 0, 1, None, False) in xen.set_calls)
+
+        def __getitem__(self, key):
+            return errors.failure(1, "domctl", "setvcpuaffinity", domid=3, vcpu=key[1])
+
+    xen.refusal = Stubborn()
+    with pytest.raises(Failure, match=r"and not to be set back: vCPU 0 of web \(3\)\.$") as caught:
+        apply_affinity(xen, plan_affinity(made_topology(), [{"guest": "web", "hard": "0"}]))
+    assert [entry["vcpus"] for entry in caught.value.result["done"]] == ["0"]
+    assert [entry["vcpus"] for entry in caught.value.result["rolled_back"]] == ["1"]
 
 
 def test_a_refusal_in_the_middle_of_a_guest(xen):
     xen.refusal[3, 2] = errors.failure(16, "domctl", "setvcpuaffinity", domid=3, vcpu=2)
+    patience = Patience(limit=0.0, sleep=lambda _seconds: None)
     with pytest.raises(Failure, match="force") as caught:
-        apply_affinity(xen, plan_affinity(made_topology(), [{"guest": "web", "hard": "0"}]))
-    assert [entry["vcpus"] for entry in caught.value.result["done"]] == ["0-1"]
+        apply_affinity(xen, plan_affinity(made_topology(), [{"guest": "web", "hard": "0"}]), patience)
+    assert [entry["vcpus"] for entry in caught.value.result["rolled_back"]] == ["0-1"]
 
 
 def test_a_refusal_at_the_very_first(xen):
     xen.gone.add(3)
     with pytest.raises(Failure, match=r"Nothing had been set before\.$") as caught:
         apply_affinity(xen, plan_affinity(made_topology(), [{"guest": "web", "hard": "0"}]))
-    assert caught.value.result == {"done": []}
+    assert caught.value.result == {"done": [], "rolled_back": []}
 
 
 def test_groups_of_vcpus_that_xen_keeps_alike_are_found_out(xen):
@@ -316,7 +359,7 @@ def test_groups_of_vcpus_that_xen_keeps_alike_are_found_out(xen):
         Failure, match="vCPU 0 has the hard affinity 1 although 0 was set: .*sched-gran"
     ) as caught:
         apply_affinity(xen, plan_affinity(made_topology(), wanted))
-    assert [entry["vcpus"] for entry in caught.value.result["done"]] == ["0-1"]
+    assert [entry["vcpus"] for entry in caught.value.result["rolled_back"]] == ["0-1"]
     # the same for both is no trouble
     apply_affinity(xen, plan_affinity(made_topology(), [{"guest": "db", "hard": "1"}]))
 

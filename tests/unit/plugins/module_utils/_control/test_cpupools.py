@@ -90,7 +90,7 @@ class Host:
 
     def plan(self, wanted, **options):
         topology = self.topology()
-        grains = granularity.of_cpupools(topology, self.fake.data["sched_gran"])
+        grains = granularity.of_cpupools(topology)
         return plan_cpupools(topology, grains, wanted, pending=Journal(self.path).load(), **options)
 
     def run(self, wanted, **options):
