@@ -21,8 +21,9 @@ import re
 import typing as t
 
 from .._errors import Failure
+from . import hwloc_devices
 from .cpuset import CpuSet
-from .model import Core, Memory, NumaNode, Package, Topology
+from .model import Cache, Core, Memory, NumaNode, Package, Topology
 
 #: Infos of the Machine. `hwloc_import` reads back those after BACKEND.
 HOST_NAME = "HostName"
@@ -39,10 +40,12 @@ CPUPOOL = "XenCpupool"  # id=0 scheduler=credit2 domains=1 cpuset=0x0000000f nam
 CPUPOOL_FREE = "XenCpupoolFree"
 UNPLACED = "XenUnplacedPUs"  # online, but Xen does not say where
 UNKNOWN = "XenUnknownPUs"  # nobody could tell whether they are online
+CACHE = "XenCache"  # level=3 type=unified size=16777216 line=64 ways=16: of which it is not known which CPUs share one
 LEFT_OUT = "XenLeftOut"  # Core P#1 package=0 cpuset=0x0 complete_cpuset=0x0000000c: why
 MEMORY = {field: "XenMemory" + field.capitalize() for field in Memory._fields}  # bytes
 
 #: Infos of a NUMA node.
+PROXIMITY = "ACPIProximityDomain"
 NODE_FREE = "XenMemoryFree"  # bytes
 NODE_SPANNED = "XenMemorySpanned"  # bytes, holes included
 NODE_HOLES = "XenMemoryHoles"  # local_memory is what the node spans, for want of its RAM
@@ -113,7 +116,11 @@ class Omission(t.NamedTuple):
     @property
     def why(self) -> str:
         """The reason, as the info has it."""
-        return "crosses the boundary of a NUMA node" if self.crosses else "has no CPU to show"
+        if not self.crosses:
+            return "has no CPU to show"
+        return "crosses the boundary of a " + (
+            "NUMA node" if "Cache" not in self.what else "package, core or NUMA node"
+        )
 
 
 def to_hwloc_xml(topology: Topology, host_name: str = "") -> Exported:
@@ -127,6 +134,7 @@ def to_hwloc_xml(topology: Topology, host_name: str = "") -> Exported:
     parts = _packages(topology, omissions) + _cores(topology, omissions)
     machine = Object("Machine", 0, topology.cpuset, topology.cpuset | topology.complete_cpuset)
     parts += _attach_nodes(topology, machine, parts, omissions)
+    parts += _caches(topology, parts, omissions)
     _build_tree(topology, machine, parts)
     nodes = CpuSet(t.cast(int, node.os_index) for node in machine.memory) | CpuSet(
         t.cast(int, node.os_index) for part in parts for node in part.memory
@@ -137,14 +145,16 @@ def to_hwloc_xml(topology: Topology, host_name: str = "") -> Exported:
         warnings.append(
             f"The distances from and to the NUMA nodes {without_distance} are not known and left out."
         )
+    io = hwloc_devices.io_objects(topology.pci_devices)
     machine.infos = _machine_infos(topology, host_name, omissions)
+    machine.infos += [(LEFT_OUT, f"PCIDev {address}: {why}") for address, why in io.left_out]
     lines = [
         '<?xml version="1.0" encoding="UTF-8"?>',
         '<!DOCTYPE topology SYSTEM "hwloc2.dtd">',
         '<topology version="2.0">',
     ]
-    _Writer(lines, topology, machine, nodes).write(machine, "  ")
-    lines += [*distances, "</topology>", ""]
+    _Writer(lines, topology, machine, nodes, io).write(machine, "  ")
+    lines += [*distances, *_cpu_kinds(topology), "</topology>", ""]
     return Exported("\n".join(lines), tuple(warnings))
 
 
@@ -238,6 +248,8 @@ def _node(node: NumaNode) -> Object:
     elif node.memory_spanned is not None:
         made.attributes.append(("local_memory", str(node.memory_spanned)))
         made.infos.append((NODE_HOLES, "unknown, counted as memory"))
+    if node.proximity_domain is not None:
+        made.infos.append((PROXIMITY, str(node.proximity_domain)))
     if node.memory_free is not None:
         made.infos.append((NODE_FREE, str(node.memory_free)))
     if not node.cpuset:
@@ -264,10 +276,77 @@ def _group(node: NumaNode, topology: Topology) -> Object:
     return made
 
 
+# --- caches
+
+
+def _cache_kind(cache: Cache) -> str:
+    return f"L{cache.level}{'i' if cache.type == 'instruction' else ''}Cache"
+
+
+def _caches(topology: Topology, parts: t.Iterable[Object], omissions: t.List[Omission]) -> t.List[Object]:
+    """Make the objects of the caches of which it is known which PUs share them."""
+    levels = [topology.nodes, topology.packages, topology.cores]  # type: t.List[t.Sequence[t.Any]]
+    owners = [
+        {cpu: thing.complete_cpuset for thing in level for cpu in thing.complete_cpuset} for level in levels
+    ]
+    made = []
+    for cache in topology.caches:
+        kind = _cache_kind(cache)
+        if kind not in _RANK:
+            continue
+        for members in cache.cpusets or ():
+            cpuset = members & topology.cpuset
+            if not cpuset:
+                continue
+            around = {owner[cpu] for owner in owners for cpu in members if cpu in owner}
+            if any(not (other <= members or members <= other) for other in around):
+                omissions.append(Omission(f"Cache {kind}", cpuset, members, True))
+                continue
+            thing = Object(kind, None, cpuset, members)
+            thing.attributes = [
+                ("cache_size", str(cache.size)),
+                ("depth", str(cache.level)),
+                ("cache_linesize", str(cache.line_size or 0)),
+                ("cache_associativity", str(cache.ways or 0)),
+                ("cache_type", str(_CACHE_TYPES[cache.type])),
+            ]
+            made.append(thing)
+            owners.append(dict.fromkeys(members, members))
+    return made
+
+
+def _cache_infos(topology: Topology) -> t.Iterator[t.Tuple[str, str]]:
+    """Tell of the caches that cannot be objects, for want of knowing who shares them."""
+    for cache in topology.caches:
+        if cache.cpusets is None:
+            told = [
+                ("level", cache.level),
+                ("type", cache.type),
+                ("size", cache.size),
+                ("line", cache.line_size),
+                ("ways", cache.ways),
+            ]  # type: t.List[t.Tuple[str, t.Union[str, int, None]]]
+            yield CACHE, " ".join(f"{key}={value}" for key, value in told if value is not None)
+
+
 # --- the tree
 
+#: hwloc_obj_cache_type_e
+_CACHE_TYPES = {"unified": 0, "data": 1, "instruction": 2}
 
-_RANK = {"Group": 0, "Package": 1, "Core": 2}
+#: Of objects with the same CPUs, which is above.
+_RANK = {
+    kind: rank
+    for rank, kind in enumerate(
+        ["Group", "Package"]
+        + [
+            f"L{level}{kind}Cache"
+            for level in (5, 4, 3, 2, 1)
+            for kind in (("", "i") if level < 4 else ("",))
+        ]
+        + ["Core"]
+    )
+}
 
 
 def _build_tree(topology: Topology, machine: Object, parts: t.Iterable[Object]) -> None:
@@ -294,7 +373,14 @@ def _build_tree(topology: Topology, machine: Object, parts: t.Iterable[Object]) 
 class _Writer:
     """Writes objects with what is below them. `nodes` are the NUMA nodes that are objects."""
 
-    def __init__(self, lines: t.List[str], topology: Topology, machine: Object, nodes: CpuSet) -> None:
+    def __init__(
+        self,
+        lines: t.List[str],
+        topology: Topology,
+        machine: Object,
+        nodes: CpuSet,
+        io: hwloc_devices.Io,
+    ) -> None:
         self.lines = lines
         self.topology = topology
         self.nodes = nodes
@@ -304,6 +390,34 @@ class _Writer:
             for node in t.cast("t.Sequence[NumaNode]", holder):
                 self.node_of.update(dict.fromkeys(node.complete_cpuset, 1 << node.os_index))
         self.known = {}  # type: t.Dict[int, str]
+        # the Machine has the host bridges that are near to no node that is an object
+        self.machine = machine
+        self.bridges = dict(io.bridges)
+
+    def io_of(self, thing: Object) -> t.List[hwloc_devices.IoObject]:
+        """Take the host bridges that hang on this object."""
+        here = [node.os_index for node in thing.memory]
+        if thing is self.machine:
+            here += [node for node in self.bridges if node is None or node not in self.nodes]
+        found = []  # type: t.List[hwloc_devices.IoObject]
+        for node in here:
+            found += self.bridges.pop(node, [])
+        return sorted(found, key=lambda bridge: dict(bridge.attributes)["bridge_pci"])
+
+    def write_io(self, thing: hwloc_devices.IoObject, indent: str) -> None:
+        """Write an I/O object, its infos, then the objects below it."""
+        self.gp_index += 1
+        told = "".join(f' {name}="{escape(value)}"' for name, value in thing.attributes)
+        line = f'{indent}<object type="{thing.kind}" gp_index="{self.gp_index}"{told}'
+        if not (thing.infos or thing.children):
+            self.lines.append(line + "/>")
+            return
+        self.lines.append(line + ">")
+        below = indent + "  "
+        self.lines += [f'{below}<info name="{name}" value="{escape(value)}"/>' for name, value in thing.infos]
+        for child in thing.children:
+            self.write_io(child, below)
+        self.lines.append(indent + "</object>")
 
     def write(self, thing: Object, indent: str) -> None:
         """Write the object, its infos, then the objects below it."""
@@ -311,7 +425,8 @@ class _Writer:
         os_index = "" if thing.os_index is None else f' os_index="{thing.os_index}"'
         more = "".join(f' {name}="{value}"' for name, value in thing.attributes)
         line = f'{indent}<object type="{thing.kind}"{os_index}{self.sets(thing)} gp_index="{self.gp_index}"{more}'
-        if not (thing.infos or thing.memory or thing.children):
+        bridges = self.io_of(thing) if self.bridges else []
+        if not (thing.infos or thing.memory or thing.children or bridges):
             self.lines.append(line + "/>")
             return
         self.lines.append(line + ">")
@@ -319,6 +434,8 @@ class _Writer:
         self.lines += [f'{below}<info name="{name}" value="{escape(value)}"/>' for name, value in thing.infos]
         for child in thing.memory + thing.children:
             self.write(child, below)
+        for bridge in bridges:
+            self.write_io(bridge, below)
         self.lines.append(indent + "</object>")
 
     def sets(self, thing: Object) -> str:
@@ -373,6 +490,8 @@ def _machine_infos(topology: Topology, host_name: str, omissions: t.Iterable[Omi
     ]  # type: t.List[t.Tuple[str, t.Union[str, int, None]]]
     told += [(MEMORY[field], getattr(topology.memory, field)) for field in Memory._fields]
     told += _cpupool_infos(topology)
+    told += _cache_infos(topology)
+    told += hwloc_devices.dmi_infos(topology.dmi)
     told += [
         (name, str(cpus) or None)
         for name, cpus in ((UNPLACED, _unplaced(topology)), (UNKNOWN, _unknown(topology)))
@@ -433,6 +552,29 @@ def _crossing(omissions: t.Iterable[Omission]) -> t.List[str]:
     return [
         f"Left out, since hwloc's tree has no place for what crosses the boundary of a NUMA node: {', '.join(names[:8])}{more}."
     ]
+
+
+def _cpu_kinds(topology: Topology) -> t.List[str]:
+    """Write the kinds of CPUs where there are several (read by hwloc 2.4 and later); the thriftiest has efficiency 0."""
+    kinds = [kind for kind in topology.cpu_kinds if kind.cpuset]
+    if len(kinds) < 2:
+        return []
+    lines = []
+    for kind in kinds:
+        efficiency = "" if kind.efficiency is None else f' forced_efficiency="{kind.efficiency}"'
+        told = [
+            ("XenKind", kind.name),
+            ("XenThreadsPerCore", kind.threads_per_core),
+            ("FrequencyMaxMHz", None if kind.max_khz is None else kind.max_khz // 1000),
+        ]  # type: t.List[t.Tuple[str, t.Union[str, int, None]]]
+        lines.append(f'  <cpukind cpuset="{kind.cpuset.hwloc()}"{efficiency}>')
+        lines += [
+            f'    <info name="{name}" value="{escape(str(value))}"/>'
+            for name, value in told
+            if value is not None
+        ]
+        lines.append("  </cpukind>")
+    return lines
 
 
 def _distances(topology: Topology, nodes: CpuSet) -> t.Tuple[t.List[str], CpuSet]:

@@ -47,6 +47,21 @@ def offline(cpus: t.Iterable[int], count: int) -> t.Dict[str, t.Any]:
     }
 
 
+def _device(address: str, kind: int, parent: str, **more: t.Any) -> t.Dict[str, t.Any]:
+    """Make a member of the section pci_devices."""
+    made = {
+        "address": address,
+        "class": kind,
+        "vendor": 0x8086,
+        "device": 0x10FB,
+        "driver": "ixgbe",
+        "parent": parent,
+    }
+    if "buses" in more:
+        made["buses"] = more.pop("buses")
+    return dict(made, interfaces=more)
+
+
 BIG_NUMA = numa([2, 2, 2, 1])
 
 #: Hosts put together, beside the recordings of real ones.
@@ -105,6 +120,40 @@ MADE = {
             "commandline": "a=\"b\" <c> & 'd'\t\n\r\u00e9 \u20ac end",
         }
     ),
+    # two packages, of which one has both threads' caches apart and shares a large one; a device near each node, one near nobody knows what
+    "devices": made_host(
+        cpu_policy=[
+            [0, INVALID, 11, 0x756E6547, 0x6C65746E, 0x49656E69],
+            [4, 0, 1 | 1 << 5 | 1 << 14, 63 | 7 << 22, 63, 0],
+            [4, 1, 2 | 1 << 5 | 1 << 14, 63 | 7 << 22, 63, 0],
+            [4, 2, 3 | 2 << 5 | 1 << 14, 63 | 7 << 22, 1023, 0],
+            [4, 3, 3 | 3 << 5 | 3 << 14, 63 | 15 << 22, 4095, 0],
+            [0xB, 0, 1, 2, 0x100, 0],
+            [0xB, 1, 2, 4, 0x201, 0],
+        ],
+        pci_devices=[
+            _device("0000:00:1f.2", 0x010601, "pci0000:00", block=["sda", "sdb"]),
+            _device("0000:40:00.0", 0x060400, "pci0000:40", buses=[0x41, 0x42]),
+            _device("0000:41:00.0", 0x060400, "0000:40:00.0", buses=[0x42, 0x42]),
+            _device("0000:42:00.0", 0x020000, "0000:41:00.0", network=['eth "0" <&>'], infiniband=["mlx5_0"]),
+            _device("0000:42:00.1", 0x030000, "0000:41:00.0", gpu=["card0"]),
+            _device("0000:80:00.0", 0x020000, "pci0000:80"),
+            _device("0000:80:01.0", 0x020000, "pci0000:80"),
+            _device("0000:c0:00.0", 0x020000, "nobody"),
+            _device("10000:e1:00.0", 0x010802, "pci10000:e0"),
+        ],
+        pci_nodes={
+            "0000:40:00.0": 1,
+            "0000:41:00.0": INVALID,
+            "0000:42:00.0": 1,
+            "0000:80:00.0": 0,
+            "0000:80:01.0": 1,
+            "0000:c0:00.0": 0,
+        },
+        pci_names={"8086": "Intel Corporation", "8086:10fb": "82599ES"},
+        pci_assigned={"0000:42:00.1": 7},
+        dmi={"sys_vendor": "Maker & <Sons>", "product_serial": "123"},
+    ),
     "many-words": made_host([(cpu // 2 % 16, cpu // 32, cpu // 32) for cpu in range(96)]),
 }
 
@@ -118,7 +167,9 @@ def hosts() -> t.Dict[str, Topology]:
 
 HOSTS = hosts()
 
-_LINE = re.compile(r"  +<(object type=|info name=|/object>|/?distances2|indexes |u64values )")
+_LINE = re.compile(r"  +<(object type=|info name=|/object>|/?distances2|indexes |u64values |/?cpukind)")
+_IO = ("Bridge", "PCIDev", "OSDev")
+_CACHE_TYPES = {"Cache": "01", "iCache": "2"}
 _ATTRIBUTE = re.compile(r' [a-z_]+="[^"<>]*"')
 _ENTITY = re.compile(r"&(?!(?:lt|gt|amp|quot|#9|#10|#13);)")
 _SETS = ["cpuset", "complete_cpuset", "nodeset", "complete_nodeset"]
@@ -149,7 +200,10 @@ def check_rules(text: str) -> "ElementTree.Element":
             # what is left when all attributes are taken away
             assert _ATTRIBUTE.sub("", line).strip() in ("<object>", "<object/>", "<info/>"), line
     document = ElementTree.fromstring(text)
-    assert [child.tag for child in document] in (["object"], ["object", "distances2"])
+    beside = [child.tag for child in document if child.tag != "cpukind"]
+    assert beside in (["object"], ["object", "distances2"])
+    # kinds of CPUs come last
+    assert [child.tag for child in document][: len(beside)] == beside
     machine = document[0]
     assert machine.get("type") == "Machine"
     _check_object(machine, None)
@@ -169,6 +223,13 @@ def check_rules(text: str) -> "ElementTree.Element":
 
 def _check_object(thing: t.Any, parent: t.Any) -> None:
     kind = thing.get("type")
+    if kind in _IO:
+        _check_io(thing, parent)
+        return
+    if "Cache" in kind:
+        level, form = re.match(r"L([1-5])(i?Cache)\Z", kind).groups()
+        assert (thing.get("depth"), thing.get("cache_type") in _CACHE_TYPES[form]) == (level, True)
+        assert int(thing.get("cache_size")) > 0
     allowed = [name for name in thing.keys() if name.startswith("allowed_")]  # noqa: SIM118
     assert bool(allowed) == (parent is None)
     sets = [bits(thing.get(name)) for name in _SETS]
@@ -180,6 +241,12 @@ def _check_object(thing: t.Any, parent: t.Any) -> None:
     tags = [child.tag for child in below]
     assert tags == sorted(tags)  # info, then object
     children = [child for child in below if child.tag == "object"]
+    # what has sets comes before what has none
+    io = [child for child in children if child.get("type") in _IO]
+    assert children[len(children) - len(io) :] == io
+    for child in io:
+        _check_object(child, thing)
+    children = children[: len(children) - len(io)]
     memory = [child for child in children if child.get("type") == "NUMANode"]
     normal = [child for child in children if child.get("type") != "NUMANode"]
     assert children == memory + normal
@@ -198,6 +265,31 @@ def _check_object(thing: t.Any, parent: t.Any) -> None:
         assert all(not one & other for one, other in zip(complete, complete[1:]))
     for child in children:
         _check_object(child, thing)
+
+
+def _check_io(thing: t.Any, parent: t.Any) -> None:
+    """Host bridges on normal objects; below them PCI bridges and devices; OS devices below those. None of them has sets."""
+    kind = thing.get("type")
+    assert not [name for name in _SETS if name in thing.keys()]  # noqa: SIM118
+    assert next(iter(thing.keys())) == "type"
+    above = parent.get("type")
+    if kind == "OSDev":
+        assert above in ("PCIDev", "Bridge")
+        assert thing.get("name") and thing.get("osdev_type") in "0123"
+    elif thing.get("bridge_type") == "0-1":
+        assert above not in _IO
+        assert re.match(r"[0-9a-f]{4}:\[[0-9a-f]{2}-[0-9a-f]{2}\]\Z", thing.get("bridge_pci"))
+    else:
+        assert above == "Bridge"
+        assert re.match(r"[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]\Z", thing.get("pci_busid"))
+        assert re.match(
+            r"[0-9a-f]{4} \[[0-9a-f]{4}:[0-9a-f]{4}\] \[[0-9a-f]{4}:[0-9a-f]{4}\] [0-9a-f]{2}\Z",
+            thing.get("pci_type"),
+        )
+        assert kind == "PCIDev" or (thing.get("bridge_type"), int(thing.get("depth")) > 0) == ("1-1", True)
+    for child in thing:
+        if child.tag == "object":
+            _check_io(child, thing)
 
 
 def _check_distances(matrix: t.Any, nodes: t.Sequence[t.Any]) -> None:

@@ -12,6 +12,7 @@ from ansible_collections.dom0.xen.plugins.module_utils._topology.hwloc_export im
 from ansible_collections.dom0.xen.tests.unit.plugins.module_utils._topology.hosts import made_host
 from ansible_collections.dom0.xen.tests.unit.plugins.module_utils._topology.hwloc_hosts import (
     HOSTS,
+    MADE,
     bits,
     check_rules,
     offline,
@@ -331,3 +332,125 @@ def test_thousands_of_cpus_take_words_of_32_bits():
     machine = machine_of(derive(made_host([(cpu // 2, 0, 0) for cpu in range(130)], **offline([128], 130))))
     assert machine.get("cpuset") == "0x00000002,0xffffffff,0xffffffff,0xffffffff,0xffffffff"
     assert machine.get("complete_cpuset") == "0x00000003,0xffffffff,0xffffffff,0xffffffff,0xffffffff"
+
+
+# --- caches, devices, DMI
+
+
+def children(thing, kind):
+    return [child for child in thing.findall("object") if child.get("type") == kind]
+
+
+def test_caches_are_where_their_cpus_are():
+    machine = machine_of(HOSTS["devices"])
+    assert outline(machine)[:8] == [
+        "Machine",
+        "  Package 0",
+        "    NUMANode 0",
+        "    L3Cache",
+        "      L2Cache",
+        "        L1Cache",
+        "          L1iCache",
+        "            Core 0: 0 1",
+    ]
+    (first,) = objects(machine, "L3Cache")[:1]
+    names = ("cache_size", "depth", "cache_linesize", "cache_associativity", "cache_type")
+    assert [first.get(name) for name in names] == ["4194304", "3", "64", "16", "0"]
+    assert [len(objects(machine, kind)) for kind in ("L1Cache", "L1iCache", "L2Cache", "L3Cache")] == [
+        4,
+        4,
+        4,
+        2,
+    ]
+
+
+def test_caches_of_unknown_sharing_are_infos():
+    host = HOSTS["devices"]
+    topology = host._replace(caches=tuple(cache._replace(cpusets=None) for cache in host.caches))
+    machine = machine_of(topology)
+    assert not objects(machine, "L3Cache")
+    assert infos(machine, "XenCache")[-1] == "level=3 type=unified size=4194304 line=64 ways=16"
+
+
+def test_cache_that_crosses_a_node_is_left_out_and_named():
+    host = HOSTS["devices"]
+    odd = host.caches[-1]._replace(cpusets=(CpuSet.parse("2-5"),))
+    exported = to_hwloc_xml(host._replace(caches=host.caches[:-1] + (odd,)))
+    machine = check_rules(exported.text)
+    assert not objects(machine, "L3Cache")
+    assert any(info.startswith("Cache L3Cache cpuset=0x0000003c") for info in infos(machine, "XenLeftOut"))
+    assert any("Cache L3Cache" in warning for warning in exported.warnings)
+
+
+def test_cache_without_an_online_cpu_is_no_object():
+    topology = derive(
+        made_host(**dict(offline([4, 5, 6, 7], 8), cpu_policy=MADE["devices"].data["cpu_policy"]))
+    )
+    assert len(objects(machine_of(topology), "L3Cache")) == 1
+
+
+def test_devices_hang_where_xen_says():
+    machine = machine_of(HOSTS["devices"])
+    here = {bridge.get("bridge_pci"): bridge for bridge in children(machine, "Bridge")}
+    # nobody knows where, two nodes at one root
+    assert list(here) == ["0000:[00-00]", "0000:[80-80]"]
+    assert [infos(bridge, "XenNUMANode") for bridge in here.values()] == [["unknown"], ["several"]]
+    packages = children(machine, "Package")
+    near = [[bridge.get("bridge_pci") for bridge in children(package, "Bridge")] for package in packages]
+    # the one whose parent is nobody hangs on its own bus
+    assert near == [["0000:[c0-c0]"], ["0000:[40-42]"]]
+
+
+def test_bridges_devices_and_what_dom0_makes_of_them():
+    machine = machine_of(HOSTS["devices"])
+    (root,) = children(children(machine, "Package")[1], "Bridge")
+    (upper,) = children(root, "Bridge")
+    (lower,) = children(upper, "Bridge")
+    assert [bridge.get("depth") for bridge in (root, upper, lower)] == ["0", "1", "2"]
+    assert (upper.get("bridge_pci"), upper.get("pci_busid")) == ("0000:[41-42]", "0000:40:00.0")
+    card, screen = children(lower, "PCIDev")
+    assert [(child.get("name"), child.get("osdev_type")) for child in children(card, "OSDev")] == [
+        ('eth "0" <&>', "2"),
+        ("mlx5_0", "3"),
+    ]
+    assert [infos(card, name) for name in ("PCIVendor", "PCIDevice", "LinuxDriver", "XenNUMANode")] == [
+        ["Intel Corporation"],
+        ["82599ES"],
+        ["ixgbe"],
+        ["1"],
+    ]
+    assert (infos(screen, "XenAssignedTo"), infos(screen, "XenNUMANode")) == (["7"], ["unknown"])
+    (disks,) = children(children(machine, "Bridge")[0], "PCIDev")
+    assert [child.get("name") for child in children(disks, "OSDev")] == ["sda", "sdb"]
+
+
+def test_device_in_a_domain_that_hwloc_cannot_have_is_named():
+    machine = machine_of(HOSTS["devices"])
+    assert "10000:e1:00.0" not in [device.get("pci_busid") for device in objects(machine, "PCIDev")]
+    assert infos(machine, "XenLeftOut") == ["PCIDev 10000:e1:00.0: hwloc has no PCI domain above ffff"]
+
+
+def test_devices_that_claim_to_be_below_each_other():
+    host = HOSTS["devices"]
+    loop = [
+        device._replace(parent="0000:41:00.0") if device.address == "0000:40:00.0" else device
+        for device in host.pci_devices
+    ]
+    machine = machine_of(host._replace(pci_devices=tuple(loop)))
+    assert "PCIDev 0000:42:00.0: is below itself" in infos(machine, "XenLeftOut")
+
+
+def test_dmi():
+    machine = machine_of(HOSTS["devices"])
+    assert infos(machine, "DMISysVendor") == ["Maker & <Sons>"]
+    assert infos(machine, "DMIProductSerial") == ["123"]
+    assert infos(machine, "DMIProductName") == []
+
+
+def test_kinds_of_cpus_where_there_are_several():
+    hybrid = [(0, 0, 0), (0, 0, 0), (1, 0, 0), (2, 0, 0)]
+    topology = derive(made_host(hybrid))
+    text = to_hwloc_xml(topology).text
+    assert len(topology.cpu_kinds) == text.count("<cpukind ") == 2
+    assert "<cpukind" not in to_hwloc_xml(HOSTS["small"]).text
+    check_rules(text)

@@ -1,0 +1,188 @@
+# Copyright (c) 2026, dom0.xen contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""PCI devices, what dom0 makes of them, and DMI, in hwloc's words. docs/hwloc.md says what is in it.
+
+hwloc hangs a host bridge on the normal object that its bus is near to, with bridges and devices below it, and "OS devices" (network
+interfaces, disks) below those. Which object that is comes from Xen, a device at a time; where the firmware is silent it is the Machine,
+which to hwloc means "near to all", and an info says that it is unknown.
+"""
+
+import re
+import typing as t
+
+from .devices import PciDevice
+
+#: Infos of the Machine: hwloc's names for the fields of DMI.
+DMI_NAMES = {
+    "bios_date": "DMIBIOSDate",
+    "bios_vendor": "DMIBIOSVendor",
+    "bios_version": "DMIBIOSVersion",
+    "board_asset_tag": "DMIBoardAssetTag",
+    "board_name": "DMIBoardName",
+    "board_serial": "DMIBoardSerial",
+    "board_vendor": "DMIBoardVendor",
+    "board_version": "DMIBoardVersion",
+    "chassis_asset_tag": "DMIChassisAssetTag",
+    "chassis_serial": "DMIChassisSerial",
+    "chassis_type": "DMIChassisType",
+    "chassis_vendor": "DMIChassisVendor",
+    "chassis_version": "DMIChassisVersion",
+    "product_family": "DMIProductFamily",
+    "product_name": "DMIProductName",
+    "product_serial": "DMIProductSerial",
+    "product_sku": "DMIProductSKU",
+    "product_uuid": "DMIProductUUID",
+    "product_version": "DMIProductVersion",
+    "sys_vendor": "DMISysVendor",
+}
+
+NODE = "XenNUMANode"  # of a PCI device and of a host bridge: the node that Xen has, or "unknown"
+DRIVER = "LinuxDriver"
+ASSIGNABLE = "XenAssignable"
+ASSIGNED_TO = "XenAssignedTo"  # the domain's id
+
+#: hwloc_obj_osdev_type_e
+_OS_DEVICES = (("block", 0), ("gpu", 1), ("network", 2), ("infiniband", 3))
+_ROOT = re.compile(r"pci([0-9a-f]{4,8}):([0-9a-f]{2})\Z")
+_HIGHEST_DOMAIN = 0xFFFF
+
+Infos = t.List[t.Tuple[str, str]]
+
+
+class IoObject:
+    """An object without sets. Attributes stand in their order, texts not escaped yet."""
+
+    __slots__ = ("attributes", "children", "infos", "kind")
+
+    def __init__(self, kind: str, attributes: Infos, infos: t.Iterable[t.Tuple[str, t.Any]] = ()) -> None:
+        self.kind = kind
+        self.attributes = attributes
+        self.infos = [(name, str(value)) for name, value in infos if value is not None]  # type: Infos
+        self.children = []  # type: t.List[IoObject]
+
+
+class Io(t.NamedTuple):
+    """What hangs on the tree: host bridges by the node that each is near to, None for the Machine; `left_out`: addresses, with the reason."""
+
+    bridges: t.Dict[t.Optional[int], t.List[IoObject]]
+    left_out: t.Tuple[t.Tuple[str, str], ...]
+
+
+def dmi_infos(dmi: t.Optional[t.Dict[str, t.Optional[str]]]) -> Infos:
+    """Return DMI as infos, as far as it is known."""
+    return [
+        (DMI_NAMES[field], value)
+        for field, value in sorted((dmi or {}).items())
+        if value is not None and field in DMI_NAMES
+    ]
+
+
+def io_objects(devices: t.Optional[t.Sequence[PciDevice]]) -> Io:
+    """Make the trees of I/O objects, one for each root of a PCI bus, in the order of their buses."""
+    shown = [device for device in devices or () if _domain(device.address) <= _HIGHEST_DOMAIN]
+    known = {device.address: device for device in shown}
+    roots = {}  # type: t.Dict[t.Tuple[int, int], t.List[PciDevice]]
+    below = {}  # type: t.Dict[str, t.List[PciDevice]]
+    for device in shown:
+        if device.parent in known and _is_bridge(known[device.parent]) and device.parent != device.address:
+            below.setdefault(device.parent, []).append(device)
+        else:
+            roots.setdefault(_root_of(device), []).append(device)
+    bridges = {}  # type: t.Dict[t.Optional[int], t.List[IoObject]]
+    placed = set()  # type: t.Set[str]
+    for (domain, bus), members in sorted(roots.items()):
+        seen = set()  # type: t.Set[str]
+        children = [_device(member, below, 1, seen) for member in members]
+        placed |= seen
+        everybody = [known[address] for address in seen]
+        nodes = sorted({device.node for device in everybody if device.node is not None})
+        node = nodes[0] if len(nodes) == 1 else None
+        last = max(max((_bus(device.address),) + (device.buses or ())) for device in everybody)
+        bridge = IoObject(
+            "Bridge",
+            [
+                ("bridge_type", "0-1"),
+                ("depth", "0"),
+                ("bridge_pci", "%04x:[%02x-%02x]" % (domain, bus, max(bus, last))),
+            ],
+            [(NODE, node if node is not None else "several" if nodes else "unknown")],
+        )
+        bridge.children = children
+        bridges.setdefault(node, []).append(bridge)
+    return Io(
+        bridges,
+        tuple(
+            (
+                device.address,
+                "is below itself" if device.address in known else "hwloc has no PCI domain above ffff",
+            )
+            for device in devices or ()
+            if device.address not in placed
+        ),
+    )
+
+
+def _device(
+    device: PciDevice, below: t.Dict[str, t.List[PciDevice]], depth: int, seen: t.Set[str]
+) -> IoObject:
+    seen.add(device.address)
+    what = [
+        ("pci_busid", device.address),
+        (
+            "pci_type",
+            "%s [%s:%s] [%s] %02x"
+            % (device.class_id[:4], device.vendor_id, device.device_id, device.subsystem_id, device.revision),
+        ),
+        ("pci_link_speed", "0.000000"),
+    ]
+    infos = [
+        ("PCIVendor", device.vendor),
+        ("PCIDevice", device.device),
+        (NODE, "unknown" if device.node is None else device.node),
+        (DRIVER, device.driver),
+        (ASSIGNABLE, "yes" if device.assignable else None),
+        (ASSIGNED_TO, device.assigned_to),
+    ]
+    if not _is_bridge(device):
+        made = IoObject("PCIDev", what, infos)
+    else:
+        buses = device.buses or (0, 0)
+        bridge = [
+            ("bridge_type", "1-1"),
+            ("depth", str(depth)),
+            ("bridge_pci", "%04x:[%02x-%02x]" % (_domain(device.address), buses[0], buses[1])),
+        ]
+        made = IoObject("Bridge", bridge + what, infos)
+        # a device that claims to be below itself is not gone through again
+        made.children = [
+            _device(child, below, depth + 1, seen)
+            for child in below.get(device.address, ())
+            if child.address not in seen
+        ]
+    for field, kind in _OS_DEVICES:
+        for name in getattr(device, field):
+            made.children.append(IoObject("OSDev", [("name", name), ("osdev_type", str(kind))]))
+    return made
+
+
+def _is_bridge(device: PciDevice) -> bool:
+    """Whether it is a PCI-to-PCI bridge that has buses behind it."""
+    return device.class_id.startswith("0604") and device.buses is not None and len(device.buses) == 2
+
+
+def _domain(address: str) -> int:
+    return int(address.partition(":")[0], 16)
+
+
+def _bus(address: str) -> int:
+    return int(address.split(":")[1], 16)
+
+
+def _root_of(device: PciDevice) -> t.Tuple[int, int]:
+    """Domain and bus of the root that a device hangs on; its own bus where the parent is none that is known."""
+    match = _ROOT.match(device.parent or "")
+    if match and int(match.group(1), 16) == _domain(device.address):
+        return int(match.group(1), 16), int(match.group(2), 16)
+    return _domain(device.address), _bus(device.address)
