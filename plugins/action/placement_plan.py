@@ -6,24 +6,39 @@
 
 from __future__ import annotations
 
+import time
 import typing as t
 
 from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
 
 from ..module_utils._errors import Failure
-from ..module_utils._topology.facts import from_facts
-from ..module_utils._topology.model import Topology
+from ..plugin_utils._placement.effort import Effort
 from ..plugin_utils._placement.plan import make_plan, summary
-from ..plugin_utils._placement.request import read_request
+from ..plugin_utils._placement.request import read_all
+from ..plugin_utils._placement.search import MOST_LOOKS
+from ..plugin_utils._placement.sources import hosts_of_task, topology_of
 
-# Guests, policies and reserves are checked by read_request, whose errors name the entry as well as the field.
+# Guests, policies, groups and reserves are checked by read_all, whose errors name the entry as well as the field.
 ARGUMENT_SPEC = {
     "guests": {"type": "list", "elements": "raw", "required": True},
     "hosts": {"type": "list", "elements": "str"},
     "facts": {"type": "dict"},
     "defaults": {"type": "dict"},
     "reserve": {"type": "dict"},
+    "cpu_allocation_ratio": {"type": "float"},
+    "host_policies": {"type": "dict"},
+    "groups": {"type": "list", "elements": "raw"},
+    "rebalance": {"type": "str", "default": "none"},
+    "max_moves": {"type": "int", "default": 3},
+    "evacuate": {"type": "list", "elements": "str"},
+    "capacity": {"type": "list", "elements": "raw"},
+    "explain": {"type": "bool", "default": False},
+    "time_limit": {"type": "float"},
 }
+
+#: Seconds after which a search says how far it is.
+QUIET = 5
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no types
@@ -36,39 +51,28 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
         """Return the plan with a summary, or what is wrong with the request or the facts."""
         result: dict[str, t.Any] = super().run(tmp, task_vars)
         _validated, args = self.validate_argument_spec(argument_spec=ARGUMENT_SPEC)
+        begin = time.monotonic()
+        limit = args["time_limit"]
+        expired = None if limit is None else lambda: time.monotonic() - begin >= limit
+
+        def tell(line: str) -> None:
+            """Say how far a long search is."""
+            passed = time.monotonic() - begin
+            if passed >= QUIET:
+                Display().display(f"placement_plan, {passed:.0f} s: {line}")
+
         try:
-            hosts = _hosts(args, task_vars)
-            guests, reserve = read_request(hosts, args["guests"], args["defaults"], args["reserve"])
-            plan = make_plan({host: _topology(host, args, task_vars) for host in hosts}, guests, reserve)
+            hosts = hosts_of_task(args, task_vars)
+            request = read_all(hosts, args)
+            topologies = {host: topology_of(host, args, task_vars) for host in hosts}
+            plan = make_plan(
+                topologies,
+                request.guests,
+                request.reserve,
+                request.settings,
+                Effort(MOST_LOOKS, expired),
+                told=tell,
+            )
         except Failure as failure:
             return {**result, "failed": True, "msg": failure.message, **failure.result}
         return {**result, "changed": False, **plan, "summary": summary(plan)}
-
-
-def _hosts(args: t.Mapping[str, t.Any], task_vars: t.Mapping[str, t.Any]) -> list[str]:
-    """Names of the hosts to plan for, each once."""
-    if args["hosts"]:
-        return list(dict.fromkeys(str(host) for host in args["hosts"]))
-    if args["facts"]:
-        return [str(host) for host in args["facts"]]
-    return [str(task_vars["inventory_hostname"])]
-
-
-def _topology(host: str, args: t.Mapping[str, t.Any], task_vars: t.Mapping[str, t.Any]) -> Topology:
-    facts = (args["facts"] or {}).get(host)
-    if facts is None:
-        hostvars = task_vars.get("hostvars") or {}
-        if host not in hostvars:
-            raise Failure(
-                f"the host {host} is neither in the inventory nor in the option facts: correct its name in hosts"
-            )
-        facts = (hostvars[host].get("ansible_facts") or {}).get("xen_topology")
-    if facts is None:
-        raise Failure(
-            f"there are no facts of the host {host}: run dom0.xen.topology_facts on it before planning, "
-            "and see whether that succeeded and the host can be reached"
-        )
-    try:
-        return from_facts(facts)
-    except Failure as failure:
-        raise Failure(f"the facts of the host {host} cannot be used: {failure.message}") from failure

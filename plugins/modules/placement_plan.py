@@ -12,7 +12,8 @@ description:
   - Guests get memory and CPUs of one node wherever that is possible; where it is not, of the nearest nodes. Memory that dom0 and running
     guests hold is left to them, and the load of their vCPUs is counted where it is. CPUs are counted in physical cores, not in threads.
     CPUs that are offline are never used.
-  - Guests that run already stay on the nodes where their memory is. The plan never moves or restarts anything.
+  - Guests that run already stay on the nodes where their memory is, unless O(rebalance) or O(evacuate) says otherwise. Planning itself
+    never moves or restarts anything. The plan lists what has to be done in an order in which every step fits.
   - Says for each guest why it is where it is, and for each guest without a place what is missing and what would help.
   - The work is done by an action plugin on the control node. No connection to a host is made, and nothing is sent there.
   - The same facts and the same list give the same plan, whatever the order of the list.
@@ -64,32 +65,74 @@ options:
         description: When not all guests can be placed, those with the higher number come first, whatever their size.
         type: int
         default: 0
+      weight:
+        description:
+          - How much its vCPUs count in the load of cores, where 256 is normal, as in Xen's credit schedulers. The limit of
+            O(cpu_allocation_ratio) counts vCPUs without weight.
+        type: int
+        default: 256
+      dedicated_vcpus:
+        description: With V(mixed), the vCPUs that get CPUs of their own, as a list or as a text such as V(0-1).
+        type: raw
+      pci_devices:
+        description:
+          - The PCI devices of the host that it gets, as addresses such as V(0000:03:00.0) or as dictionaries with C(address) and C(policy).
+            With the policy V(required), the default, one of its nodes has to be that of the device, with V(preferred) it should be near.
+          - Only hosts whose facts list the device can have the guest. Nobody else gets the device.
+        type: list
+        elements: raw
+      trust_group:
+        description:
+          - Guests of different trust groups, and those of none, never share a core. Those of a group have whole cores of each node
+            together, one thread for each vCPU. Where Xen runs with C(sched-gran=core) it sees to that itself, and cores are shared.
+        type: str
+      do_not_touch:
+        description: Leave it as it runs, its affinity included. Of no effect on a guest that does not run.
+        type: bool
+        default: false
       policy:
         description: How this guest is to be placed. What is not given here is as in O(defaults).
         type: dict
         suboptions:
           numa_policy:
             description:
-              - V(preferred) takes as few nodes as possible, V(single) one node or none at all, V(spread) all nodes of the cpupool.
-            type: str
-            choices: [preferred, single, spread]
+              - V(preferred) takes as few nodes as possible, V(single) one node or none at all, V(spread) all nodes of the cpupool, and a number
+                exactly so many nodes.
+            type: raw
           pin:
             description:
               - V(soft) sets the soft affinity, with which Xen prefers the CPUs of the nodes and still uses others when these are busy.
-                V(hard) sets the hard affinity, and the vCPUs never run anywhere else.
-              - Memory follows both when a guest is created.
+                V(hard) sets the hard affinity, and the vCPUs never run anywhere else. V(none) sets neither.
+              - Memory follows both when a guest is created. With V(none) the toolstack decides about memory, too; the plan only keeps the
+                room.
+              - Where guests have cores for themselves, the hard affinity of all others leaves these out, whatever stands here.
             type: str
-            choices: [soft, hard]
+            choices: [soft, hard, none]
           cpu_policy:
-            description: V(shared) lets the guest share its CPUs with others. There is no other choice yet.
+            description:
+              - V(shared) lets the guest share its CPUs with others. V(dedicated) gives each of its vCPUs a CPU of its own, on cores that
+                nobody else in the plan may use. V(mixed) does so for O(guests[].dedicated_vcpus) alone.
             type: str
-            choices: [shared]
+            choices: [shared, dedicated, mixed]
           memory_only_nodes:
             description:
               - Whether memory may come from nodes that have no CPUs of the cpupool. V(allow) only makes sense for guests whose configuration
                 asks for it with C(vnuma=), since CPU affinity cannot.
             type: str
             choices: [avoid, allow]
+          thread_policy:
+            description:
+              - How dedicated vCPUs use the threads of their cores. V(prefer) fills the threads of a core before the next core. V(isolate)
+                gives each vCPU a core and leaves its other threads idle. V(require) is V(prefer) on cores with at least two threads
+                online, or not at all.
+            type: str
+            choices: [prefer, isolate, require]
+          backend_locality:
+            description:
+              - Whether to be near the nodes that dom0, where the backends of its disks and network interfaces run, is pinned to.
+                V(preferred) counts like a PCI device there. It makes no difference where dom0 may run anywhere.
+            type: str
+            choices: [ignore, preferred]
   hosts:
     description:
       - Names of the hosts in the inventory that the plan is for.
@@ -99,7 +142,8 @@ options:
   facts:
     description:
       - Facts by name of the host, each as C(ansible_facts['xen_topology']) has them. Hosts that are not in it are looked up in C(hostvars).
-      - Planning does not need the host itself, so facts may also come from a file.
+      - Planning does not need the host itself, so facts may also come from a file. In place of facts there may be a recording of a host,
+        or hwloc XML of any machine as text.
     type: dict
   defaults:
     description: The policy of guests that do not say otherwise. The choices are those of O(guests[].policy).
@@ -107,24 +151,33 @@ options:
     suboptions:
       numa_policy:
         description: How many nodes, see O(guests[].policy.numa_policy).
-        type: str
-        choices: [preferred, single, spread]
+        type: raw
         default: preferred
       pin:
         description: Which affinity, see O(guests[].policy.pin).
         type: str
-        choices: [soft, hard]
+        choices: [soft, hard, none]
         default: soft
       cpu_policy:
         description: Whose CPUs, see O(guests[].policy.cpu_policy).
         type: str
-        choices: [shared]
+        choices: [shared, dedicated, mixed]
         default: shared
       memory_only_nodes:
         description: Whether memory may come from nodes without CPUs, see O(guests[].policy.memory_only_nodes).
         type: str
         choices: [avoid, allow]
         default: avoid
+      thread_policy:
+        description: How dedicated vCPUs use threads, see O(guests[].policy.thread_policy).
+        type: str
+        choices: [prefer, isolate, require]
+        default: prefer
+      backend_locality:
+        description: Whether to be near dom0, see O(guests[].policy.backend_locality).
+        type: str
+        choices: [ignore, preferred]
+        default: ignore
   reserve:
     description: Memory that stays free.
     type: dict
@@ -146,11 +199,86 @@ options:
             elsewhere.
         type: bool
         default: true
+  cpu_allocation_ratio:
+    description:
+      - The most vCPUs of guests for each online CPU of a node that guests share. Without it there is no limit.
+      - Dedicated vCPUs and their cores do not count. A node that is beyond the limit already gets nothing new.
+    type: float
+  host_policies:
+    description:
+      - What is different on some hosts, by name of the host. Each may have C(defaults) as in O(defaults), C(reserve) as in O(reserve), and
+        C(cpu_allocation_ratio). What a guest says itself counts on every host.
+      - With C(groups) of the inventory a play can make this dictionary for all hosts of a group.
+    type: dict
+  groups:
+    description: Guests that belong together or apart.
+    type: list
+    elements: dict
+    suboptions:
+      name:
+        description: Name of the group, unique in the list.
+        type: str
+        required: true
+      policy:
+        description: V(affinity) keeps its members together, V(anti-affinity) keeps them apart.
+        type: str
+        choices: [affinity, anti-affinity]
+        required: true
+      scope:
+        description: What they share or do not share.
+        type: str
+        choices: [host, package, node]
+        default: host
+      members:
+        description:
+          - Names of guests. A list in the list stands for one member of an V(anti-affinity) group, so that the guests in it need not be
+            apart from one another, as the guests of a fault domain.
+        type: list
+        elements: raw
+        required: true
+  rebalance:
+    description:
+      - What may be done to guests that run so that the whole becomes better. V(none) leaves them where their memory is. V(migrate) lets the
+        plan ask for up to O(max_moves) of them to be migrated within their host or moved to another one, V(restart) also for restarts where
+        a move has no room.
+      - A move has to make fewer guests span nodes, shorten ways, or lower the load noticeably. Guests with O(guests[].nodes), with CPUs of
+        their own or in a trust group are not moved for this.
+      - Nothing in this collection carries these moves out by itself.
+    type: str
+    choices: [none, migrate, restart]
+    default: none
+  max_moves:
+    description: How many running guests O(rebalance) may give another place.
+    type: int
+    default: 3
+  evacuate:
+    description:
+      - Hosts that are to be emptied. All guests that run there are planned onto the other hosts, and nothing new goes there. Guests that are
+        not in O(guests) are taken as they run. Answers what happens when a host goes away.
+    type: list
+    elements: str
+  capacity:
+    description:
+      - Guests as in O(guests), of which the plan says how many more like each would fit beside it. They are not planned themselves.
+    type: list
+    elements: dict
+  explain:
+    description: Whether to tell for each new place which other places were possible, and on which level of the objective they lost.
+    type: bool
+    default: false
+  time_limit:
+    description:
+      - Seconds after which the search stops and the best plan so far is returned. RV(search) says when that happened. The first plan is
+        always finished, and the bounds and reasons are computed after the search.
+      - The search also ends after a fixed number of steps, so that a plan does not depend on how fast the machine is. With this option it
+        may.
+    type: float
 notes:
   - The facts have to include the domains. They do, unless C(gather_subset) of M(dom0.xen.topology_facts) left them out.
   - A plan is as good as the facts are recent. Gather them in the same play.
 seealso:
   - module: dom0.xen.topology_facts
+  - module: dom0.xen.placement_check
   - module: dom0.xen.guest_config
   - module: dom0.xen.guest
   - module: dom0.xen.vcpu_affinity
@@ -201,6 +329,32 @@ EXAMPLES = r"""
   run_once: true
   register: placement
 
+- name: Say what happens when a host goes away, and how many more guests of a kind would fit then
+  dom0.xen.placement_plan:
+    hosts: "{{ groups['xen_hosts'] }}"
+    guests: []
+    evacuate: [xen3.example.com]
+    capacity:
+      - {name: small, vcpus: 2, memory: 4GiB}
+  run_once: true
+  register: without_xen3
+
+- name: Give a database cores of its own, next to its network card, and keep its replica on another host
+  dom0.xen.placement_plan:
+    hosts: "{{ groups['xen_hosts'] }}"
+    guests:
+      - name: db1
+        vcpus: 8
+        memory: 64GiB
+        pci_devices: ["0000:41:00.0"]
+        policy: {cpu_policy: dedicated, thread_policy: isolate, numa_policy: single}
+      - name: db2
+        vcpus: 8
+        memory: 64GiB
+    groups:
+      - {name: databases, policy: anti-affinity, scope: host, members: [db1, db2]}
+  run_once: true
+
 - name: Plan from facts that were saved, without any host
   dom0.xen.placement_plan:
     facts:
@@ -213,7 +367,7 @@ schema_version:
   description: Version of the plan's form. A new minor version only adds keys.
   returned: success
   type: str
-  sample: "1.0"
+  sample: "1.1"
 guests:
   description: The guests that have a place, in the order in which the plan is to be carried out.
   returned: success
@@ -235,6 +389,7 @@ guests:
         - V(create) when it does not run. V(keep) when it runs and its affinity is right, V(repin) when its affinity is to be set.
         - V(restart) when it runs, but where the request does not allow it to stay. Only stopping it and creating it again can bring it to
           its place.
+        - V(migrate) within its host and V(move) to another one only with O(rebalance) or O(evacuate).
       returned: success
       type: str
       sample: create
@@ -285,15 +440,30 @@ guests:
       type: str
       sample: 4-5,7
     hard:
-      description: Hard affinity for all of its vCPUs, in list format, or V(all).
+      description:
+        - Hard affinity for all of its vCPUs, in list format, or V(all). A list with one for each vCPU when they differ.
       returned: success
-      type: str
+      type: raw
       sample: all
     soft:
-      description: Soft affinity for all of its vCPUs, in list format, or V(all).
+      description:
+        - Soft affinity for all of its vCPUs, in list format, or V(all). A list with one for each vCPU when they differ.
       returned: success
-      type: str
+      type: raw
       sample: 4-5,7
+    from:
+      description: C(host) and C(nodes) where it runs when it gets another place, else V(null).
+      returned: success
+      type: dict
+      sample: null
+    candidates:
+      description:
+        - With O(explain), the places that lost, C(level) being the first level of RV(objective) on which each is worse and C(worse_by) by how
+          much. The level is V(room) for one without room beside the rest of the plan, and V(order) for one that is as good.
+      returned: success
+      type: list
+      elements: dict
+      sample: null
     reasons:
       description: Why it is there.
       returned: success
@@ -334,6 +504,32 @@ unplaced:
       returned: success
       type: str
       sample: Free 729 MiB on node 0.
+    helps:
+      description: Everything small that would give it a place, one sentence each.
+      returned: success
+      type: list
+      elements: str
+      sample:
+        - Free 729 MiB on node 0.
+        - Leave out db (768 MiB, 2 vCPUs, priority 0).
+        - Add a host with a node of 2 cores and 1410 MiB free.
+steps:
+  description:
+    - What has to be done, in an order in which each step fits. A guest that is migrated or moved has its memory twice until it is there.
+      When guests wait for one another's memory, one goes through another place first, or is restarted where that is permitted.
+    - Guests that are kept have no step.
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - step: 1
+      guest: db
+      action: create
+      host: alpha
+      nodes: [1]
+      takes: {"alpha": {"1": 812646400}}
+      frees: {}
+      text: create db on node 1 of alpha, 775 MiB
 hosts:
   description: The nodes of each host, before and after.
   returned: success
@@ -362,7 +558,7 @@ objective:
   description:
     - What the plan was chosen by, in order of importance. An earlier level is never made worse for a later one.
     - C(value) is what the plan has, C(bound) what no plan can be below, or null where that is not known. Where both are the same, the plan
-      is proven to be the best on this level.
+      is proven to be the best on this level. C(gap) is the difference.
   returned: success
   type: list
   elements: dict
@@ -370,11 +566,26 @@ objective:
     - level: unplaced
       value: 1
       bound: 1
+      gap: 0
       unit: guests
     - level: spanning
       value: 0
       bound: 0
+      gap: 0
       unit: nodes beyond those needed
+search:
+  description: What ended the search, V(nothing left to improve), V(steps) when its steps were used up, or V(time).
+  returned: success
+  type: dict
+  sample: {"ended_by": "nothing left to improve"}
+capacity:
+  description: For each guest of O(capacity), how many more like it would fit beside the plan, each alone.
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - name: small
+      more: 3
 summary:
   description: The plan in lines for people.
   returned: success

@@ -11,22 +11,40 @@ Each holds for every placement that leaves out no more guests than the one it is
 
 from __future__ import annotations
 
+import bisect
+import itertools
 import typing as t
 
 from .model import VCPU
+from .options import Mover, Shape
 from .problem import Problem
+from .state import LARGE
+
+#: So many units of memory are tried at most for the bound of spanning guests.
+MOST_UNITS = 400
 
 
 def fewest_unplaced(problem: Problem) -> int:
-    """Count guests that cannot all be placed: those that fit nowhere even alone, and those beyond the total memory, smallest first."""
-    possible = [options for options in problem.options if options]
-    total = sum(
-        amount for name, amount in zip(problem.resources, problem.capacity, strict=True) if name[1] is None
-    )
-    # What a guest takes from its host, at the very least.
-    needs = sorted(min(option.demand[-1][1] for option in options) for options in possible)
-    placed = _most_under(needs, total)
-    return len(problem.options) - placed
+    """Count guests that cannot all be placed: those that fit nowhere even alone, and those beyond the total memory, smallest first.
+
+    Where every node has a limit of vCPUs, those beyond the total of these limits likewise.
+    """
+    needs, vcpus = [], []
+    for mover, stay in zip(problem.movers, problem.stays, strict=True):
+        shape = problem.maker.shape(mover)
+        if not problem.maker.needed(shape) and stay is None:
+            continue
+        needs.append(_least_need(mover))
+        vcpus.append(VCPU * (mover.guest.vcpus - len(mover.guest.dedicated_vcpus)))
+    placed = _most_under(sorted(needs), problem.hosts_total())
+    limits = [
+        None if ratio is None else ratio * pus
+        for ratio, pus in zip(problem.cells.ratio, problem.cells.pus, strict=True)
+    ]
+    if limits and None not in limits and not any(_alone(mover) for mover in problem.movers):
+        total = sum(t.cast("list[int]", limits)) - sum(problem.base.vcpus.values())
+        placed = min(placed, _most_under(sorted(vcpus), total))
+    return len(problem.movers) - placed
 
 
 def least_spanning(problem: Problem, unplaced: int) -> int:
@@ -35,47 +53,76 @@ def least_spanning(problem: Problem, unplaced: int) -> int:
     For any unit of memory u, guests that are each on one node satisfy: sum of floor(need / u) <= sum of floor(capacity of node / u).
     The units worth trying are the needs themselves and the fractions of the capacities. `unplaced` of these guests may be left out.
     """
-    demands: list[int] = []
-    for options in problem.options:
-        if not options or max(option.excess for option in options) == 0:
-            continue  # cannot span, or only as its policy says
-        alone = [
-            option.demand[0][1]
-            for option in options
-            if not option.excess and len(option.place.memory_nodes) == 1
-        ]
-        several = any(not option.excess and len(option.place.memory_nodes) > 1 for option in options)
-        if alone and not several:
-            demands.append(min(alone))
+    demands = []
+    for mover in problem.movers:
+        guest = mover.guest
+        policies = [guest.policy, *guest.host_policies.values()]
+        if guest.nodes is not None or any(policy.numa_policy != "preferred" for policy in policies):
+            continue
+        if problem.maker.needed(problem.maker.shape(mover)) == 1:
+            demands.append(_least_need(mover))
     if not demands:
         return 0
+    demands.sort()
     nodes = [
         amount
-        for name, amount in zip(problem.resources, problem.capacity, strict=True)
-        if name[1] is not None
+        for (_host, node), amount in zip(problem.resources, problem.capacity, strict=True)
+        if node is not None
     ]
-    units = {1, *demands, *(capacity // part for capacity in nodes for part in range(1, 9))}
-    most = min(
-        _most_under(sorted(demand // unit for demand in demands), sum(capacity // unit for capacity in nodes))
-        for unit in units
-        if unit > 0
-    )
+    fractions = {capacity // part for capacity in set(nodes) for part in range(1, 9)}
+    units = sorted({1, *demands, *fractions} - {0})
+    if len(units) > MOST_UNITS:
+        units = [units[number * (len(units) - 1) // (MOST_UNITS - 1)] for number in range(MOST_UNITS)]
+    most = len(demands)
+    for unit in units:
+        under = bisect.bisect_left(demands, unit)  # these count nothing
+        total = sum(capacity // unit for capacity in nodes)
+        most = min(most, under + _most_under([demand // unit for demand in demands[under:]], total))
     return max(0, len(demands) - most - unplaced)
 
 
-def least_own_cost(problem: Problem, level: t.Literal["crowding", "distance"], unplaced: int) -> int:
+def least_own_cost(
+    problem: Problem, level: t.Literal["crowding", "distance", "device"], unplaced: int
+) -> int:
     """Sum of what each guest costs on this level at the cheapest of all its places; the `unplaced` most expensive are left out."""
-    least = sorted(
-        min(getattr(option, level) for option in options) for options in problem.options if options
-    )
-    kept = len(least) - max(0, unplaced - (len(problem.options) - len(least)))
+    least = []
+    for mover, stay in zip(problem.movers, problem.stays, strict=True):
+        shape = problem.maker.shape(mover)
+        if not problem.maker.needed(shape) and stay is None:
+            continue
+        own = _own_cost(problem, shape, level)
+        least.append(own if stay is None else min(own, getattr(stay, level)))
+    least.sort()
+    kept = len(least) - max(0, unplaced - (len(problem.movers) - len(least)))
     return sum(least[: max(0, kept)])
+
+
+def _own_cost(problem: Problem, shape: Shape, level: str) -> int:
+    maker = problem.maker
+    if level == "crowding":
+        return shape.least_crowding
+    if level == "device":
+        # The mean way from several nodes is not shorter than that from the nearest of them.
+        ways = [
+            maker.device_cost(shape.guest, host, [node])
+            for host, pool, _sizes in maker.sized(shape)
+            if shape.guest.pci_devices or shape.guest.policy_on(host.name).backend_locality == "preferred"
+            for node in pool.cells
+        ]
+        return min(ways, default=0)
+    if maker.needed(shape) <= 1 and shape.guest.nodes is None:
+        return 0
+    if len(problem.cells) >= LARGE:
+        return 0
+    return min((option.distance for option in maker.options(shape.mover)), default=0)
 
 
 def least_smt(problem: Problem, unplaced: int) -> int:
     """Load beyond the cores, in thousandths of a vCPU: what all the load exceeds all the cores by, and what is there already."""
+    base = problem.base
     there = sum(
-        max(0, load - cores * VCPU) for load, cores in zip(problem.base_load, problem.cores, strict=True)
+        max(0, base.load.get(name, 0) - cores * VCPU)
+        for name, cores in zip(problem.cells, problem.cores, strict=True)
     )
     return max(there, _least_load(problem, unplaced) - sum(problem.cores) * VCPU)
 
@@ -84,14 +131,33 @@ def least_peak(problem: Problem, unplaced: int) -> int:
     """Load of the busiest cores, in millionths of a vCPU for each core: the mean, and what is there already."""
     if not problem.cores:
         return 0
-    there = max(load * 1000 // cores for load, cores in zip(problem.base_load, problem.cores, strict=True))
+    base = problem.base
+    there = max(
+        base.load.get(name, 0) * 1000 // cores
+        for name, cores in zip(problem.cells, problem.cores, strict=True)
+    )
     return max(there, _least_load(problem, unplaced) * 1000 // sum(problem.cores))
 
 
 def _least_load(problem: Problem, unplaced: int) -> int:
-    """Load of everything when the `unplaced` guests with the most vCPUs are left out."""
-    vcpus = sorted(mover.guest.vcpus for mover in problem.movers)
-    return sum(problem.base_load) + VCPU * sum(vcpus[: len(vcpus) - unplaced])
+    """Load of everything when the `unplaced` guests with the largest loads are left out, and those that may have CPUs of their own."""
+    loads = sorted(
+        0 if _alone(mover) else mover.guest.vcpus * VCPU * mover.guest.weight // 256
+        for mover in problem.movers
+    )
+    return sum(problem.base.load.values()) + sum(itertools.islice(loads, max(0, len(loads) - unplaced)))
+
+
+def _least_need(mover: Mover) -> int:
+    """Bytes that the guest takes from some host, at the very least."""
+    if mover.stay is not None:
+        return min(mover.guest.need, sum(mover.held.values()))
+    return max(0, mover.guest.need - sum(mover.held.values()))
+
+
+def _alone(mover: Mover) -> bool:
+    policies = [mover.guest.policy, *mover.guest.host_policies.values()]
+    return mover.guest.trust_group is not None or any(policy.cpu_policy != "shared" for policy in policies)
 
 
 def _most_under(sizes: t.Sequence[int], total: int) -> int:

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 from ...module_utils._errors import Failure
@@ -19,8 +20,11 @@ from .model import PAGE, VCPU, Cell, Host, Node, Pool, Reserve, Running, split_e
 TRACE_OF_MEMORY = 4096 * PAGE
 
 
-def host_room(name: str, topology: Topology, reserve: Reserve) -> Host:
-    """Turn a topology into room. Raises :class:`Failure` when the facts do not say which domains run."""
+def host_room(name: str, topology: Topology, reserve: Reserve, closed: bool = False) -> Host:
+    """Turn a topology into room. Raises :class:`Failure` when the facts do not say which domains run.
+
+    `closed`: nothing new may go there.
+    """
     if topology.domains is None:
         raise Failure(
             f"the facts of {name} do not tell which domains run, so nothing can be planned around them: "
@@ -35,7 +39,36 @@ def host_room(name: str, topology: Topology, reserve: Reserve) -> Host:
         _running(topology, domain, pools, nodes)
         for domain in sorted(topology.domains, key=lambda domain: domain.domid)
     )
-    return Host(name, nodes, pools, distances, running, max(0, room), claimed)
+    packages = {
+        number: tuple(sorted(package.os_index for package in topology.packages if number in package.nodeset))
+        for number in nodes
+    }
+    return Host(
+        name,
+        nodes,
+        pools,
+        distances,
+        running,
+        max(0, room),
+        claimed,
+        packages,
+        _devices(topology),
+        _assigned(topology),
+        _backends(topology),
+        reserve.cpu_allocation_ratio,
+        core_scheduling(topology),
+        closed,
+    )
+
+
+def core_scheduling(topology: Topology) -> bool:
+    """Whether Xen itself never lets two guests share a core: ``sched-gran`` of all cpupools, or of the command line."""
+    granularities = {pool.sched_gran for pool in topology.cpupools}
+    if granularities and None not in granularities:
+        return granularities <= {"core", "socket"}
+    return (
+        re.search(r"(?:^|\s)sched-gran=(?:core|socket)(?:\s|$)", topology.xen.command_line or "") is not None
+    )
 
 
 def low_memory(topology: Topology) -> tuple[int, int] | None:
@@ -85,9 +118,44 @@ def _nodes(topology: Topology, reserve: Reserve) -> t.Iterator[Node]:
         )
 
 
+def _siblings(topology: Topology, cpuset: CpuSet) -> tuple[CpuSet, ...]:
+    """The PUs of the set by physical core. Where Xen does not tell cores, each PU counts as one."""
+    cores = [core.complete_cpuset & cpuset for core in topology.cores if core.complete_cpuset & cpuset]
+    return tuple(cores) or tuple(CpuSet([cpu]) for cpu in cpuset)
+
+
 def _cores(topology: Topology, cpuset: CpuSet) -> int:
-    """Physical cores with a PU in the set. Where Xen does not tell cores, each PU counts as one."""
     return topology.cores_of(cpuset) or len(cpuset)
+
+
+def _devices(topology: Topology) -> dict[str, int | None] | None:
+    """Node of each PCI device by address; None when the topology does not list devices."""
+    if topology.pci_devices is None:
+        return None
+    return {device.address: device.node for device in topology.pci_devices}
+
+
+def _assigned(topology: Topology) -> dict[str, int]:
+    """The domain that has a PCI device, by address."""
+    return {
+        device.address: device.assigned_to
+        for device in topology.pci_devices or ()
+        if device.assigned_to is not None
+    }
+
+
+def _backends(topology: Topology) -> tuple[int, ...]:
+    """Nodes that the vCPUs of dom0 are kept on or prefer; none when that is every node."""
+    nodes: set[int] = set()
+    for domain in topology.domains or ():
+        if domain.domid:
+            continue
+        for vcpu in domain.vcpus:
+            if vcpu.online:
+                wished = (vcpu.hard & vcpu.soft or vcpu.hard) & topology.cpuset
+                nodes |= {node.os_index for node in topology.nodes if node.cpuset & wished}
+    every = {node.os_index for node in topology.nodes if node.cpuset & topology.cpuset}
+    return () if nodes == every else tuple(sorted(nodes))
 
 
 def _pools(topology: Topology) -> dict[int, Pool]:
@@ -100,7 +168,7 @@ def _pools(topology: Topology) -> dict[int, Pool]:
         for node in topology.nodes:
             part = node.cpuset & cpuset
             if part:
-                cells[node.os_index] = Cell(node.os_index, part, _cores(topology, part))
+                cells[node.os_index] = Cell(node.os_index, part, _siblings(topology, part))
         pools[number] = Pool(number, name or str(number), cpuset, cells)
     return pools
 

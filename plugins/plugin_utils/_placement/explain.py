@@ -11,66 +11,34 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from .model import MIB, VCPU, Guest, Host, Policy, Pool
-from .problem import Mover, Option, Place, Problem, hosts_of
-from .search import State
+from .candidates import candidates_of, how_many_more
+from .model import VCPU, Guest, Host, Policy, Pool
+from .options import Mover, Option, hosts_of
+from .places import Place
+from .problem import Problem
+from .state import LARGE, State
+from .words import count, listing, mib, mib_down, need_clause, node_words, place_words, vcpus_of
 
 #: Sentences about other places that a guest gets at most; the rest is summed up.
 MOST_ALTERNATIVES = 6
 
-
-def mib(size: int) -> str:
-    """Write a size in whole MiB, rounded up, as what is lacking should not be told too small."""
-    return f"{-(-size // MIB)} MiB"
-
-
-def mib_down(size: int) -> str:
-    """Write a size in whole MiB, rounded down, as what is free should not be told too large."""
-    return f"{size // MIB} MiB"
-
-
-def sentence(clause: str) -> str:
-    """Make a sentence of a clause."""
-    return clause[:1].upper() + clause[1:] + "."
-
-
-def count(number: int, one: str, many: str | None = None) -> str:
-    """Write a number with its noun."""
-    return f"{number} {one if number == 1 else many or one + 's'}"
-
-
-def listing(things: t.Iterable[t.Any]) -> str:
-    """Write things as people do: 0, 1 and 3."""
-    words = [str(thing) for thing in things]
-    return words[0] if len(words) == 1 else ", ".join(words[:-1]) + " and " + words[-1]
-
-
-def node_words(nodes: t.Sequence[int]) -> str:
-    """Name nodes: node 1, or nodes 0 and 1."""
-    return f"node {nodes[0]}" if len(nodes) == 1 else f"nodes {listing(nodes)}"
-
-
-def vcpus_of(load: int) -> str:
-    """Write a load in vCPUs or cores with at most one decimal."""
-    tenths = (load * 10 + VCPU // 2) // VCPU
-    return str(tenths // 10) if tenths % 10 == 0 else f"{tenths // 10}.{tenths % 10}"
-
-
-def need_sentence(guest: Guest) -> str:
-    """Say what the guest takes from its nodes."""
-    more = guest.need - guest.memory
-    return f"needs {mib(guest.need)}: {mib(guest.memory)} of its own and {mib(more)} that Xen takes for it and its {count(guest.vcpus, 'vCPU')}"
+#: Hosts that are looked at for what a guest without a place lacks.
+MOST_HOSTS = 6
 
 
 class Explainer:
     """Explains one solved problem."""
 
-    def __init__(self, hosts: t.Sequence[Host], problem: Problem, state: State) -> None:
+    def __init__(
+        self, hosts: t.Sequence[Host], problem: Problem, state: State, candidates: bool = False
+    ) -> None:
         self.hosts = {host.name: host for host in hosts}
         self.problem = problem
         self.state = state
         self.resource = {name: index for index, name in enumerate(problem.resources)}
-        self.cell = {name: index for index, name in enumerate(problem.cells)}
+        self.cell = problem.maker.cell
+        self.large = len(problem.cells) >= LARGE
+        self.with_candidates = candidates
 
     # Guests that have a place.
 
@@ -81,12 +49,12 @@ class Explainer:
         guest, place = mover.guest, option.place
         self.state.take(index)
         try:
-            sentences = [need_sentence(guest)]
+            sentences = [need_clause(guest)]
             if guest.nodes is not None:
                 sentences.append(
                     f"{self._words(place)} {'is' if len(place.nodes) == 1 else 'are'} asked for, and {self._room(place)}"
                 )
-            elif guest.policy.numa_policy == "spread":
+            elif guest.policy_on(place.host).numa_policy == "spread":
                 sentences.append(
                     f"its numa_policy is spread: {self._words(place)}, all that have CPUs and memory; {self._room(place)}"
                 )
@@ -96,9 +64,18 @@ class Explainer:
                 sentences += self._several(mover, option)
             if len(self.hosts) > 1 and guest.host is not None:
                 sentences.append(f"host {guest.host} is asked for")
+            sentences += self._cores(guest, option) + self._bonds(guest, option)
             return sentences
         finally:
             self.state.put(index, option)
+
+    def candidates(self, index: int) -> list[dict[str, t.Any]] | None:
+        """Tell of the places that lost, when that was asked for."""
+        return candidates_of(self.state, index) if self.with_candidates else None
+
+    def how_many_more(self, guest: Guest) -> dict[str, t.Any]:
+        """Tell how many more guests like this one would fit beside the plan."""
+        return {"name": guest.name, "more": how_many_more(self.state, Mover(guest))}
 
     def warnings(self, index: int) -> list[str]:
         """Say what the plan cannot promise for the guest."""
@@ -127,22 +104,67 @@ class Explainer:
 
     def _single(self, mover: Mover, option: Option) -> list[str]:
         place = option.place
-        fitting = [
-            other
-            for other in self.problem.maker.options(mover)
-            if len(other.place.nodes) == 1 and self.state.fits(other)
-        ]
+        fitting = self._fitting(mover, option.place.host, 1)
         mine = f"{self._words(place)} has {self._free_words(place)}"
         if len(fitting) == 1:
-            mine += ", the only node that fits"
+            mine += f", the only node{self._there(option)} that fits"
         else:
             rank = self._most_room(option, fitting)
             mine += (
-                f", {rank} among {len(fitting)} nodes that fit"
+                f", {rank} among {len(fitting)} nodes{self._there(option)} that fit"
                 if rank
-                else f", one of {len(fitting)} nodes that fit"
+                else f", one of {len(fitting)} nodes{self._there(option)} that fit"
             )
         return [mine, *self._alternatives(mover, option)]
+
+    def _there(self, option: Option) -> str:
+        """On a fleet only the guest's own host is told of."""
+        return f" of {option.place.host}" if self.large else ""
+
+    def _fitting(self, mover: Mover, host: str, size: int) -> list[Option]:
+        """Options on so many nodes that have room now; on a fleet only those of one host."""
+        maker = self.problem.maker
+        shape = maker.shape(mover)
+        found = []
+        for other, pool, sizes in maker.sized(shape):
+            if size not in sizes or (self.large and other.name != host):
+                continue
+            for nodes in maker.sets(shape, other, pool, size, self.state.free):
+                option = maker.option(shape, other, pool, nodes)
+                if option is not None and self.state.fits(option):
+                    found.append(option)
+        return found
+
+    def _cores(self, guest: Guest, option: Option) -> list[str]:
+        """What a guest with CPUs of its own gets."""
+        host = option.place.host
+        own = guest.dedicated_on(host)
+        cores = sum(use[3] for use in option.uses)
+        sentences = []
+        if own:
+            policy = guest.policy_on(host).thread_policy
+            threads = ", whose other threads stay idle" if policy == "isolate" else ""
+            sentences.append(
+                f"{'its' if len(own) == guest.vcpus else f'{len(own)} of its'} {count(guest.vcpus, 'vCPU')} {'has' if guest.vcpus == 1 else 'have'} "
+                f"{count(cores, 'core')} to {'itself' if guest.vcpus == 1 else 'themselves'}{threads} (thread_policy {policy})"
+            )
+        if option.trust is not None:
+            sentences.append(f"it shares cores with trust group {option.trust} alone")
+        return sentences
+
+    def _bonds(self, guest: Guest, option: Option) -> list[str]:
+        """Groups and devices that had a say."""
+        sentences = []
+        for membership in guest.groups:
+            group = membership.group
+            kept = "together with" if group.policy == "affinity" else "apart from"
+            sentences.append(f"group {group.name} keeps it {kept} others by {group.scope}")
+        host = self.hosts[option.place.host]
+        for address, policy in guest.pci_devices:
+            node = (host.devices or {}).get(address)
+            at = "at a node that is not known" if node is None else f"at node {node}"
+            sentences.append(f"PCI device {address} ({policy}) is {at}")
+        return sentences
 
     def _most_room(self, option: Option, fitting: t.Sequence[Option]) -> str:
         others = [other for other in fitting if other is not option]
@@ -157,11 +179,7 @@ class Explainer:
         place = option.place
         guest = mover.guest
         host = self.hosts[place.host]
-        singles = [
-            other
-            for other in self.problem.maker.options(mover)
-            if len(other.place.nodes) == 1 and self.state.fits(other)
-        ]
+        singles = self._fitting(mover, place.host, 1)
         sentences = []
         if singles and not option.crowding and all(other.crowding for other in singles):
             cores = max(other.place.cores for other in singles)
@@ -177,11 +195,7 @@ class Explainer:
                 "no single node can take it: " + "; ".join(self._alternatives(mover, option, own=True))
             )
         way = max(t.cast(int, host.distance(a, b)) for a in place.nodes for b in place.nodes if a != b)
-        rivals = [
-            other
-            for other in self.problem.maker.options(mover)
-            if len(other.place.nodes) == len(place.nodes) and self.state.fits(other)
-        ]
+        rivals = self._fitting(mover, place.host, len(place.nodes))
         text = f"{self._words(place)} together have {self._free_words(place)}, at distance {way}"
         if len(rivals) == 1:
             text += f"; no other {len(place.nodes)} nodes fit"
@@ -195,6 +209,8 @@ class Explainer:
         guest = mover.guest
         groups: dict[tuple[str, str], list[tuple[int, int]]] = {}
         for host in hosts_of(guest, list(self.hosts.values())):
+            if self.large and host.name != option.place.host:
+                continue
             pool = t.cast(Pool, host.find_pool(guest.pool))
             for number, node in sorted(host.nodes.items()):
                 alone = (number,)
@@ -228,7 +244,9 @@ class Explainer:
             self._load(option.place.host, option.place.pool, node) for node in option.place.cpu_nodes
         ]
         mine = sum(mine_cells) + guest.vcpus * VCPU
-        theirs = after * 1000 // pool.cells[number].cores
+        if not option.loads:
+            return "fits", 0  # it brings no load that others would notice
+        theirs = after * 1000 // max(1, pool.cells[number].cores)
         ours = mine * 1000 // option.place.cores
         if theirs > ours:
             return "busier", theirs
@@ -261,38 +279,80 @@ class Explainer:
 
     # Guests that have none.
 
-    def unplaced(self, index: int) -> tuple[list[str], str]:
-        """Say why the guest has no place, and the smallest thing that would change that."""
+    def unplaced(self, index: int) -> tuple[list[str], str, list[str]]:
+        """Say why the guest has no place, the smallest thing that would change that, and everything small that would."""
         mover = self.problem.movers[index]
         guest = mover.guest
-        sentences = [need_sentence(guest)]
+        sentences = [need_clause(guest)]
         nearest: list[tuple[int, str]] = []
-        for host in hosts_of(guest, list(self.hosts.values())):
+        hosts = hosts_of(guest, list(self.hosts.values()))
+        # On a fleet the roomiest hosts are told of.
+        shown = sorted(hosts, key=lambda host: -self.state.free[self.resource[host.name, None]])[:MOST_HOSTS]
+        for host in hosts if len(hosts) <= MOST_HOSTS else shown:
             pool = t.cast(Pool, host.find_pool(guest.pool))
-            places = self.problem.maker.candidates(guest, host, pool)
+            places = [
+                place
+                for place in self.problem.maker.candidates(guest, host, pool)
+                if not self.large or len(place.nodes) <= 2
+            ]
             sentences += self._why_not(mover, host, pool, places)
             nearest += self._what_would_help(mover, host, places)
-        relaxed = self._relaxed(mover)
-        if relaxed is not None:
-            return sentences, relaxed
+        if len(hosts) > MOST_HOSTS:
+            sentences.append(
+                f"{count(len(hosts) - MOST_HOSTS, 'other host has', 'other hosts have')} less memory left"
+            )
+        if not hosts:
+            sentences.append("every host that it could be on is to be emptied")
+        helps = self._relaxed(mover)
+        freed = ""
         if nearest:
             alone, together = (
                 [item for item in nearest if (" together" in item[1]) == several] for several in (False, True)
             )
             best = sorted([*sorted(alone)[:1], *sorted(together)[:1]])
-            return sentences, ", or ".join(
-                [best[0][1], *(text.removeprefix("free ") for _size, text in best[1:])]
-            )
-        pools = [
-            t.cast(Pool, host.find_pool(guest.pool)) for host in hosts_of(guest, list(self.hosts.values()))
-        ]
-        most = max(len(pool.cpuset) for pool in pools)
-        if guest.vcpus > most:
+            freed = ", or ".join([best[0][1], *(text.removeprefix("free ") for _size, text in best[1:])])
+            helps.append(freed)
+        helps += self._leaving(mover, hosts)
+        helps.append(self._new_host(guest))
+        if helps and len(helps) > 1:
             return (
                 sentences,
-                f"give it {count(most, 'vCPU')} at most, or a host with {guest.vcpus} online CPUs",
+                helps[0] if not self._too_wide(guest, hosts) else self._too_wide(guest, hosts),
+                helps,
             )
-        return sentences, "relax its policy, or give it another host"
+        return sentences, self._too_wide(guest, hosts) or "relax its policy, or give it another host", helps
+
+    def _too_wide(self, guest: Guest, hosts: t.Sequence[Host]) -> str:
+        most = max((len(t.cast(Pool, host.find_pool(guest.pool)).cpuset) for host in hosts), default=0)
+        if not hosts or guest.vcpus <= most:
+            return ""
+        return f"give it {count(most, 'vCPU')} at most, or a host with {guest.vcpus} online CPUs"
+
+    def _leaving(self, mover: Mover, hosts: t.Sequence[Host]) -> list[str]:
+        """The smallest guest of the plan that would have to go to make room."""
+        state, maker = self.state, self.problem.maker
+        shape = maker.shape(mover)
+        needed = maker.needed(shape)
+        if not needed or self.large:
+            return []
+        order = sorted(
+            (index for index, option in enumerate(state.at) if option is not None),
+            key=lambda index: (self.problem.movers[index].guest.need, index),
+        )
+        for other in order[:64]:
+            option = state.take(other)
+            try:
+                if self._fitting(mover, option.place.host, needed):
+                    guest = self.problem.movers[other].guest
+                    return [
+                        f"leave out {guest.name} ({mib(guest.memory)}, {count(guest.vcpus, 'vCPU')}, priority {guest.priority})"
+                    ]
+            finally:
+                state.put(other, option)
+        return []
+
+    def _new_host(self, guest: Guest) -> str:
+        return f"add a host with a node of {count(guest.vcpus, 'core')} and {mib(guest.need)} free"
 
     def _why_not(self, mover: Mover, host: Host, pool: Pool, places: t.Sequence[Place]) -> list[str]:
         guest = mover.guest
@@ -304,7 +364,8 @@ class Explainer:
         sentences = []
         shown = (
             places
-            if guest.nodes is not None or guest.policy.numa_policy == "spread"
+            if guest.nodes is not None
+            or guest.policy_on(host.name).numa_policy not in ("preferred", "single")
             else [p for p in places if len(p.nodes) == 1]
         )
         groups: dict[str, list[tuple[int, ...]]] = {}
@@ -326,11 +387,16 @@ class Explainer:
             for number, node in sorted(host.nodes.items())
             if number not in pool.cells and node.memory_free
         ]
-        if bare and guest.nodes is None and guest.policy.memory_only_nodes == "avoid":
+        if bare and guest.nodes is None and guest.policy_on(host.name).memory_only_nodes == "avoid":
             free = sum(self._free_of(host.name, number) for number in bare)
             sentences.append(
                 f"{where}{node_words(bare)} with {mib_down(free)} free {'have' if len(bare) > 1 else 'has'} no CPUs of the cpupool"
             )
+        count_asked = guest.policy_on(host.name).node_count or 0
+        if not sentences and count_asked > len(pool.cells):
+            return [
+                f"{where}cpupool {pool.name} has CPUs on {count(len(pool.cells), 'node')}, and numa_policy asks for {count_asked}"
+            ]
         return sentences or [f"{where}no node of cpupool {pool.name} has both CPUs and memory"]
 
     def _fault(self, mover: Mover, host: Host, place: Place) -> str:
@@ -349,6 +415,15 @@ class Explainer:
             return text + (f", {mib(kept)} kept in reserve)" if kept else ")")
         if missing:
             return "{who} would fit, but the host as a whole lacks " + mib(missing[None])
+        if guest.pci_devices and (fault := self.problem.maker.device_fault(guest, host, place)) is not None:
+            return "{who} cannot have it: " + fault
+        for membership in guest.groups:
+            tied = "together" if membership.group.policy == "affinity" else "apart"
+            return "{who} would fit, but not with group " + membership.group.name + f" kept {tied}"
+        if guest.dedicated_on(host.name) or guest.trust_group is not None:
+            return "{who} would have the memory, but {has} too few cores that can be given away"
+        if host.cpu_allocation_ratio is not None:
+            return "{who} would have the memory, but cpu_allocation_ratio permits no more vCPUs"
         return "{who} would fit, but only beside guests that then would not"
 
     def _unfit(self, host: Host, pool: Pool, nodes: t.Sequence[int]) -> str:
@@ -387,25 +462,53 @@ class Explainer:
                 best[several] = (total, order, text)
         return [(total, text) for total, _order, text in best.values()]
 
-    def _relaxed(self, mover: Mover) -> str | None:
-        """Say which wish stands in the way, if without it there is room in the plan as it is."""
+    def _relaxed(self, mover: Mover) -> list[str]:
+        """Say which wishes stand in the way, if without one of them there is room in the plan as it is."""
         guest = mover.guest
         tries: list[tuple[str, Guest]] = []
         if guest.nodes is not None:
             tries.append(("leave out nodes", dataclasses.replace(guest, nodes=None)))
         if guest.policy.numa_policy != "preferred":
-            loose = _with_policy(guest, numa_policy="preferred")
-            tries.append(("use numa_policy preferred", loose))
+            tries.append(("use numa_policy preferred", _with_policy(guest, numa_policy="preferred")))
         if guest.policy.memory_only_nodes == "avoid" and guest.nodes is None:
             tries.append(("use memory_only_nodes allow", _with_policy(guest, memory_only_nodes="allow")))
         if guest.host is not None and len(self.hosts) > 1:
             tries.append(("leave out host", dataclasses.replace(guest, host=None)))
+        for membership in guest.groups:
+            rest = tuple(other for other in guest.groups if other is not membership)
+            tries.append(
+                (f"take it out of group {membership.group.name}", dataclasses.replace(guest, groups=rest))
+            )
+        if guest.policy.cpu_policy != "shared":
+            tries.append(("use cpu_policy shared", _with_policy(guest, cpu_policy="shared")))
+        if guest.policy.thread_policy != "prefer" and guest.policy.cpu_policy != "shared":
+            tries.append(("use thread_policy prefer", _with_policy(guest, thread_policy="prefer")))
+        if guest.trust_group is not None:
+            tries.append(("take it out of its trust group", dataclasses.replace(guest, trust_group=None)))
+        if any(policy == "required" for _address, policy in guest.pci_devices):
+            loose = tuple((address, "preferred") for address, _policy in guest.pci_devices)
+            tries.append(("make its PCI devices preferred", dataclasses.replace(guest, pci_devices=loose)))
+        found = []
         for advice, changed in tries:
-            trial = dataclasses.replace(mover, guest=changed)
-            for option in self.problem.maker.options(trial):
-                if self.state.fits(option):
-                    return f"{advice}: {self._words(option.place)} would have room"
-        return self._low_memory_would_do(mover)
+            option = self._first_fit(dataclasses.replace(mover, guest=changed))
+            if option is not None:
+                found.append(f"{advice}: {self._words(option.place)} would have room")
+        low = None if found else self._low_memory_would_do(mover)
+        return found if low is None else [low]
+
+    def _first_fit(self, mover: Mover) -> Option | None:
+        """The cheapest option that has room now; on a fleet any."""
+        maker = self.problem.maker
+        if not self.large:
+            return next((option for option in maker.options(mover) if self.state.fits(option)), None)
+        shape = maker.shape(mover)
+        for host, pool, sizes in maker.sized(shape):
+            for size in sizes[:2]:
+                for nodes in maker.sets(shape, host, pool, size, self.state.free):
+                    option = maker.option(shape, host, pool, nodes)
+                    if option is not None and self.state.fits(option):
+                        return option
+        return None
 
     def _low_memory_would_do(self, mover: Mover) -> str | None:
         guest = mover.guest
@@ -461,7 +564,7 @@ class Explainer:
         return f"{'it has' if len(place.nodes) == 1 else 'they have'} {self._free_words(place)}"
 
     def _words(self, place: Place) -> str:
-        return node_words(place.nodes) + (f" of {place.host}" if len(self.hosts) > 1 else "")
+        return place_words(place, len(self.hosts) > 1)
 
 
 def _with_policy(guest: Guest, **changes: str) -> Guest:

@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ...module_utils._topology.cpuset import CpuSet
 
@@ -38,33 +38,79 @@ def split_evenly(amount: int, nodes: t.Sequence[int]) -> dict[int, int]:
     return {node: (pages + (index < rest)) * PAGE for index, node in enumerate(nodes)}
 
 
+#: The weight of a guest that says nothing, as in Xen's credit schedulers.
+NORMAL_WEIGHT = 256
+
+
 @dataclass(frozen=True)
 class Policy:
     """What a guest may ask of its placement.
 
-    `numa_policy`: "single" (one node or not at all), "preferred" (as few nodes as needed), "spread" (all nodes of the host's pool).
-    `pin`: "soft" or "hard", which affinity the plan sets. `cpu_policy`: "shared". `memory_only_nodes`: "avoid" or "allow", whether
-    memory may come from nodes without CPUs.
+    `numa_policy`: "single" (one node or not at all), "preferred" (as few nodes as needed), "spread" (all nodes of the host's pool), or a
+    number of nodes as text. `pin`: "soft", "hard" or "none", which affinity the plan sets. `cpu_policy`: "shared", "dedicated" or
+    "mixed". `thread_policy`: "prefer", "isolate" or "require", how dedicated vCPUs use the threads of their cores.
+    `memory_only_nodes`: "avoid" or "allow", whether memory may come from nodes without CPUs. `backend_locality`: "ignore" or
+    "preferred", whether to be near the nodes that dom0 is pinned to.
     """
 
     numa_policy: str = "preferred"
     pin: str = "soft"
     cpu_policy: str = "shared"
     memory_only_nodes: str = "avoid"
+    thread_policy: str = "prefer"
+    backend_locality: str = "ignore"
+
+    @property
+    def node_count(self) -> int | None:
+        """The number of nodes that is asked for, None when the policy leaves it open."""
+        return (
+            int(self.numa_policy)
+            if self.numa_policy.isdigit()
+            else 1
+            if self.numa_policy == "single"
+            else None
+        )
+
+
+@dataclass(frozen=True)
+class Group:
+    """Guests that belong together or apart. `policy`: "affinity" or "anti-affinity"; `scope`: "host", "package" or "node"."""
+
+    name: str
+    policy: str
+    scope: str
+
+
+@dataclass(frozen=True)
+class Membership:
+    """That a guest is a member of a group. Members with the same `part` of an anti-affinity group need not be apart."""
+
+    group: Group
+    part: int
 
 
 @dataclass(frozen=True)
 class Reserve:
-    """Memory that the plan leaves alone, in bytes: on each node, on each host, and whether the low memory counts as reserved."""
+    """What the plan leaves alone of each host.
+
+    Bytes on each node, on each host, and whether the low memory counts as reserved. `cpu_allocation_ratio`: the most vCPUs for each
+    PU of a node, None without a limit.
+    """
 
     node_memory: int = 0
     host_memory: int = 0
     low_memory: bool = True
+    cpu_allocation_ratio: float | None = None
 
 
 @dataclass(frozen=True)
 class Guest:
-    """A guest that is wanted. `label` is where it stands in the request, for messages, such as ``guests[2]``."""
+    """A guest that is wanted. `label` is where it stands in the request, for messages, such as ``guests[2]``.
+
+    `host_policies`: policies on hosts whose defaults differ. `dedicated_vcpus`: those of a guest with cpu_policy mixed. `pci_devices`:
+    (address, "required" or "preferred"). `groups`: what it is a member of. `trust_group`: guests of different ones never
+    share a core. `do_not_touch`: it is left as it runs.
+    """
 
     name: str
     vcpus: int
@@ -75,11 +121,29 @@ class Guest:
     priority: int = 0
     policy: Policy = Policy()
     label: str = "guests"
+    weight: int = NORMAL_WEIGHT
+    dedicated_vcpus: tuple[int, ...] = ()
+    pci_devices: tuple[tuple[str, str], ...] = ()
+    groups: tuple[Membership, ...] = ()
+    trust_group: str | None = None
+    do_not_touch: bool = False
+    host_policies: t.Mapping[str, Policy] = field(default_factory=dict)
 
     @property
     def need(self) -> int:
         """Bytes that it takes from its nodes in all."""
         return memory_need(self.memory, self.vcpus)
+
+    def policy_on(self, host: str) -> Policy:
+        """Return its policy on one host."""
+        return self.host_policies.get(host, self.policy)
+
+    def dedicated_on(self, host: str) -> tuple[int, ...]:
+        """Return the vCPUs that get CPUs of their own on one host."""
+        cpu_policy = self.policy_on(host).cpu_policy
+        if cpu_policy == "dedicated":
+            return tuple(range(self.vcpus))
+        return self.dedicated_vcpus if cpu_policy == "mixed" else ()
 
 
 @dataclass(frozen=True)
@@ -104,11 +168,25 @@ class Node:
 
 @dataclass(frozen=True)
 class Cell:
-    """The part of a cpupool that lies on one node: what vCPUs compete for. `load`: what dom0 and unmanaged guests put on it."""
+    """The part of a cpupool that lies on one node: what vCPUs compete for. `siblings`: its online PUs by core.
+
+    Where Xen does not tell cores, each PU is one. `blocked`: those of the cores that a domain is pinned to; no guest can have them alone.
+    """
 
     node: int
     cpuset: CpuSet
-    cores: int
+    siblings: tuple[CpuSet, ...] = ()
+    blocked: frozenset[CpuSet] = frozenset()
+
+    @property
+    def cores(self) -> int:
+        """Physical cores with an online PU in this pool."""
+        return len(self.siblings)
+
+    @property
+    def threads(self) -> int:
+        """PUs that each of its cores has at least: what dedicated vCPUs can count on."""
+        return min((len(core) for core in self.siblings), default=1)
 
     @property
     def pus(self) -> int:
@@ -158,7 +236,13 @@ class Running:
 
 @dataclass(frozen=True)
 class Host:
-    """A host as room for guests. `room`: bytes that the plan may take from all its nodes together."""
+    """A host as room for guests. `room`: bytes that the plan may take from all its nodes together.
+
+    `packages`: for each node the packages that its CPUs are in. `devices`: for each PCI address its node, None where that is not known;
+    None when the facts do not list devices; `assigned`: the domain that has it. `backends`: nodes that dom0 is pinned to, none when it may run anywhere.
+    `cpu_allocation_ratio`: the most vCPUs for each PU of a node, None without a limit. `core_scheduling`: Xen never lets two guests
+    share a core (``sched-gran``). `closed`: nothing new goes there.
+    """
 
     name: str
     nodes: t.Mapping[int, Node]
@@ -167,6 +251,13 @@ class Host:
     running: tuple[Running, ...]
     room: int
     claimed: int = 0
+    packages: t.Mapping[int, tuple[int, ...]] = field(default_factory=dict)
+    devices: t.Mapping[str, int | None] | None = None
+    assigned: t.Mapping[str, int] = field(default_factory=dict)
+    backends: tuple[int, ...] = ()
+    cpu_allocation_ratio: float | None = None
+    core_scheduling: bool = False
+    closed: bool = False
 
     def distance(self, from_node: int, to_node: int) -> int | None:
         """SLIT units from one node to another, never below 10; None when it cannot be reached."""

@@ -8,140 +8,199 @@
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
-from dataclasses import dataclass, field
 
-from ...module_utils._errors import Failure
-from ...module_utils._topology.cpuset import CpuSet
 from ...module_utils._topology.model import Topology
 from . import bounds
-from .capacity import host_room, split_load
+from .capacity import host_room
+from .cores import Claim, choose_cores
+from .effort import Effort
+from .entries import Leaving, Plan, host_entries, mover_entry, objective, stay_entry, summary, unplaced_entry
 from .exhaustive import prove
-from .explain import Explainer, count, listing, mib, node_words, sentence
-from .model import MIB, VCPU, Guest, Host, Pool, Reserve, Running, memory_need, split_evenly
-from .problem import Mover, Problem, hosts_of, make_problem
+from .explain import Explainer
+from .improve import improve
+from .model import MIB, Guest, Host, Reserve, Running
+from .moves import actions_of
+from .options import Mover, Option
+from .places import make_place
+from .problem import Base, Problem, make_problem
 from .request import RequestError
-from .search import MOST_LOOKS, State, by_size, improve, solve, state_of
+from .running import (
+    Stay,
+    add_others,
+    add_stay,
+    book_growth,
+    by_name,
+    make_stay,
+    wants_cores,
+    where_it_runs,
+    why_it_cannot_stay,
+    why_no_cores,
+    with_blocked_cores,
+)
+from .search import MOST_LOOKS, by_size, solve
+from .settings import PLAIN, Settings
+from .state import State
+from .steps import Blocked, order_steps
+from .words import node_words
+
+__all__ = ["SCHEMA_VERSION", "Plan", "make_plan", "summary"]
 
 #: Version of the plan's form: the minor part grows when something is added, the major part when something changes or goes.
-SCHEMA_VERSION = "1.0"
+SCHEMA_VERSION = "1.1"
 
-#: Xen's own pages of a guest come on top of its memory: a guest is not called larger than asked for less than this.
-OWN_PAGES = 4 * MIB
+#: How often moves that block one another are given up and the rest is planned again.
+MOST_ROUNDS = 4
 
-Plan = dict[str, t.Any]
+#: A move has to lower the peak of the load by this part of it, and the vCPUs beyond the cores by this much (thousandths).
+WORTH_A_MOVE = 20
+SMT_WORTH_A_MOVE = 500
 
-
-@dataclass
-class Stay:
-    """A wanted guest that runs and stays on its nodes."""
-
-    guest: Guest
-    host: Host
-    running: Running
-    pool: Pool
-    cpu_nodes: tuple[int, ...]
-    cpuset: CpuSet
-    warnings: list[str] = field(default_factory=list)
+Solver = t.Callable[[Problem, State], "State | None"]
 
 
-def make_plan(topologies: t.Mapping[str, Topology], guests: t.Sequence[Guest], reserve: Reserve) -> Plan:
+class Given(t.NamedTuple):
+    """The request sorted: who stays, who gets a place, and where those run that leave."""
+
+    hosts: list[Host]
+    stays: list[Stay]
+    movers: list[Mover]
+    leaving: dict[str, Leaving]
+    warnings: dict[str, list[str]]
+    base: Base
+
+
+def make_plan(
+    topologies: t.Mapping[str, Topology],
+    guests: t.Sequence[Guest],
+    reserve: Reserve,
+    settings: Settings = PLAIN,
+    effort: Effort | None = None,
+    exact: Solver | None = None,
+    told: t.Callable[[str], None] | None = None,
+) -> Plan:
     """Plan the guests on the hosts.
 
-    `topologies`: name of host to topology, with its domains. Raises :class:`Failure` for facts without domains, for guests that name what
-    no host has, and for a guest that runs on several hosts. The same input gives the same plan, whatever the order of hosts and guests.
+    `topologies`: name of host to topology, with its domains. `effort`: how long to search. `exact`: a second engine, whose answer is
+    taken only if it is better. `told` is given lines about the progress. Raises :class:`Failure` for facts without domains, for guests that
+    name what no host has, and for a guest that runs on several hosts. The same input gives the same plan, whatever the order of hosts
+    and guests, unless a limit of time ends the search.
     """
-    hosts = [host_room(name, topologies[name], reserve) for name in sorted(topologies)]
-    wanted = sorted(guests, key=lambda guest: guest.name)
+    hosts = [
+        host_room(name, topologies[name], settings.reserves.get(name, reserve), name in settings.evacuate)
+        for name in sorted(topologies)
+    ]
+    wanted = sorted(_with_evacuated(guests, hosts), key=lambda guest: guest.name)
     _check_against_hosts(wanted, hosts)
-    stays: list[Stay] = []
-    movers: list[Mover] = []
-    running_movers: dict[str, tuple[Host, Running, str]] = {}
-    extra_warnings: dict[str, list[str]] = {}
-    for guest in wanted:
-        where = _where_it_runs(guest, hosts)
-        if where is None:
-            movers.append(Mover(guest))
-            continue
-        host, running = where
-        if running.state == "dying":
-            movers.append(Mover(guest))
-            extra_warnings[guest.name] = [
-                f"a domain of that name (domid {running.domid}) is being destroyed on {host.name}: its memory does not count as free yet"
-            ]
-            continue
-        reason = _why_it_cannot_stay(guest, host, running)
-        if reason is None:
-            stays.append(_stay(guest, host, running))
-        else:
-            movers.append(Mover(guest, host.name, running.held))
-            running_movers[guest.name] = (host, running, reason)
-    booked = _book_growth(stays)
-    ours = {(stay.host.name, stay.running.domid) for stay in stays}
-    ours |= {(host.name, running.domid) for host, running, _reason in running_movers.values()}
-    load, committed = _loads(hosts, stays, ours)
-    problem = make_problem(hosts, movers, load, booked, committed)
-    state, proven = _solve(problem)
-    explainer = Explainer(hosts, problem, state)
-    entries = [_stay_entry(stay) for stay in stays]
+    if effort is None:
+        effort = Effort(MOST_LOOKS)
+    fixed: set[str] = set()
+    for last in range(MOST_ROUNDS + 1):
+        nobody = last == MOST_ROUNDS
+        given = _sort_out(
+            wanted, hosts, dataclasses.replace(settings, rebalance="none") if nobody else settings, fixed
+        )
+        problem = _problem(given, settings)
+        state, proven = _solve(problem, effort, exact, told)
+        actions = actions_of(given.hosts, problem, state, given.stays, given.leaving, settings)
+        try:
+            steps = order_steps(actions.ordered, actions.free)
+            break
+        except Blocked as blocked:
+            fixed |= set(blocked.guests)
+    return _written(given, problem, state, proven, steps, settings, effort)
+
+
+def _written(
+    given: Given,
+    problem: Problem,
+    state: State,
+    proven: bool,
+    steps: list[Plan],
+    settings: Settings,
+    effort: Effort,
+) -> Plan:
+    """Write the plan down."""
+    stays = [*given.stays, *_incumbents(given, problem, state)]
+    claims = [Claim(stay.guest, stay.host, stay.pool, stay.cpu_nodes, stay.running) for stay in stays]
+    by_host = {host.name: host for host in given.hosts}
+    staying = {stay.guest.name for stay in stays}
+    for index, option in enumerate(state.at):
+        guest = problem.movers[index].guest
+        if option is not None and guest.name not in staying:
+            host = by_host[option.place.host]
+            claims.append(Claim(guest, host, host.pools[option.place.pool], option.place.cpu_nodes))
+    cores = choose_cores(claims)
+    explainer = Explainer(given.hosts, problem, state, settings.explain)
+    restarted = {step["guest"] for step in steps if step["action"] in ("restart", "stop")}
+    entries = [stay_entry(stay, cores) for stay in stays]
+    repinned = {entry["name"] for entry in entries if entry["action"] == "repin"}
     unplaced = []
     for index, mover in enumerate(problem.movers):
-        runs = running_movers.get(mover.guest.name)
+        name = mover.guest.name
+        leaving = given.leaving.get(name)
+        if leaving is not None and name in restarted:
+            leaving = leaving._replace(action="restart")
+        elif leaving is not None and state.at[index] is not None and leaving.action != "restart":
+            same = t.cast(Option, state.at[index]).place.host == leaving.host.name
+            leaving = leaving._replace(action="migrate" if same else "move")
         if state.at[index] is None:
-            unplaced.append(_unplaced_entry(mover.guest, explainer, index, runs))
-        else:
-            entries.append(
-                _mover_entry(state, index, explainer, runs, extra_warnings.get(mover.guest.name, []))
-            )
-    order = {"keep": 0, "repin": 1, "restart": 2, "create": 3}
+            unplaced.append(unplaced_entry(mover.guest, explainer, index, leaving))
+        elif name not in staying:
+            entries.append(mover_entry(state, index, explainer, cores, leaving, given.warnings.get(name, [])))
+    order = {"keep": 0, "repin": 1, "migrate": 2, "move": 3, "restart": 4, "create": 5}
     entries.sort(key=lambda entry: (order[entry["action"]], -entry["need_bytes"], entry["name"]))
-    return {
+    plan = {
         "schema_version": SCHEMA_VERSION,
         "guests": entries,
         "unplaced": unplaced,
-        "hosts": {host.name: _host_entry(host, problem, state) for host in hosts},
-        "objective": _objective(problem, state, proven),
+        "steps": _numbered(
+            [step for step in steps if step["action"] != "repin" or step["guest"] in repinned]
+        ),
+        "hosts": host_entries(given.hosts, problem, state, cores),
+        "objective": objective(problem, state, proven),
+        "search": {"ended_by": effort.ended or "nothing left to improve"},
+        "capacity": [explainer.how_many_more(guest) for guest in settings.capacity],
     }
+    return plan
 
 
-def summary(plan: Plan) -> list[str]:
-    """Tell a plan in lines for people."""
-    lines = []
-    several = len(plan["hosts"]) > 1
-    for entry in plan["guests"]:
-        where = node_words(entry["nodes"]) + (f" of {entry['host']}" if several else "")
-        affinity = f"{entry['pin']} affinity {entry['cpuset']}"
-        size = f"{count(entry['vcpus'], 'vCPU')}, {mib(entry['memory_bytes'])}"
-        lines.append(f"{entry['name']}: {entry['action']} on {where}, {affinity}, {size}")
-        lines += [f"    {reason}" for reason in entry["reasons"]]
-        lines += [f"    Warning: {warning}" for warning in entry["warnings"]]
-    for entry in plan["unplaced"]:
-        lines.append(f"{entry['name']}: not placed")
-        lines += [f"    {reason}" for reason in entry["reasons"]]
-        lines.append(f"    What would help: {entry['nearest']}")
-    for name, host in plan["hosts"].items():
-        for node in host["nodes"]:
-            free = "no memory"
-            if node["memory_free_bytes"] is not None:
-                free = f"{node['memory_free_bytes'] // MIB} MiB free, {node['memory_free_after_bytes'] // MIB} MiB after"
-            load = f"{count(node['cores'], 'core')}, vCPUs {node['vcpus_before']:g} now and {node['vcpus_after']:g} after"
-            lines.append(f"{name}, node {node['os_index']}: {free}; {load if node['pus'] else 'no CPUs'}")
-        lines += [f"{name}: warning: {warning}" for warning in host["warnings"]]
-    placed = count(len(plan["guests"]), "guest") + " placed"
-    lines.append(f"{placed}, {len(plan['unplaced'])} not placed")
-    return lines
+def _numbered(steps: list[Plan]) -> list[Plan]:
+    return [{**step, "step": number} for number, step in enumerate(steps, 1)]
 
 
 # Before the search.
+
+
+def _with_evacuated(guests: t.Sequence[Guest], hosts: t.Sequence[Host]) -> list[Guest]:
+    """Add the guests of hosts that are to be emptied and are not in the request, as they run."""
+    known = {guest.name for guest in guests}
+    more = []
+    for host in hosts:
+        for running in host.running if host.closed else ():
+            if running.domid and running.name and running.name not in known and running.state != "dying":
+                memory = -(-running.memory // MIB) * MIB
+                label = f"the guest {running.name} of {host.name}"
+                more.append(Guest(running.name, max(1, running.vcpus_max), memory, label=label))
+                known.add(running.name)
+    return [*guests, *more]
 
 
 def _check_against_hosts(guests: t.Sequence[Guest], hosts: t.Sequence[Host]) -> None:
     """Refuse guests that ask for what is nowhere."""
     faults = []
     for guest in guests:
+        if (
+            guest.pool is None
+            and guest.nodes is None
+            and not guest.pci_devices
+            and all(0 in host.pools for host in hosts)
+        ):
+            continue
         asked = [host for host in hosts if guest.host in (None, host.name)]
         names = ", ".join(host.name for host in asked)
-        if not hosts_of(guest, hosts):
+        if not any(host.find_pool(guest.pool) is not None for host in asked):
             pools = sorted({pool.name for host in asked for pool in host.pools.values()})
             pool = f"{guest.pool!r}" if guest.pool is not None else "with id 0"
             faults.append(
@@ -150,365 +209,170 @@ def _check_against_hosts(guests: t.Sequence[Guest], hosts: t.Sequence[Host]) -> 
         if guest.nodes is not None and not any(set(guest.nodes) <= set(host.nodes) for host in asked):
             known = "; ".join(f"{host.name} has {node_words(sorted(host.nodes))}" for host in asked)
             faults.append(f"{guest.label}.nodes: no host has {node_words(guest.nodes)}; {known}")
+        for address, _policy in guest.pci_devices:
+            if all(host.devices is None for host in asked):
+                faults.append(f"{guest.label}.pci_devices: the facts of {names} do not list PCI devices")
+            elif not any(address in (host.devices or {}) for host in asked):
+                faults.append(f"{guest.label}.pci_devices: there is no PCI device {address} on {names}")
     if faults:
         raise RequestError("the guests cannot be planned as they are given: " + "; ".join(faults))
 
 
-def _where_it_runs(guest: Guest, hosts: t.Sequence[Host]) -> tuple[Host, Running] | None:
-    found = [
-        (host, running)
-        for host in hosts
-        for running in host.running
-        if running.domid and running.name == guest.name
-    ]
-    alive = [item for item in found if item[1].state != "dying"] or found
-    here = [item for item in alive if item[0].name == guest.host] or alive
-    if len(here) > 1:
-        places = ", ".join(f"{host.name} (domid {running.domid})" for host, running in here)
-        raise Failure(
-            f"{guest.label}.name: {guest.name!r} is the name of several running domains: {places}; rename or stop all but one, "
-            "or say with host which one is meant"
-        )
-    return here[0] if here else None
-
-
-def _why_it_cannot_stay(guest: Guest, host: Host, running: Running) -> str | None:
-    """Return a sentence when a running guest is not where the request can leave it."""
-    if running.state in ("shutdown", "crashed"):
-        return f"has {'crashed' if running.state == 'crashed' else 'shut down'}, but its domain {running.domid} is still there"
-    if guest.host not in (None, host.name):
-        return f"runs on {host.name}, but {guest.host} is asked for"
-    pool = host.find_pool(guest.pool) if guest.pool is not None else None
-    if guest.pool is not None and (pool is None or pool.id != running.pool):
-        return f"runs in cpupool {host.pools[running.pool].name}, but {guest.pool} is asked for"
-    if guest.nodes is not None and guest.nodes != running.nodes:
-        return f"has its memory on {node_words(running.nodes)}, but {node_words(guest.nodes)} {'is' if len(guest.nodes) == 1 else 'are'} asked for"
-    if guest.policy.numa_policy == "single" and len(running.nodes) > 1:
-        return f"has its memory on {node_words(running.nodes)}, but numa_policy single is asked for"
-    return None
-
-
-def _stay(guest: Guest, host: Host, running: Running) -> Stay:
-    pool = host.pools[running.pool]
-    cpu_nodes = tuple(node for node in running.nodes if node in pool.cells)
-    warnings = []
-    if not cpu_nodes:
-        cpu_nodes = _nearest_cells(host, pool, running.nodes)
-        away = "has no online CPU" if len(running.nodes) == 1 else "have no online CPU"
-        warnings.append(
-            f"{node_words(running.nodes)}, where its memory is, {away} of cpupool {pool.name}: its vCPUs go to the nearest, {node_words(cpu_nodes)}"
-        )
-    cpuset = CpuSet()
-    for node in cpu_nodes:
-        cpuset |= pool.cells[node].cpuset
-    if len(running.held) > 1 and guest.policy.numa_policy == "preferred" and guest.nodes is None:
-        known = "" if running.nodes_measured else ", as far as its node affinity tells,"
-        enough = [
-            node
-            for node, cell in sorted(pool.cells.items())
-            if cell.cores >= guest.vcpus and host.nodes[node].usable + running.held.get(node, 0) >= guest.need
-        ]
-        if enough:
-            warnings.append(
-                f"its memory is{known} on {node_words(sorted(running.held))}; after a restart node {enough[0]} alone could have it"
-            )
-    if guest.vcpus not in (running.vcpus_online, running.vcpus_max):
-        warnings.append(
-            f"runs with {count(running.vcpus_online, 'vCPU')}, {guest.vcpus} asked for: the plan counts {guest.vcpus}"
-        )
-    if guest.vcpus > len(cpuset):
-        warnings.append(
-            f"its {guest.vcpus} vCPUs have {count(len(cpuset), 'online CPU')} on {node_words(cpu_nodes)}"
-        )
-    return Stay(guest, host, running, pool, cpu_nodes, cpuset, warnings)
-
-
-def _nearest_cells(host: Host, pool: Pool, nodes: t.Sequence[int]) -> tuple[int, ...]:
-    """Nodes with CPUs of the pool that are nearest to where the memory is; all of the pool's when none can be reached."""
-    ways = {}
-    for cell in pool.cells:
-        reached = [host.distance(cell, node) for node in nodes]
-        known = [way for way in reached if way is not None]
-        if known:
-            ways[cell] = min(known)
-    least = min(ways.values(), default=None)
-    return tuple(sorted(cell for cell, way in ways.items() if way == least)) or tuple(sorted(pool.cells))
-
-
-def _book_growth(stays: t.Sequence[Stay]) -> dict[tuple[str, int], int]:
-    """Memory that staying guests will take when they are next started as asked; what does not fit is told and not booked."""
-    booked: dict[tuple[str, int], int] = {}
-    taken: dict[str, int] = {}
-    for stay in stays:
-        guest, running, host = stay.guest, stay.running, stay.host
-        limit = max(running.memory, running.max_memory or 0)
-        if running.memory > guest.memory + OWN_PAGES:
-            stay.warnings.append(
-                f"has {mib(running.memory)} now, {mib(guest.memory)} asked for: the plan leaves it what it has"
-            )
-        if guest.memory <= limit:
+def _sort_out(
+    wanted: t.Sequence[Guest], hosts: t.Sequence[Host], settings: Settings, fixed: t.Collection[str]
+) -> Given:
+    """Sort the guests into those that stay and those that get a place. `fixed`: guests that run and cannot be moved after all."""
+    names = by_name(hosts)
+    stays: list[Stay] = []
+    movers: list[Mover] = []
+    leaving: dict[str, Leaving] = {}
+    warnings: dict[str, list[str]] = {}
+    base = Base()
+    candidates: list[tuple[Guest, Host, Running]] = []
+    for guest in wanted:
+        where = where_it_runs(guest, names.get(guest.name, ()))
+        if where is None:
+            movers.append(Mover(guest))
             continue
-        more = guest.need - memory_need(limit, guest.vcpus)
-        shares = split_evenly(more, sorted(running.held))
-        short = any(
-            host.nodes[node].usable - booked.get((host.name, node), 0) < share
-            for node, share in shares.items()
-        )
-        short |= taken.get(host.name, 0) + more > host.room
-        told = f"has {mib(limit)} at most until it is started again, {mib(guest.memory)} asked for"
-        if short:
-            stay.warnings.append(
-                f"{told}: {node_words(running.nodes)} {'has' if len(running.nodes) == 1 else 'have'} no room for that"
-            )
+        host, running = where
+        if running.state == "dying":
+            movers.append(Mover(guest))
+            warnings[guest.name] = [
+                f"a domain of that name (domid {running.domid}) is being destroyed on {host.name}: its memory does not count as free yet"
+            ]
             continue
-        stay.warnings.append(f"{told}: the plan keeps the room for it")
-        taken[host.name] = taken.get(host.name, 0) + more
-        for node, share in shares.items():
-            booked[host.name, node] = booked.get((host.name, node), 0) + share
-    return booked
-
-
-def _loads(
-    hosts: t.Sequence[Host], stays: t.Sequence[Stay], ours: t.Collection[tuple[str, int]]
-) -> tuple[dict[tuple[str, int, int], int], dict[tuple[str, int], int]]:
-    """Load of each (host, pool, node), and guests' vCPUs of each (host, pool), before anything is placed."""
-    load: dict[tuple[str, int, int], int] = {}
-    committed: dict[tuple[str, int], int] = {}
+        candidates.append((guest, host, running))
+    frozen = {(host.name, running.domid) for guest, host, running in candidates if guest.do_not_touch}
+    base.ours = {(host.name, running.domid) for _guest, host, running in candidates}
+    alone: dict[str, set[int]] = {host.name: set() for host in hosts}
     for host in hosts:
         for running in host.running:
-            if (host.name, running.domid) in ours:
-                continue
-            for node, part in running.loads.items():
-                key = (host.name, running.pool, node)
-                load[key] = load.get(key, 0) + part
-            if running.domid:
-                committed[host.name, running.pool] = (
-                    committed.get((host.name, running.pool), 0) + running.vcpus_online
-                )
-    for stay in stays:
-        weights = {node: stay.pool.cells[node].cores for node in stay.cpu_nodes}
-        for node, part in split_load(stay.guest.vcpus * VCPU, weights).items():
-            key = (stay.host.name, stay.pool.id, node)
-            load[key] = load.get(key, 0) + part
-        where = (stay.host.name, stay.pool.id)
-        committed[where] = committed.get(where, 0) + stay.guest.vcpus
-    return load, committed
+            if (host.name, running.domid) not in base.ours or (host.name, running.domid) in frozen:
+                alone[host.name].add(running.domid)
+    base.left_alone = {(name, domid) for name, domids in alone.items() for domid in domids}
+    hosts = [with_blocked_cores(host, alone[host.name]) for host in hosts]
+    current = {host.name: host for host in hosts}
+    base.devices |= {
+        (host.name, address)
+        for host in hosts
+        for address, domid in host.assigned.items()
+        if (host.name, domid) not in base.ours
+    }
+    add_others(base, hosts, base.ours)
+    crowded = {cell for cell, load in base.load.items() if load}
+    # Guests that want cores for themselves come last: by then it is known where somebody else needs a core.
+    candidates.sort(key=lambda item: (wants_cores(item[0], item[1]), item[0].name))
+    for guest, old_host, running in candidates:
+        host = current[old_host.name]
+        if guest.do_not_touch:
+            guest = _as_it_runs(guest)
+        stay = make_stay(guest, host, running)
+        reason = None
+        if not guest.do_not_touch:
+            reason = why_it_cannot_stay(guest, host, running) or why_no_cores(stay, base, crowded)
+            if reason is None and host.closed:
+                reason = f"runs on {host.name}, which is to be emptied"
+        if reason is not None:
+            movers.append(Mover(guest, host.name, running.held))
+            down = running.state in ("shutdown", "crashed")
+            live = not down and (settings.rebalance != "none" or host.closed)
+            leaving[guest.name] = Leaving(host, running, reason, "migrate" if live else "restart")
+            continue
+        if settings.rebalance != "none" and guest.name not in fixed and _movable(stay):
+            movers.append(Mover(guest, host.name, running.held, running))
+            leaving[guest.name] = Leaving(
+                host,
+                running,
+                f"runs on {node_words(running.nodes)} of {host.name}; the whole is better with it elsewhere",
+                "migrate",
+            )
+            for node, size in running.held.items():
+                key = (host.name, node)
+                base.returned[key] = base.returned.get(key, 0) + size
+        else:
+            stays.append(stay)
+            add_stay(base, stay)
+        if not wants_cores(guest, host):
+            crowded |= {(host.name, stay.pool.id, node) for node in stay.cpu_nodes}
+    stays.sort(key=lambda stay: stay.guest.name)
+    base.booked = book_growth(stays)
+    movers.sort(key=lambda mover: mover.guest.name)
+    return Given(hosts, stays, movers, leaving, warnings, base)
 
 
-def _solve(problem: Problem) -> tuple[State, bool]:
+def _as_it_runs(guest: Guest) -> Guest:
+    """The guest without wishes that would have to be carried out: it is not to be touched."""
+    policy = dataclasses.replace(guest.policy, cpu_policy="shared")
+    return dataclasses.replace(guest, policy=policy, host_policies={}, dedicated_vcpus=(), trust_group=None)
+
+
+def _movable(stay: Stay) -> bool:
+    """Whether a running guest could be moved: it is not fixed, its place is one that a plan can count, and it is as large as asked for."""
+    guest, host, running = stay.guest, stay.host, stay.running
+    if guest.do_not_touch or guest.nodes is not None or not running.held or wants_cores(guest, host):
+        return False
+    if guest.memory > max(running.memory, running.max_memory or 0):
+        return False
+    place = make_place(host, stay.pool, running.nodes)
+    return place is not None and place.pus >= guest.vcpus and place.cpu_nodes == stay.cpu_nodes
+
+
+def _problem(given: Given, settings: Settings) -> Problem:
+    if not any(mover.stay is not None for mover in given.movers):
+        return make_problem(given.hosts, given.movers, given.base)
+    problem = make_problem(given.hosts, given.movers, given.base, settings.max_moves)
+    now = State(problem)
+    for index, stay in enumerate(problem.stays):
+        if stay is not None:
+            now.put(index, stay)
+    return dataclasses.replace(problem, coarse=(SMT_WORTH_A_MOVE, max(1, now.peak() // WORTH_A_MOVE)))
+
+
+def _solve(
+    problem: Problem, effort: Effort, exact: Solver | None, told: t.Callable[[str], None] | None
+) -> tuple[State, bool]:
     """Search, and where the bounds leave a doubt about the first two levels, look through everything within a limit of steps.
 
     Returns the state and whether its first two levels are proven to be the best.
     """
     fewest = bounds.fewest_unplaced(problem)
     floor = (sum(sorted(problem.weights)[:fewest]), bounds.least_spanning(problem, fewest))
-    state = solve(problem, floor)
+    state = solve(problem, floor, effort=effort, told=told)
+    if exact is not None and not effort.over():
+        better = exact(problem, state)
+        if better is not None and better.permitted() and better.key() < state.key():
+            state = better
     reached = (state.unplaced, state.spanning)
     if reached <= floor:
         return state, True
-    better, complete = prove(problem, reached)
-    if better is not None:
-        improved = state_of(problem, better)
-        improve(improved, by_size(problem), most_looks=MOST_LOOKS // 4)
-        state = min(improved, state, key=State.key)
-    return state, complete
+    if problem.most_moves is not None or effort.over():
+        return state, False
+    found, complete = prove(problem, reached)
+    if found is None:
+        return state, complete
+    improved = _if_permitted(problem, found)
+    if improved is None:
+        return state, False
+    improve(improved, by_size(problem), effort.part(4))
+    return min(improved, state, key=State.key), complete
 
 
-# After the search.
+def _if_permitted(problem: Problem, assignment: t.Sequence[Option | None]) -> State | None:
+    """Build the state, None when it breaks a rule about cores, groups or devices."""
+    state = State(problem)
+    for index, option in enumerate(assignment):
+        if option is not None:
+            if not state.fits(option):
+                return None
+            state.put(index, option)
+    return state
 
 
-def _stay_entry(stay: Stay) -> Plan:
-    guest, running, host = stay.guest, stay.running, stay.host
-    every = stay.pool.cpuset
-    hard, soft = (stay.cpuset, every) if guest.policy.pin == "hard" else (every, stay.cpuset)
-    right = all(masks == (hard, soft) for masks in running.masks)
-    where = f"{node_words(running.nodes)}" + (" (node affinity)" if not running.nodes_measured else "")
-    reasons = [f"runs already (domid {running.domid}) with its memory on {where}"]
-    if right:
-        reasons.append(f"its {guest.policy.pin} affinity is {stay.cpuset} already")
-    else:
-        now = sorted(
-            {
-                str(hard_now if guest.policy.pin == "hard" else soft_now)
-                for hard_now, soft_now in running.masks
-            }
-        )
-        reasons.append(
-            f"its {guest.policy.pin} affinity becomes {stay.cpuset}, now {' and '.join(now) or 'none'}"
-        )
-    memory = (
-        dict(running.held) if running.nodes_measured else split_evenly(guest.memory, sorted(running.held))
-    )
-    return _entry(
-        guest,
-        host.name,
-        "keep" if right else "repin",
-        running.domid,
-        stay.pool.name,
-        running.nodes,
-        memory,
-        stay.cpuset,
-        reasons,
-        stay.warnings,
-    )
-
-
-def _mover_entry(
-    state: State,
-    index: int,
-    explainer: Explainer,
-    runs: tuple[Host, Running, str] | None,
-    warnings: t.Sequence[str],
-) -> Plan:
-    guest = state.problem.movers[index].guest
-    option = state.at[index]
-    if option is None:
-        raise ValueError("this guest is not placed")
-    place = option.place
-    reasons = explainer.placed(index)
-    told = [*warnings, *explainer.warnings(index)]
-    action, domid = "create", None
-    if runs is not None:
-        host, running, reason = runs
-        action = "restart"
-        domid = running.domid if host.name == place.host else None
-        reasons.insert(0, reason)
-        told.insert(
-            0,
-            f"domain {running.domid} on {host.name} has to be stopped first; nothing here does that by itself",
-        )
-    pool = explainer.hosts[place.host].pools[place.pool].name
-    memory = split_evenly(guest.memory, place.memory_nodes)
-    return _entry(guest, place.host, action, domid, pool, place.nodes, memory, place.cpuset, reasons, told)
-
-
-def _entry(
-    guest: Guest,
-    host: str,
-    action: str,
-    domid: int | None,
-    pool: str,
-    nodes: t.Sequence[int],
-    memory: t.Mapping[int, int],
-    cpuset: CpuSet,
-    reasons: list[str],
-    warnings: list[str],
-) -> Plan:
-    hard = guest.policy.pin == "hard"
-    return {
-        "name": guest.name,
-        "host": host,
-        "action": action,
-        "domid": domid,
-        "cpupool": pool,
-        "nodes": list(nodes),
-        "vcpus": guest.vcpus,
-        "memory_bytes": guest.memory,
-        "need_bytes": guest.need,
-        "memory_by_node": {str(node): size for node, size in sorted(memory.items())},
-        "pin": guest.policy.pin,
-        "cpuset": str(cpuset),
-        "hard": str(cpuset) if hard else "all",
-        "soft": "all" if hard else str(cpuset),
-        "reasons": [sentence(reason) for reason in reasons],
-        "warnings": [sentence(warning) for warning in warnings],
-    }
-
-
-def _unplaced_entry(
-    guest: Guest, explainer: Explainer, index: int, runs: tuple[Host, Running, str] | None
-) -> Plan:
-    reasons, nearest = explainer.unplaced(index)
-    if runs is not None:
-        _host, _running, reason = runs
-        reasons = [reason, "it is left as it is", *reasons]
-    return {
-        "name": guest.name,
-        "reasons": [sentence(reason) for reason in reasons],
-        "nearest": sentence(nearest),
-    }
-
-
-def _host_entry(host: Host, problem: Problem, state: State) -> Plan:
-    before: dict[int, int] = {}
-    for running in host.running:
-        for number, part in running.loads.items():
-            before[number] = before.get(number, 0) + part
-    after: dict[int, int] = {}
-    for (name, _pool, number), part in zip(problem.cells, state.load, strict=True):
-        if name == host.name:
-            after[number] = after.get(number, 0) + part
-    left = dict(zip(problem.resources, state.free, strict=True))
-    nodes = []
-    for number, node in sorted(host.nodes.items()):
-        # A node can have less free than its reserve: what is usable is then nothing, and what is free stays.
-        taken = node.usable - left[host.name, number]
-        nodes.append(
-            {
-                "os_index": number,
-                "memory_free_bytes": node.memory_free,
-                "memory_reserved_bytes": node.reserved,
-                "memory_free_after_bytes": None if node.memory_free is None else node.memory_free - taken,
-                "cores": node.cores,
-                "pus": len(node.cpuset),
-                "vcpus_before": round(before.get(number, 0) / VCPU, 3),
-                "vcpus_after": round(after.get(number, 0) / VCPU, 3),
-            }
-        )
-    warnings = []
-    if host.claimed:
-        warnings.append(
-            f"{mib(host.claimed)} are claimed by guests that are being built; on which nodes is not known"
-        )
-    low = [
-        number
-        for number, node in sorted(host.nodes.items())
-        if node.low_memory and left[host.name, number] == 0 and node.usable
-    ]
-    if low:
-        warnings.append(f"node {listing(low)} is filled up to the low memory that Xen gives out last")
-    return {"nodes": nodes, "warnings": [sentence(warning) for warning in warnings]}
-
-
-def _objective(problem: Problem, state: State, proven: bool) -> list[Plan]:
-    """Return the levels in order, each with the least that any placement could have where that is known."""
-    missing = sum(1 for option in state.at if option is None)
-    spanning = state.spanning if proven else bounds.least_spanning(problem, missing)
-    plain = len(set(problem.weights)) <= 1
-    unplaced = missing if proven and plain else bounds.fewest_unplaced(problem)
+def _incumbents(given: Given, problem: Problem, state: State) -> list[Stay]:
+    """Guests that might have been moved and stay."""
+    hosts = {host.name: host for host in given.hosts}
     return [
-        _level("unplaced", missing, unplaced, "guests"),
-        _level("spanning", state.spanning, spanning, "nodes beyond those needed"),
-        _level(
-            "crowding",
-            state.crowding,
-            bounds.least_own_cost(problem, "crowding", missing),
-            "vCPUs on siblings though cores are to spare",
-        ),
-        _level(
-            "distance",
-            state.distance / 1000,
-            bounds.least_own_cost(problem, "distance", missing) / 1000,
-            "vCPUs x (SLIT / 10 - 1)",
-        ),
-        _level("smt", state.smt / VCPU, bounds.least_smt(problem, missing) / VCPU, "vCPUs beyond the cores"),
-        _level(
-            "peak_load",
-            state.peak() / 1_000_000,
-            bounds.least_peak(problem, missing) / 1_000_000,
-            "vCPUs for each core",
-        ),
-        _level("imbalance", state.imbalance / 1_000_000, None, "sum of squared load for each core"),
+        make_stay(mover.guest, hosts[t.cast(str, mover.held_host)], mover.stay)
+        for mover, stay, option in zip(problem.movers, problem.stays, state.at, strict=True)
+        if mover.stay is not None and option is stay
     ]
-
-
-def _level(name: str, value: float, bound: float | None, unit: str) -> Plan:
-    def tidy(number: float) -> float:
-        return number if isinstance(number, int) else round(number, 3)
-
-    return {
-        "level": name,
-        "value": tidy(value),
-        "bound": None if bound is None else tidy(bound),
-        "unit": unit,
-    }

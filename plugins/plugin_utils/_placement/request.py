@@ -8,58 +8,78 @@
 
 from __future__ import annotations
 
-import re
+import dataclasses
 import typing as t
-from fractions import Fraction
 
 from ...module_utils._errors import Failure
-from .model import MIB, Guest, Policy, Reserve
+from .fields import (
+    Fault,
+    guest_name,
+    node_ids,
+    pci_devices,
+    ratio,
+    read_size,
+    refuse_others,
+    show,
+    text,
+    vcpu_ids,
+    whole,
+    yes_no,
+)
+from .model import MIB, Group, Guest, Membership, Policy, Reserve
+from .settings import Settings
+
+__all__ = ["CHOICES", "Request", "RequestError", "read_all", "read_request", "read_size"]
 
 #: The most vCPUs that Xen can give to any guest (MAX_VIRT_CPUS of PV guests, xen/include/asm-x86/config.h).
 MOST_VCPUS = 8192
 
+#: The most NUMA nodes that a guest can be asked to have.
+MOST_NODES = 64
+
+#: Policies and their choices. numa_policy may also be a number of nodes.
 CHOICES: dict[str, tuple[str, ...]] = {
     "numa_policy": ("single", "preferred", "spread"),
-    "pin": ("soft", "hard"),
-    "cpu_policy": ("shared",),
+    "pin": ("soft", "hard", "none"),
+    "cpu_policy": ("shared", "dedicated", "mixed"),
     "memory_only_nodes": ("avoid", "allow"),
+    "thread_policy": ("prefer", "isolate", "require"),
+    "backend_locality": ("ignore", "preferred"),
 }
+REBALANCE = ("none", "migrate", "restart")
+GROUP_POLICIES = ("affinity", "anti-affinity")
+SCOPES = ("host", "package", "node")
 
-_GUEST_KEYS = ("name", "vcpus", "memory", "host", "nodes", "pool", "priority", "policy")
-_RESERVE_KEYS = ("node_memory", "host_memory", "low_memory")
-
-_SIZE = re.compile(
-    r"\s*([0-9]{1,12}(?:\.[0-9]{1,12})?)\s*(?:([kmgt])(?:i?b)?)?\s*\Z", re.ASCII | re.IGNORECASE
+_GUEST_KEYS = (
+    "name",
+    "vcpus",
+    "memory",
+    "host",
+    "nodes",
+    "pool",
+    "priority",
+    "weight",
+    "dedicated_vcpus",
+    "pci_devices",
+    "trust_group",
+    "do_not_touch",
+    "policy",
 )
-_UNITS = {"k": 1 << 10, "m": MIB, "g": 1 << 30, "t": 1 << 40}
-_YES = ("true", "yes", "on", "1")
-_NO = ("false", "no", "off", "0")
+_RESERVE_KEYS = ("node_memory", "host_memory", "low_memory")
+_HOST_KEYS = ("defaults", "reserve", "cpu_allocation_ratio")
+_GROUP_KEYS = ("name", "policy", "scope", "members")
 
 
 class RequestError(Failure):
     """A request that cannot be used. The message names each faulty entry and field."""
 
 
-class _Fault(Exception):
-    """Why one value is wrong; becomes one part of a :class:`RequestError`."""
+class Request(t.NamedTuple):
+    """What is asked for."""
 
-
-def read_size(value: t.Any, smallest: int = 0) -> int:
-    """Bytes of a size: a number is MiB; a text may have a unit (K, M, G, T, each with an optional iB or B, all powers of 1024).
-
-    Raises ValueError with a sentence. The size has to be a whole number of MiB, the unit in which xl keeps a guest's memory.
-    """
-    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
-        raise ValueError(f"{_show(value)} is no size: give MiB as a number, or a text such as 512M or 4GiB")
-    found = _SIZE.match(str(value))
-    if not found:
-        raise ValueError(f"{_show(value)} is no size: give MiB as a number, or a text such as 512M or 4GiB")
-    size = Fraction(found.group(1)) * _UNITS[(found.group(2) or "m").lower()]
-    if size % MIB:
-        raise ValueError(f"{_show(value)} is not a whole number of MiB")
-    if size < smallest:
-        raise ValueError(f"{_show(value)} is too little: the least is {smallest // MIB} MiB")
-    return int(size)
+    guests: tuple[Guest, ...]
+    reserve: Reserve
+    settings: Settings
 
 
 def read_request(
@@ -68,172 +88,298 @@ def read_request(
     defaults: t.Any = None,
     reserve: t.Any = None,
 ) -> tuple[tuple[Guest, ...], Reserve]:
+    """Check guests, their default policy and the reserve alone; see :func:`read_all`."""
+    request = read_all(hosts, {"guests": guests, "defaults": defaults, "reserve": reserve})
+    return request.guests, request.reserve
+
+
+def read_all(hosts: t.Sequence[str], given: t.Mapping[str, t.Any]) -> Request:
     """Check what a user wrote and turn it into values.
 
-    `hosts`: names that the plan is for. `guests`: list of {name, vcpus, memory, host?, nodes?, pool?, priority?, policy?}.
-    `defaults`: {numa_policy?, pin?, cpu_policy?, memory_only_nodes?} for guests whose policy does not say. `reserve`:
-    {node_memory?, host_memory?, low_memory?}. Raises :class:`RequestError`.
+    `hosts`: names that the plan is for. `given`: the options of ``dom0.xen.placement_plan``, those that are None left out: `guests`, and
+    `defaults`, `reserve`, `cpu_allocation_ratio`, `host_policies`, `groups`, `capacity`, `rebalance`, `max_moves`, `evacuate`, `explain`.
+    Raises :class:`RequestError`.
     """
-    faults: list[str] = []
-    base = _read_policy(defaults, Policy(), "defaults", faults)
-    kept = _read_reserve(reserve, faults)
-    read: list[Guest] = []
-    if not isinstance(guests, (list, tuple)):
-        faults.append(f"guests: a list of guests is needed, not {_show(guests)}")
-        guests = ()
-    seen: dict[str, str] = {}
-    for index, entry in enumerate(guests):
-        label = f"guests[{index}]"
-        guest = _read_guest(entry, label, base, hosts, faults)
-        if guest is None:
-            continue
-        if guest.name in seen:
-            faults.append(f"{label}.name: {guest.name!r} is already the name of {seen[guest.name]}")
-        seen.setdefault(guest.name, label)
-        read.append(guest)
-    if faults:
-        raise RequestError("the guests cannot be planned as they are given: " + "; ".join(faults))
-    return tuple(read), kept
+    reader = _Reader(hosts)
+    base = reader.policy(given.get("defaults"), Policy(), "defaults")
+    kept = reader.reserve(given.get("reserve"), Reserve(), "reserve")
+    limit = reader.take(given, "cpu_allocation_ratio", "", ratio)
+    kept = dataclasses.replace(kept, cpu_allocation_ratio=limit)
+    bases, reserves = reader.host_policies(given.get("host_policies"), given.get("defaults"), kept)
+    guests = reader.guests(given.get("guests"), "guests", base, bases)
+    guests = reader.groups(given.get("groups"), guests)
+    capacity = reader.guests(given.get("capacity") or [], "capacity", base, bases)
+    rebalance = given.get("rebalance") or "none"
+    if rebalance not in REBALANCE:
+        reader.faults.append(f"rebalance: {show(rebalance)} is none of {', '.join(REBALANCE)}")
+    most = reader.take(given, "max_moves", "", lambda value: whole(value, 0, 1_000_000))
+    evacuate = tuple(str(host) for host in given.get("evacuate") or ())
+    for host in evacuate:
+        if host not in hosts:
+            reader.faults.append(
+                f"evacuate: {show(host)} is not one of the hosts of this plan ({', '.join(hosts)})"
+            )
+    if reader.faults:
+        raise RequestError("the guests cannot be planned as they are given: " + "; ".join(reader.faults))
+    settings = Settings(
+        str(rebalance),
+        Settings.max_moves if most is None else most,
+        evacuate,
+        tuple(capacity),
+        bool(given.get("explain")),
+        reserves,
+    )
+    return Request(tuple(guests), kept, settings)
 
 
-def _show(value: t.Any) -> str:
-    """Quote a value in a message, without letting a huge one fill the screen."""
-    text = repr(str(value) if isinstance(value, str) else value)
-    return text if len(text) <= 60 else text[:57] + "..."
+class _Reader:
+    """Reads the parts of a request and collects what is wrong."""
 
+    def __init__(self, hosts: t.Sequence[str]) -> None:
+        self.hosts = hosts
+        self.faults: list[str] = []
 
-def _read_guest(
-    entry: t.Any, label: str, base: Policy, hosts: t.Sequence[str], faults: list[str]
-) -> Guest | None:
-    if not isinstance(entry, t.Mapping):
-        faults.append(f"{label}: a guest is a dictionary with name, vcpus and memory, not {_show(entry)}")
-        return None
-    before = len(faults)
-    _refuse_others(entry, _GUEST_KEYS, label, faults)
-
-    def take(key: str, reader: t.Callable[[t.Any], t.Any], needed: bool = False) -> t.Any:
+    def take(
+        self,
+        entry: t.Mapping[str, t.Any],
+        key: str,
+        label: str,
+        reader: t.Callable[[t.Any], t.Any],
+        needed: bool = False,
+    ) -> t.Any:
+        """Read one field; None when it is not given or wrong."""
+        name = f"{label}.{key}" if label else key
         if entry.get(key) is None:
             if needed:
-                faults.append(f"{label}.{key}: is missing")
+                self.faults.append(f"{name}: is missing")
             return None
         try:
             return reader(entry[key])
-        except (_Fault, ValueError) as fault:
-            faults.append(f"{label}.{key}: {fault}")
+        except (Fault, ValueError) as fault:
+            self.faults.append(f"{name}: {fault}")
             return None
 
-    def host_of(value: t.Any) -> str:
-        if value not in hosts:
-            raise _Fault(f"{_show(value)} is not one of the hosts of this plan ({', '.join(hosts)})")
+    def guests(self, given: t.Any, label: str, base: Policy, bases: t.Mapping[str, Policy]) -> list[Guest]:
+        """Read a list of guests."""
+        if not isinstance(given, (list, tuple)):
+            self.faults.append(f"{label}: a list of guests is needed, not {show(given)}")
+            given = ()
+        read: list[Guest] = []
+        seen: dict[str, str] = {}
+        for index, entry in enumerate(given):
+            where = f"{label}[{index}]"
+            guest = self.guest(entry, where, base, bases)
+            if guest is None:
+                continue
+            if guest.name in seen:
+                self.faults.append(f"{where}.name: {guest.name!r} is already the name of {seen[guest.name]}")
+            seen.setdefault(guest.name, where)
+            read.append(guest)
+        return read
+
+    def guest(self, entry: t.Any, label: str, base: Policy, bases: t.Mapping[str, Policy]) -> Guest | None:
+        """Read one guest."""
+        if not isinstance(entry, t.Mapping):
+            self.faults.append(
+                f"{label}: a guest is a dictionary with name, vcpus and memory, not {show(entry)}"
+            )
+            return None
+        before = len(self.faults)
+        refuse_others(entry, _GUEST_KEYS, label, self.faults)
+
+        def take(key: str, reader: t.Callable[[t.Any], t.Any], needed: bool = False) -> t.Any:
+            return self.take(entry, key, label, reader, needed)
+
+        name = take("name", guest_name, needed=True)
+        vcpus = take("vcpus", lambda value: whole(value, 1, MOST_VCPUS), needed=True)
+        memory = take("memory", lambda value: read_size(value, MIB), needed=True)
+        host = take("host", self._host)
+        nodes = take("nodes", node_ids)
+        pool = take("pool", text)
+        priority = take("priority", lambda value: whole(value, -1000, 1000))
+        weight = take("weight", lambda value: whole(value, 1, 65535))
+        dedicated = take("dedicated_vcpus", vcpu_ids)
+        devices = take("pci_devices", pci_devices)
+        trust = take("trust_group", text)
+        untouched = take("do_not_touch", yes_no)
+        policy = self.policy(entry.get("policy"), base, f"{label}.policy")
+        policies = {
+            where: self.policy(entry.get("policy"), other, f"{label}.policy", quiet=True)
+            for where, other in bases.items()
+        }
+        each = [policy, *policies.values()]
+        for one in each:
+            if nodes is not None and one.node_count not in (None, len(nodes)):
+                self.faults.append(
+                    f"{label}.nodes: {len(nodes)} nodes are named, but numa_policy is {one.numa_policy}"
+                )
+                break
+        mixed = any(one.cpu_policy == "mixed" for one in each)
+        if mixed and not dedicated:
+            self.faults.append(f"{label}.dedicated_vcpus: is missing, and cpu_policy is mixed")
+        if dedicated and not mixed:
+            self.faults.append(f"{label}.dedicated_vcpus: is for cpu_policy mixed alone")
+        if dedicated and vcpus is not None and (max(dedicated) >= vcpus or len(dedicated) == vcpus):
+            self.faults.append(
+                f"{label}.dedicated_vcpus: give some of the vCPUs 0 to {vcpus - 1}, not all of them"
+            )
+        if len(self.faults) > before:
+            return None
+        return Guest(
+            name,
+            vcpus,
+            memory,
+            host,
+            nodes,
+            pool,
+            priority or 0,
+            policy,
+            label,
+            weight or Guest.weight,
+            dedicated or (),
+            devices or (),
+            (),
+            trust,
+            bool(untouched),
+            {where: other for where, other in policies.items() if other != policy},
+        )
+
+    def _host(self, value: t.Any) -> str:
+        if value not in self.hosts:
+            raise Fault(f"{show(value)} is not one of the hosts of this plan ({', '.join(self.hosts)})")
         return str(value)
 
-    name = take("name", _name, needed=True)
-    vcpus = take("vcpus", lambda value: _whole(value, 1, MOST_VCPUS), needed=True)
-    memory = take("memory", lambda value: read_size(value, MIB), needed=True)
-    host = take("host", host_of)
-    nodes = take("nodes", _node_ids)
-    pool = take("pool", _text)
-    priority = take("priority", lambda value: _whole(value, -1000, 1000))
-    policy = _read_policy(entry.get("policy"), base, f"{label}.policy", faults)
-    if nodes is not None and len(nodes) > 1 and policy.numa_policy == "single":
-        faults.append(f"{label}.nodes: {len(nodes)} nodes are named, but numa_policy is single")
-    if len(faults) > before:
-        return None
-    return Guest(name, vcpus, memory, host, nodes, pool, priority or 0, policy, label)
+    def policy(self, given: t.Any, base: Policy, label: str, quiet: bool = False) -> Policy:
+        """Read a policy; what is not given is as in `base`. `quiet`: its faults have been told already."""
+        faults: list[str] = [] if quiet else self.faults
+        if given is None:
+            return base
+        if not isinstance(given, t.Mapping):
+            faults.append(f"{label}: a dictionary is needed, not {show(given)}")
+            return base
+        refuse_others(given, tuple(CHOICES), label, faults)
+        values: dict[str, str] = {}
+        for key, choices in CHOICES.items():
+            value = given.get(key)
+            if value is None:
+                values[key] = getattr(base, key)
+            elif value in choices:
+                values[key] = str(value)
+            elif key == "numa_policy" and _is_count(value):
+                values[key] = str(int(value))
+            else:
+                more = ", or a number of nodes" if key == "numa_policy" else ""
+                faults.append(f"{label}.{key}: {show(value)} is none of {', '.join(choices)}{more}")
+                values[key] = choices[0]
+        return Policy(**values)
+
+    def reserve(self, given: t.Any, base: Reserve, label: str) -> Reserve:
+        """Read a reserve; what is not given is as in `base`."""
+        if given is None:
+            return base
+        if not isinstance(given, t.Mapping):
+            self.faults.append(f"{label}: a dictionary is needed, not {show(given)}")
+            return base
+        refuse_others(given, _RESERVE_KEYS, label, self.faults)
+        readers: dict[str, t.Callable[[t.Any], t.Any]] = {
+            "node_memory": read_size,
+            "host_memory": read_size,
+            "low_memory": yes_no,
+        }
+        values = {key: self.take(given, key, label, reader) for key, reader in readers.items()}
+        return dataclasses.replace(base, **{key: value for key, value in values.items() if value is not None})
+
+    def host_policies(
+        self, given: t.Any, defaults: t.Any, kept: Reserve
+    ) -> tuple[dict[str, Policy], dict[str, Reserve]]:
+        """Read what is different on some hosts: the default policies and the reserves there."""
+        bases: dict[str, Policy] = {}
+        reserves: dict[str, Reserve] = {}
+        if given is None:
+            return bases, reserves
+        if not isinstance(given, t.Mapping):
+            self.faults.append(f"host_policies: a dictionary of hosts is needed, not {show(given)}")
+            return bases, reserves
+        common = self.policy(defaults, Policy(), "defaults", quiet=True)
+        for host in sorted(given, key=str):
+            label = f"host_policies.{host}"
+            entry = given[host]
+            if host not in self.hosts:
+                self.faults.append(
+                    f"{label}: {show(host)} is not one of the hosts of this plan ({', '.join(self.hosts)})"
+                )
+                continue
+            if not isinstance(entry, t.Mapping):
+                self.faults.append(f"{label}: a dictionary is needed, not {show(entry)}")
+                continue
+            refuse_others(entry, _HOST_KEYS, label, self.faults)
+            bases[host] = self.policy(entry.get("defaults"), common, f"{label}.defaults")
+            reserve = self.reserve(entry.get("reserve"), kept, f"{label}.reserve")
+            limit = self.take(entry, "cpu_allocation_ratio", label, ratio)
+            reserves[host] = (
+                reserve if limit is None else dataclasses.replace(reserve, cpu_allocation_ratio=limit)
+            )
+        return bases, reserves
+
+    def groups(self, given: t.Any, guests: list[Guest]) -> list[Guest]:
+        """Read the groups, and return the guests with what they are members of."""
+        if given is None:
+            return guests
+        if not isinstance(given, (list, tuple)):
+            self.faults.append(f"groups: a list of groups is needed, not {show(given)}")
+            return guests
+        known = {guest.name for guest in guests}
+        memberships: dict[str, list[Membership]] = {}
+        seen: dict[str, str] = {}
+        for index, entry in enumerate(given):
+            label = f"groups[{index}]"
+            if not isinstance(entry, t.Mapping):
+                self.faults.append(
+                    f"{label}: a group is a dictionary with name, policy and members, not {show(entry)}"
+                )
+                continue
+            refuse_others(entry, _GROUP_KEYS, label, self.faults)
+            name = self.take(entry, "name", label, text, needed=True)
+            policy = self.take(
+                entry, "policy", label, lambda value: _one_of(value, GROUP_POLICIES), needed=True
+            )
+            scope = self.take(entry, "scope", label, lambda value: _one_of(value, SCOPES)) or "host"
+            members = entry.get("members")
+            if not isinstance(members, (list, tuple)):
+                self.faults.append(f"{label}.members: a list of names is needed, not {show(members)}")
+                continue
+            if name is None or policy is None:
+                continue
+            if name in seen:
+                self.faults.append(f"{label}.name: {name!r} is already the name of {seen[name]}")
+                continue
+            seen[name] = label
+            group = Group(name, policy, scope)
+            inside: set[str] = set()
+            for part, member in enumerate(members):
+                for one in member if isinstance(member, (list, tuple)) else [member]:
+                    if one not in known:
+                        self.faults.append(f"{label}.members: {show(one)} is not one of the guests")
+                    elif one in inside:
+                        self.faults.append(f"{label}.members: {show(one)} is named twice")
+                    else:
+                        inside.add(one)
+                        memberships.setdefault(one, []).append(Membership(group, part))
+        return [
+            dataclasses.replace(guest, groups=tuple(memberships[guest.name]))
+            if guest.name in memberships
+            else guest
+            for guest in guests
+        ]
 
 
-def _read_policy(given: t.Any, base: Policy, label: str, faults: list[str]) -> Policy:
-    if given is None:
-        return base
-    if not isinstance(given, t.Mapping):
-        faults.append(f"{label}: a dictionary is needed, not {_show(given)}")
-        return base
-    _refuse_others(given, tuple(CHOICES), label, faults)
-    values: dict[str, str] = {}
-    for key, choices in CHOICES.items():
-        value = given.get(key)
-        if value is None:
-            values[key] = getattr(base, key)
-        elif value in choices:
-            values[key] = str(value)
-        else:
-            faults.append(f"{label}.{key}: {_show(value)} is none of {', '.join(choices)}")
-            values[key] = choices[0]
-    return Policy(**values)
+def _is_count(value: t.Any) -> bool:
+    digits = isinstance(value, int) and not isinstance(value, bool)
+    digits |= isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 3
+    return digits and 1 <= int(value) <= MOST_NODES
 
 
-def _read_reserve(given: t.Any, faults: list[str]) -> Reserve:
-    if given is None:
-        return Reserve()
-    if not isinstance(given, t.Mapping):
-        faults.append(f"reserve: a dictionary is needed, not {_show(given)}")
-        return Reserve()
-    _refuse_others(given, _RESERVE_KEYS, "reserve", faults)
-    values: dict[str, t.Any] = {}
-    readers: dict[str, t.Callable[[t.Any], t.Any]] = {
-        "node_memory": read_size,
-        "host_memory": read_size,
-        "low_memory": _yes_no,
-    }
-    for key, reader in readers.items():
-        if given.get(key) is None:
-            continue
-        try:
-            values[key] = reader(given[key])
-        except (_Fault, ValueError) as fault:
-            faults.append(f"reserve.{key}: {fault}")
-    return Reserve(**values)
-
-
-def _refuse_others(
-    given: t.Mapping[t.Any, t.Any], known: t.Sequence[str], label: str, faults: list[str]
-) -> None:
-    for key in sorted((key for key in given if key not in known), key=str):
-        # Whatever stands there must not break the sentence into lines.
-        shown = key if isinstance(key, str) and key.isprintable() else repr(key)
-        faults.append(f"{label}.{shown}: no such field; there are {', '.join(known)}")
-
-
-def _whole(value: t.Any, least: int, most: int) -> int:
-    digits = isinstance(value, str) and re.fullmatch(r"\s*-?[0-9]{1,9}\s*", value, re.ASCII)
-    if isinstance(value, bool) or not (isinstance(value, int) or digits):
-        raise _Fault(f"{_show(value)} is no whole number")
-    number = int(value)
-    if not least <= number <= most:
-        raise _Fault(f"{number} is not between {least} and {most}")
-    return number
-
-
-def _text(value: t.Any) -> str:
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(int(value))
-    if not isinstance(value, str) or not value.strip():
-        raise _Fault(f"{_show(value)} is no name")
+def _one_of(value: t.Any, choices: t.Sequence[str]) -> str:
+    if value not in choices:
+        raise Fault(f"{show(value)} is none of {', '.join(choices)}")
     return str(value)
-
-
-def _name(value: t.Any) -> str:
-    name = _text(value)
-    if "/" in name or not name.isprintable():
-        raise _Fault(f"{_show(value)} cannot be a guest's name: it has a slash or an unprintable character")
-    if name == "Domain-0":
-        raise _Fault("Domain-0 is the control domain and cannot be placed")
-    return name
-
-
-def _node_ids(value: t.Any) -> tuple[int, ...]:
-    if isinstance(value, str) or not isinstance(value, (list, tuple)):
-        value = [value]
-    if not value:
-        raise _Fault("the list is empty: leave it out to let the plan choose")
-    return tuple(sorted({_whole(node, 0, 65535) for node in value}))
-
-
-def _yes_no(value: t.Any) -> bool:
-    if isinstance(value, bool):
-        return value
-    if str(value).lower() in _YES:
-        return True
-    if str(value).lower() in _NO:
-        return False
-    raise _Fault(f"{_show(value)} is neither true nor false")

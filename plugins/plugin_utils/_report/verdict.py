@@ -224,9 +224,52 @@ def _measured(domain: Data | None) -> Memory | None:
     return Memory("debug_key", {int(node): int(amount) for node, amount in by_node.items()}, 0)
 
 
+#: Actions of a plan that the roles leave to people.
+_BY_HAND = {"restart": "restarted", "migrate": "migrated within its host", "move": "moved to this host"}
+
+
+def _planned_masks(entry: Data, kind: str) -> list[str]:
+    """A plan has one mask for all vCPUs, or one for each."""
+    masks = entry[kind]
+    return [str(mask) for mask in masks] if isinstance(masks, list) else [str(masks)]
+
+
+def _planned_affinity(entry: Data) -> list[dict[str, str]]:
+    """What a plan wants, vCPUs with the same masks in one entry; the vCPUs are not named when all have the same."""
+    hard, soft = _planned_masks(entry, "hard"), _planned_masks(entry, "soft")
+    if len(hard) == len(soft) == 1:
+        return [{"vcpus": "", "hard": hard[0], "soft": soft[0]}]
+    number = max(len(hard), len(soft))
+    hard, soft = (masks * number if len(masks) == 1 else masks for masks in (hard, soft))
+    vcpus = [
+        {"vcpu": vcpu, "hard": one, "soft": other}
+        for vcpu, (one, other) in enumerate(zip(hard, soft, strict=True))
+    ]
+    return _affinity({"vcpus": vcpus})
+
+
+def _check_each_vcpu(entry: Data, domain: Data, topology: Topology) -> list[str]:
+    """Masks that a plan has for each vCPU: each that is not as wanted, in a sentence."""
+    reasons = []
+    for kind in ("hard", "soft"):
+        masks = _planned_masks(entry, kind)
+        if len(masks) == 1:
+            continue
+        for vcpu in domain.get("vcpus") or []:
+            number = int(vcpu["vcpu"])
+            if number >= len(masks):
+                continue
+            actual, mask = _mask(str(vcpu[kind]), topology), _mask(masks[number], topology)
+            if actual & topology.complete_cpuset != mask & topology.complete_cpuset:
+                reasons.append(
+                    f"vCPU {number} has {kind} affinity {_mask_text(actual, topology)} instead of {_mask_text(mask, topology)}."
+                )
+    return reasons
+
+
 def _absent(name: str, host: str | None, verdict: str, reasons: list[str], entry: Data | None = None) -> Row:
     entry = entry or {}
-    planned = {"vcpus": "", "hard": entry["hard"], "soft": entry["soft"]} if "hard" in entry else None
+    planned = _planned_affinity(entry) if "hard" in entry else []
     return {
         "name": name,
         "host": host,
@@ -234,7 +277,7 @@ def _absent(name: str, host: str | None, verdict: str, reasons: list[str], entry
         "state": None,
         "vcpus": entry.get("vcpus"),
         "nodes": str(CpuSet(entry.get("nodes") or ())),
-        "affinity": [planned] if planned else [],
+        "affinity": planned,
         "memory_bytes": entry.get("memory_bytes"),
         "memory_by_node": None,
         "memory_source": None,
@@ -267,14 +310,14 @@ def judge_plan(
             continue
         name = str(entry["name"])
         domain = present.get(name)
-        if entry["action"] == "restart":
+        if entry["action"] in _BY_HAND:
             why = list(entry.get("reasons") or [])
             rows.append(
                 _absent(
                     name,
                     host,
                     "bad",
-                    ["It would have to be restarted, which is not done by itself.", *why],
+                    [f"It would have to be {_BY_HAND[entry['action']]}, which is not done by itself.", *why],
                     entry,
                 )
             )
@@ -301,13 +344,15 @@ def judge_plan(
             name,
             CpuSet(entry["nodes"]),
             None,
-            _mask(entry["hard"], topology),
-            _mask(entry["soft"], topology),
+            None if isinstance(entry["hard"], list) else _mask(entry["hard"], topology),
+            None if isinstance(entry["soft"], list) else _mask(entry["soft"], topology),
         )
         if check and entry["action"] != "keep":
             rows.append(_absent(name, host, "planned", [], entry))
             continue
-        rows.append(judge(wanted, domain, memory, topology, host, int(entry["memory_bytes"])))
+        row = judge(wanted, domain, memory, topology, host, int(entry["memory_bytes"]))
+        wrong = _check_each_vcpu(entry, domain, topology)
+        rows.append({**row, "verdict": "bad", "reasons": [*row["reasons"], *wrong]} if wrong else row)
     for entry in plan.get("unplaced") or []:
         rows.append(_absent(str(entry["name"]), None, "unplaced", list(entry.get("reasons") or [])))
     return rows

@@ -25,8 +25,23 @@ def _keys(entry: Data) -> dict[str, t.Any]:
         "vcpus": entry["vcpus"],
         "memory": entry["memory_bytes"] >> 20,
         "cpus": [] if entry["hard"] == "all" else entry["hard"],
-        "cpus_soft": [] if entry["soft"] == "all" else entry["soft"],
+        "cpus_soft": [] if entry["soft"] == "all" else entry["soft"],  # a list has a mask for each vCPU
     }
+
+
+def _affinities(planned: Data) -> list[dict[str, t.Any]]:
+    """What vcpu_affinity is given for one guest: one entry, or one for each vCPU where their masks differ."""
+    name, hard, soft = planned["name"], planned["hard"], planned["soft"]
+    if isinstance(hard, str) and isinstance(soft, str):
+        return [{"guest": name, "hard": hard, "soft": soft}]
+    return [
+        {"guest": name, "vcpus": vcpu, "hard": _of(hard, vcpu), "soft": _of(soft, vcpu)}
+        for vcpu in range(planned["vcpus"])
+    ]
+
+
+def _of(masks: t.Any, vcpu: int) -> str:
+    return masks if isinstance(masks, str) else masks[vcpu]
 
 
 def place_steps(
@@ -65,6 +80,6 @@ def place_steps(
             guest["timeout"] = entry["timeout"]
         steps["guests"].append(guest)
         if not (check and planned["action"] == "create"):
-            steps["affinities"].append({"guest": name, "hard": planned["hard"], "soft": planned["soft"]})
+            steps["affinities"] += _affinities(planned)
             steps["present"].append(name)
     return steps

@@ -24,6 +24,7 @@ from ansible_collections.dom0.xen.plugins.action import placement_plan
 from ansible_collections.dom0.xen.plugins.modules import placement_plan as documentation
 from ansible_collections.dom0.xen.plugins.plugin_utils._placement import request
 from ansible_collections.dom0.xen.plugins.plugin_utils._placement.model import Policy, Reserve
+from ansible_collections.dom0.xen.plugins.plugin_utils._placement.settings import Settings
 from ansible_collections.dom0.xen.tests.unit.plugins.plugin_utils._placement import hosts
 
 Data = dict[str, t.Any]
@@ -151,10 +152,15 @@ def test_documentation_and_checks_agree() -> None:
         assert options[name].get("required", False) == spec.get("required", False)
     guest = options["guests"]["suboptions"]
     assert tuple(guest) == request._GUEST_KEYS
+    assert tuple(options["groups"]["suboptions"]) == request._GROUP_KEYS
+    assert tuple(options["rebalance"]["choices"]) == request.REBALANCE
+    assert options["max_moves"]["default"] == Settings.max_moves
     assert [name for name, option in guest.items() if option.get("required")] == ["name", "vcpus", "memory"]
     for policy in (guest["policy"]["suboptions"], options["defaults"]["suboptions"]):
-        assert {name: tuple(sorted(option["choices"])) for name, option in policy.items()} == {
-            name: tuple(sorted(choices)) for name, choices in request.CHOICES.items()
+        # numa_policy may also be a number
+        assert list(policy) == list(request.CHOICES)
+        assert {name: tuple(option.get("choices", ())) for name, option in policy.items()} == {
+            name: () if name == "numa_policy" else choices for name, choices in request.CHOICES.items()
         }
     assert {name: option["default"] for name, option in options["defaults"]["suboptions"].items()} == {
         name: getattr(Policy(), name) for name in request.CHOICES

@@ -134,7 +134,11 @@ def carried_out(facts: Data, plan: Data, host: str = "alpha") -> Data:
                 "uuid": f"00000000-0000-0000-0000-{domid:012x}",
                 "type": "pv",
                 "state": "blocked",
-                "cpupool": next(pool["id"] for pool in facts["cpupools"] if pool["name"] == entry["cpupool"]),
+                "cpupool": next(
+                    pool["id"]
+                    for pool in facts["cpupools"]
+                    if entry["cpupool"] in (pool["name"], str(pool["id"]))
+                ),
                 "memory_bytes": entry["memory_bytes"],
                 "max_memory_bytes": entry["memory_bytes"] + MIB,
                 "max_vcpus": entry["vcpus"],

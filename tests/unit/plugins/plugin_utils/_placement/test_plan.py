@@ -63,8 +63,17 @@ def level(plan: Data, name: str) -> Data:
 
 def test_the_form_of_a_plan() -> None:
     plan = plan_of(guest("a", 2, 512, policy={"pin": "hard"}), alpha=hosts.host([(2, 1000), (2, 900)]))
-    assert list(plan) == ["schema_version", "guests", "unplaced", "hosts", "objective"]
-    assert plan["schema_version"] == "1.0"
+    assert list(plan) == [
+        "schema_version",
+        "guests",
+        "unplaced",
+        "steps",
+        "hosts",
+        "objective",
+        "search",
+        "capacity",
+    ]
+    assert plan["schema_version"] == "1.1"
     entry = plan["guests"][0]
     assert {key: entry[key] for key in entry if key not in ("reasons", "warnings")} == {
         "name": "a",
@@ -81,6 +90,8 @@ def test_the_form_of_a_plan() -> None:
         "cpuset": "0-3",
         "hard": "0-3",
         "soft": "all",
+        "from": None,
+        "candidates": None,
     }
     assert plan["hosts"]["alpha"]["nodes"][0] == {
         "os_index": 0,
@@ -92,9 +103,19 @@ def test_the_form_of_a_plan() -> None:
         "vcpus_before": 0.5,
         "vcpus_after": 2.5,
     }
-    names = ["unplaced", "spanning", "crowding", "distance", "smt", "peak_load", "imbalance"]
+    names = [
+        "unplaced",
+        "spanning",
+        "crowding",
+        "distance",
+        "device",
+        "smt",
+        "peak_load",
+        "moves",
+        "imbalance",
+    ]
     assert [level["level"] for level in plan["objective"]] == names
-    assert all(set(level) == {"level", "value", "bound", "unit"} for level in plan["objective"])
+    assert all(set(level) == {"level", "value", "bound", "gap", "unit"} for level in plan["objective"])
 
 
 def test_guests_spread_over_the_cores_of_the_nodes() -> None:
@@ -153,6 +174,7 @@ def test_distance_chooses_between_pairs() -> None:
         "level": "distance",
         "value": 0.4,
         "bound": 0.4,
+        "gap": 0,
         "unit": "vCPUs x (SLIT / 10 - 1)",
     }
 
@@ -183,7 +205,13 @@ def test_unplaced_says_what_lacks_and_what_would_help() -> None:
         "Node 1 lacks 210 MiB (1300 MiB left by the rest of the plan).",
     ]
     assert entry["nearest"] == "Free 210 MiB on node 1."
-    assert level(plan, "unplaced") == {"level": "unplaced", "value": 1, "bound": 1, "unit": "guests"}
+    assert level(plan, "unplaced") == {
+        "level": "unplaced",
+        "value": 1,
+        "bound": 1,
+        "gap": 0,
+        "unit": "guests",
+    }
 
 
 def test_what_would_help_several_nodes_together() -> None:

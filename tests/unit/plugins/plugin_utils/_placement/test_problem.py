@@ -14,14 +14,13 @@ from ansible_collections.dom0.xen.plugins.plugin_utils._placement.model import (
     Policy,
     Reserve,
 )
-from ansible_collections.dom0.xen.plugins.plugin_utils._placement.problem import (
+from ansible_collections.dom0.xen.plugins.plugin_utils._placement.options import Mover, Option
+from ansible_collections.dom0.xen.plugins.plugin_utils._placement.places import (
     MOST_SETS_OF_A_SIZE,
-    Mover,
-    Option,
     make_place,
-    make_problem,
     places_of,
 )
+from ansible_collections.dom0.xen.plugins.plugin_utils._placement.problem import Base, make_problem
 from ansible_collections.dom0.xen.tests.unit.plugins.plugin_utils._placement import hosts
 
 
@@ -32,7 +31,7 @@ def room(nodes: t.Sequence[tuple[int, int | None]], name: str = "alpha", **more:
 def options(
     guest: Guest, *rooms: Host, committed: t.Mapping[tuple[str, int], int] | None = None
 ) -> list[Option]:
-    return list(make_problem(rooms, [Mover(guest)], {}, {}, committed or {}).options[0])
+    return list(make_problem(rooms, [Mover(guest)], Base(committed=dict(committed or {}))).options[0])
 
 
 def nodes_of(found: t.Iterable[Option]) -> list[tuple[int, ...]]:
@@ -141,8 +140,8 @@ def test_a_cpupool_bounds_the_cpus_and_lends_no_memory() -> None:
 def test_what_a_running_guest_holds_is_not_needed_twice() -> None:
     host = room([(2, 300), (2, 900)])
     wanted = Guest("a", 1, 800 * MIB)
-    assert nodes_of(make_problem([host], [Mover(wanted)], {}, {}, {}).options[0]) == [(1,)]
-    again = make_problem([host], [Mover(wanted, "alpha", {0: 800 * MIB})], {}, {}, {}).options[0]
+    assert nodes_of(make_problem([host], [Mover(wanted)]).options[0]) == [(1,)]
+    again = make_problem([host], [Mover(wanted, "alpha", {0: 800 * MIB})]).options[0]
     assert nodes_of(again) == [(0,), (1,), (0, 1)]
 
 

@@ -12,16 +12,14 @@ import typing as t
 
 from ansible_collections.dom0.xen.plugins.module_utils._topology.facts import from_facts
 from ansible_collections.dom0.xen.plugins.plugin_utils._placement.capacity import host_room
+from ansible_collections.dom0.xen.plugins.plugin_utils._placement.choose import best_option, by_load
 from ansible_collections.dom0.xen.plugins.plugin_utils._placement.model import Reserve
+from ansible_collections.dom0.xen.plugins.plugin_utils._placement.options import Mover
 from ansible_collections.dom0.xen.plugins.plugin_utils._placement.plan import make_plan
-from ansible_collections.dom0.xen.plugins.plugin_utils._placement.problem import Mover, make_problem
+from ansible_collections.dom0.xen.plugins.plugin_utils._placement.problem import make_problem
 from ansible_collections.dom0.xen.plugins.plugin_utils._placement.request import read_request
-from ansible_collections.dom0.xen.plugins.plugin_utils._placement.search import (
-    State,
-    best_option,
-    by_load,
-    solve,
-)
+from ansible_collections.dom0.xen.plugins.plugin_utils._placement.search import solve
+from ansible_collections.dom0.xen.plugins.plugin_utils._placement.state import State
 from ansible_collections.dom0.xen.tests.unit.plugins.plugin_utils._placement import checker, hosts
 from hypothesis import given, note
 from hypothesis import strategies as st
@@ -187,7 +185,7 @@ def test_never_worse_than_one_guest_at_a_time(facts: Data, guests: list[Data], o
     request, _reserve = read_request(["alpha"], guests, reserve=OPEN)
     movers = [Mover(guest) for guest in sorted(request, key=lambda guest: guest.name)]
     room = host_room("alpha", from_facts(facts), Reserve(low_memory=False))
-    problem = make_problem([room], movers, {}, {}, {})
+    problem = make_problem([room], movers)
     found = solve(problem, (0, 0)).key()
 
     def one_by_one(turn: t.Sequence[int]) -> tuple[int, ...]:

@@ -11,20 +11,15 @@ import typing as t
 
 from ansible_collections.dom0.xen.plugins.plugin_utils._placement import bounds
 from ansible_collections.dom0.xen.plugins.plugin_utils._placement.capacity import host_room
+from ansible_collections.dom0.xen.plugins.plugin_utils._placement.choose import best_option, by_load
+from ansible_collections.dom0.xen.plugins.plugin_utils._placement.effort import Effort
 from ansible_collections.dom0.xen.plugins.plugin_utils._placement.exhaustive import MOST_GUESTS, prove
+from ansible_collections.dom0.xen.plugins.plugin_utils._placement.improve import improve
 from ansible_collections.dom0.xen.plugins.plugin_utils._placement.model import MIB, Guest, Policy, Reserve
-from ansible_collections.dom0.xen.plugins.plugin_utils._placement.problem import Mover, Problem, make_problem
-from ansible_collections.dom0.xen.plugins.plugin_utils._placement.search import (
-    LEVELS,
-    State,
-    best_option,
-    by_load,
-    by_size,
-    greedy,
-    improve,
-    solve,
-    state_of,
-)
+from ansible_collections.dom0.xen.plugins.plugin_utils._placement.options import Mover
+from ansible_collections.dom0.xen.plugins.plugin_utils._placement.problem import Problem, make_problem
+from ansible_collections.dom0.xen.plugins.plugin_utils._placement.search import by_size, greedy, solve
+from ansible_collections.dom0.xen.plugins.plugin_utils._placement.state import LEVELS, State, state_of
 from ansible_collections.dom0.xen.tests.unit.plugins.plugin_utils._placement import hosts
 from hypothesis import given
 from hypothesis import strategies as st
@@ -48,7 +43,7 @@ def problem_of(
         Mover(Guest(f"g{index:02}", vcpus, net(need) * MIB, policy=policy))
         for index, need in enumerate(needs)
     ]
-    return make_problem([host], movers, {}, {}, {})
+    return make_problem([host], movers)
 
 
 def placed(state: State) -> list[tuple[int, ...] | None]:
@@ -69,7 +64,7 @@ def test_several_make_room_for_one() -> None:
     state = State(problem)
     for guest, node in ((0, 1), (1, 1), (2, 0)):
         state.put(guest, problem.options[guest][node])
-    improve(state, by_size(problem), 100_000)
+    improve(state, by_size(problem), Effort(100_000))
     assert placed(state) == [(0,), (0,), (0,), (1,)]
 
 
@@ -80,7 +75,7 @@ def test_a_wide_guest_is_brought_together() -> None:
     state.put(2, next(option for option in problem.options[2] if option.place.nodes == (1,)))
     state.put(0, best) if (best := best_option(state, 0, by_load)) is not None else None
     before = state.key()
-    improve(state, by_size(problem), 100_000)
+    improve(state, by_size(problem), Effort(100_000))
     assert state.key() < before
     assert state.key()[:2] == (0, 0)
 
@@ -90,12 +85,12 @@ def test_loads_are_evened_by_exchange() -> None:
     # Both nodes are full, so no guest can move alone: 4 + 2 and 1 + 1 vCPUs become 4 and 4 only by exchanging.
     sizes = [("a", 4, 500), ("b", 2, 500), ("c", 1, 500), ("d", 1, 500)]
     movers = [Mover(Guest(name, vcpus, (need - vcpus - 4) * MIB)) for name, vcpus, need in sizes]
-    problem = make_problem([host], movers, {}, {}, {})
+    problem = make_problem([host], movers)
     state = State(problem)
     for guest, node in ((0, 0), (1, 0), (2, 1), (3, 1)):
         state.put(guest, next(option for option in problem.options[guest] if option.place.nodes == (node,)))
     assert state.load == [6000, 2000]
-    improve(state, by_size(problem), 100_000)
+    improve(state, by_size(problem), Effort(100_000))
     assert sorted(state.load) == [3000, 5000]
 
 

@@ -103,3 +103,14 @@ def test_without_content_the_file_on_the_host_is_edited():
 def test_a_plan_of_another_list_is_refused():
     with pytest.raises(Failure, match="'z'"):
         place_steps({"guests": [planned("z")]}, WANTED, "xen1")
+
+
+def test_a_guest_with_a_mask_for_each_vcpu_gets_an_entry_for_each():
+    entry = planned("a", hard=["0", "2-3"], soft="all", nodes=(0,))
+    steps = place_steps({"guests": [entry]}, WANTED, "xen1")
+    assert steps["configs"][0]["cpus"] == ["0", "2-3"]
+    assert steps["configs"][0]["cpus_soft"] == []
+    assert steps["affinities"] == [
+        {"guest": "a", "vcpus": 0, "hard": "0", "soft": "all"},
+        {"guest": "a", "vcpus": 1, "hard": "2-3", "soft": "all"},
+    ]

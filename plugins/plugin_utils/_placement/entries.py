@@ -1,0 +1,345 @@
+# Copyright (c) 2026, dom0.xen contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This file is private to the collection: it may change or go away in any release.
+
+"""The parts of a plan as data. Their form is documented in docs/plan.md."""
+
+from __future__ import annotations
+
+import typing as t
+
+from . import bounds
+from .cores import Affinity, Claim, Cores, affinity_of
+from .explain import Explainer
+from .model import MIB, VCPU, Guest, Host, Running, split_evenly
+from .problem import Problem
+from .running import Stay
+from .state import State
+from .words import count, listing, mib, node_words, sentence
+
+Plan = dict[str, t.Any]
+
+
+class Leaving(t.NamedTuple):
+    """A running guest that gets another place: where it runs, why, and how it gets there ("restart", "migrate" or "move")."""
+
+    host: Host
+    running: Running
+    reason: str
+    action: str
+
+
+def stay_entry(stay: Stay, cores: Cores) -> Plan:
+    """Tell of a guest that stays where it runs."""
+    guest, running, host = stay.guest, stay.running, stay.host
+    affinity = affinity_of(Claim(guest, host, stay.pool, stay.cpu_nodes, running), cores)
+    pin = guest.policy_on(host.name).pin
+    right = affinity.matches(running.masks)
+    where = f"{node_words(running.nodes)}" + (" (node affinity)" if not running.nodes_measured else "")
+    reasons = [f"runs already (domid {running.domid}) with its memory on {where}"]
+    warnings = list(stay.warnings)
+    if guest.do_not_touch:
+        reasons.append("it is not to be touched")
+        if not right:
+            warnings.append("its affinity is not what the plan would give it, and is left as it is")
+    elif pin == "none" and right:
+        reasons.append("it is not to be pinned, and is not")
+    elif right:
+        reasons.append(f"its {_kind(affinity, pin)} affinity is {affinity.cpuset} already")
+    else:
+        hard = _kind(affinity, pin) == "hard"
+        now = sorted({str(hard_now if hard else soft_now) for hard_now, soft_now in running.masks})
+        reasons.append(
+            f"its {_kind(affinity, pin)} affinity becomes {affinity.cpuset}, now {' and '.join(now[:4]) or 'none'}"
+        )
+    memory = (
+        dict(running.held) if running.nodes_measured else split_evenly(guest.memory, sorted(running.held))
+    )
+    made = entry(
+        guest,
+        host,
+        "keep" if right or guest.do_not_touch else "repin",
+        running.domid,
+        stay.pool.name,
+        running.nodes,
+        memory,
+        affinity,
+        reasons,
+        warnings,
+    )
+    if guest.do_not_touch and not right:
+        made["hard"], made["soft"] = _as_it_is(running, affinity)
+    return made
+
+
+def _as_it_is(running: Running, affinity: Affinity) -> tuple[str | list[str], str | list[str]]:
+    """The masks that a domain has, as the plan writes them."""
+    every = affinity.every
+    hard = tuple(None if hard == every else hard for hard, _soft in running.masks) or affinity.hard
+    soft = tuple(None if soft == every else soft for _hard, soft in running.masks) or affinity.soft
+    now = Affinity(affinity.cpuset, hard, soft, every)
+    return now.text("hard"), now.text("soft")
+
+
+def _kind(affinity: Affinity, pin: str) -> str:
+    """Which affinity a sentence about the guest is about."""
+    return "hard" if pin != "soft" or not any(affinity.soft) else "soft"
+
+
+def mover_entry(
+    state: State,
+    index: int,
+    explainer: Explainer,
+    cores: Cores,
+    leaving: Leaving | None,
+    warnings: t.Sequence[str],
+) -> Plan:
+    """Tell of a guest that gets a place."""
+    guest = state.problem.movers[index].guest
+    option = state.at[index]
+    if option is None:
+        raise ValueError("this guest is not placed")
+    place = option.place
+    host = explainer.hosts[place.host]
+    pool = host.pools[place.pool]
+    reasons = explainer.placed(index)
+    told = [*warnings, *explainer.warnings(index)]
+    action, domid = "create", None
+    if leaving is not None:
+        action = leaving.action
+        domid = leaving.running.domid if leaving.host.name == place.host else None
+        reasons.insert(0, leaving.reason)
+        if action == "restart":
+            told.insert(
+                0,
+                f"domain {leaving.running.domid} on {leaving.host.name} has to be stopped first; nothing here does that by itself",
+            )
+        else:
+            told.insert(0, "nothing here moves a running guest by itself")
+    affinity = affinity_of(Claim(guest, host, pool, place.cpu_nodes), cores)
+    memory = split_evenly(guest.memory, place.memory_nodes)
+    made = entry(guest, host, action, domid, pool.name, place.nodes, memory, affinity, reasons, told)
+    made["candidates"] = explainer.candidates(index)
+    if leaving is not None:
+        made["from"] = {"host": leaving.host.name, "nodes": list(leaving.running.nodes)}
+    return made
+
+
+def entry(
+    guest: Guest,
+    host: Host,
+    action: str,
+    domid: int | None,
+    pool: str,
+    nodes: t.Sequence[int],
+    memory: t.Mapping[int, int],
+    affinity: Affinity,
+    reasons: list[str],
+    warnings: list[str],
+) -> Plan:
+    """Make an entry of `guests`."""
+    return {
+        "name": guest.name,
+        "host": host.name,
+        "action": action,
+        "domid": domid,
+        "cpupool": pool,
+        "nodes": list(nodes),
+        "vcpus": guest.vcpus,
+        "memory_bytes": guest.memory,
+        "need_bytes": guest.need,
+        "memory_by_node": {str(node): size for node, size in sorted(memory.items())},
+        "pin": guest.policy_on(host.name).pin,
+        "cpuset": str(affinity.cpuset),
+        "hard": affinity.text("hard"),
+        "soft": affinity.text("soft"),
+        "from": None,
+        "candidates": None,
+        "reasons": [sentence(reason) for reason in reasons],
+        "warnings": [sentence(warning) for warning in warnings],
+    }
+
+
+def unplaced_entry(guest: Guest, explainer: Explainer, index: int, leaving: Leaving | None) -> Plan:
+    """Tell of a guest that gets no place."""
+    reasons, nearest, helps = explainer.unplaced(index)
+    if leaving is not None:
+        reasons = [leaving.reason, "it is left as it is", *reasons]
+    return {
+        "name": guest.name,
+        "reasons": [sentence(reason) for reason in reasons],
+        "nearest": sentence(nearest),
+        "helps": [sentence(help_) for help_ in helps],
+    }
+
+
+def host_entries(hosts: t.Sequence[Host], problem: Problem, state: State, cores: Cores) -> Plan:
+    """Tell of the nodes of each host, before and after."""
+    load: dict[tuple[str, int], int] = {}
+    for (name, _pool, number), part in zip(problem.cells, state.load, strict=True):
+        load[name, number] = load.get((name, number), 0) + part
+    # Guests with cores of their own load these.
+    for (name, _pool, number), own, trusted in _own_load(problem, state):
+        load[name, number] = load.get((name, number), 0) + own + trusted
+    left = dict(zip(problem.resources, state.free, strict=True))
+    capacity = dict(zip(problem.resources, problem.capacity, strict=True))
+    return {host.name: _host_entry(host, problem, load, left, capacity, cores) for host in hosts}
+
+
+def _own_load(problem: Problem, state: State) -> t.Iterator[tuple[tuple[str, int, int], int, int]]:
+    names = problem.cells.names
+    for index, option in enumerate(state.at):
+        if option is None:
+            continue
+        guest = problem.movers[index].guest
+        own = len(guest.dedicated_on(option.place.host))
+        nodes = option.place.cpu_nodes
+        each = {node: own // len(nodes) + (place < own % len(nodes)) for place, node in enumerate(nodes)}
+        for cell, _load, _vcpus, cores, trusted in option.uses:
+            if cores or trusted:
+                yield names[cell], each[names[cell][2]] * VCPU, trusted
+    base = problem.base
+    for name, own in base.own_load.items():
+        yield name, own, 0
+
+
+def _host_entry(
+    host: Host,
+    problem: Problem,
+    load: t.Mapping[tuple[str, int], int],
+    left: t.Mapping[t.Any, int],
+    capacity: t.Mapping[t.Any, int],
+    cores: Cores,
+) -> Plan:
+    before: dict[int, int] = {}
+    for running in host.running:
+        for number, part in running.loads.items():
+            before[number] = before.get(number, 0) + part
+    nodes = []
+    for number, node in sorted(host.nodes.items()):
+        # A node can have less free than its reserve: what is usable is then nothing, and what is free stays.
+        taken = node.usable - left[host.name, number]
+        nodes.append(
+            {
+                "os_index": number,
+                "memory_free_bytes": node.memory_free,
+                "memory_reserved_bytes": node.reserved,
+                "memory_free_after_bytes": None if node.memory_free is None else node.memory_free - taken,
+                "cores": node.cores,
+                "pus": len(node.cpuset),
+                "vcpus_before": round(before.get(number, 0) / VCPU, 3),
+                "vcpus_after": round(load.get((host.name, number), 0) / VCPU, 3),
+            }
+        )
+    warnings = []
+    if host.claimed:
+        warnings.append(
+            f"{mib(host.claimed)} are claimed by guests that are being built; on which nodes is not known"
+        )
+    low = [
+        number
+        for number, node in sorted(host.nodes.items())
+        if node.low_memory and left[host.name, number] == 0 and node.usable
+    ]
+    if low:
+        warnings.append(f"node {listing(low)} is filled up to the low memory that Xen gives out last")
+    for number, pool in host.pools.items():
+        exclusive = cores.exclusive.get((host.name, number))
+        if not exclusive:
+            continue
+        loose = sorted(
+            running.name or f"domid {running.domid}"
+            for running in host.running
+            if running.pool == number
+            and (host.name, running.domid) in problem.base.left_alone
+            and any(hard & exclusive for hard, _soft in running.masks)
+        )
+        if loose:
+            warnings.append(
+                f"{listing(loose[:5])}{f' and {len(loose) - 5} more' if len(loose) > 5 else ''}, which the plan leaves alone, may run on CPUs "
+                f"{exclusive} of cpupool {pool.name} that guests are to have for themselves: pin {'it' if len(loose) == 1 else 'them'} "
+                f"to {pool.cpuset - exclusive}"
+            )
+    return {"nodes": nodes, "warnings": [sentence(warning) for warning in warnings]}
+
+
+def objective(problem: Problem, state: State, proven: bool) -> list[Plan]:
+    """Return the levels in order, each with the least that any placement could have where that is known."""
+    missing = sum(1 for option in state.at if option is None)
+    spanning = state.spanning if proven else min(state.spanning, bounds.least_spanning(problem, missing))
+    plain = len(set(problem.weights)) <= 1
+    unplaced = missing if proven and plain else bounds.fewest_unplaced(problem)
+    own = {
+        level: bounds.least_own_cost(problem, level, missing)
+        for level in t.cast(
+            "tuple[t.Literal['crowding', 'distance', 'device'], ...]", ("crowding", "distance", "device")
+        )
+    }
+    return [
+        _level("unplaced", missing, unplaced, "guests"),
+        _level("spanning", state.spanning, spanning, "nodes beyond those needed"),
+        _level("crowding", state.crowding, own["crowding"], "vCPUs on siblings though cores are to spare"),
+        _level("distance", state.distance / 1000, own["distance"] / 1000, "vCPUs x (SLIT / 10 - 1)"),
+        _level(
+            "device",
+            state.device / 1000,
+            own["device"] / 1000,
+            "ways to devices and backends x (SLIT / 10 - 1)",
+        ),
+        _level("smt", state.smt / VCPU, bounds.least_smt(problem, missing) / VCPU, "vCPUs beyond the cores"),
+        _level(
+            "peak_load",
+            state.peak() / 1_000_000,
+            bounds.least_peak(problem, missing) / 1_000_000,
+            "vCPUs for each core",
+        ),
+        _level("moves", state.moves, 0, "running guests that get another place"),
+        _level("imbalance", state.imbalance / 1_000_000, None, "sum of squared load for each core"),
+    ]
+
+
+def _level(name: str, value: float, bound: float | None, unit: str) -> Plan:
+    def tidy(number: float) -> float:
+        return number if isinstance(number, int) else round(number, 3)
+
+    return {
+        "level": name,
+        "value": tidy(value),
+        "bound": None if bound is None else tidy(bound),
+        "gap": None if bound is None else tidy(value - bound),
+        "unit": unit,
+    }
+
+
+def summary(plan: Plan) -> list[str]:
+    """Tell a plan in lines for people."""
+    lines = []
+    several = len(plan["hosts"]) > 1
+    for planned in plan["guests"]:
+        where = node_words(planned["nodes"]) + (f" of {planned['host']}" if several else "")
+        affinity = (
+            "no affinity" if planned["pin"] == "none" else f"{planned['pin']} affinity {planned['cpuset']}"
+        )
+        size = f"{count(planned['vcpus'], 'vCPU')}, {mib(planned['memory_bytes'])}"
+        lines.append(f"{planned['name']}: {planned['action']} on {where}, {affinity}, {size}")
+        lines += [f"    {reason}" for reason in planned["reasons"]]
+        lines += [f"    Warning: {warning}" for warning in planned["warnings"]]
+    for missing in plan["unplaced"]:
+        lines.append(f"{missing['name']}: not placed")
+        lines += [f"    {reason}" for reason in missing["reasons"]]
+        lines.append(f"    What would help: {missing['nearest']}")
+    for name, host in plan["hosts"].items():
+        for node in host["nodes"]:
+            free = "no memory"
+            if node["memory_free_bytes"] is not None:
+                free = f"{node['memory_free_bytes'] // MIB} MiB free, {node['memory_free_after_bytes'] // MIB} MiB after"
+            load = f"{count(node['cores'], 'core')}, vCPUs {node['vcpus_before']:g} now and {node['vcpus_after']:g} after"
+            lines.append(f"{name}, node {node['os_index']}: {free}; {load if node['pus'] else 'no CPUs'}")
+        lines += [f"{name}: warning: {warning}" for warning in host["warnings"]]
+    if any(step["action"] in ("migrate", "move", "restart", "stop") for step in plan["steps"]):
+        lines += [f"step {step['step']}: {step['text']}" for step in plan["steps"]]
+    placed = count(len(plan["guests"]), "guest") + " placed"
+    lines.append(f"{placed}, {len(plan['unplaced'])} not placed")
+    return lines

@@ -1,0 +1,35 @@
+# Copyright (c) 2026, dom0.xen contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This file is private to the collection: it may change or go away in any release.
+
+"""What a plan is to do beside placing guests."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass, field
+
+from .model import Guest, Reserve
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to plan.
+
+    `rebalance`: "none", "migrate" or "restart", what may be done to guests that run so that the whole becomes better; `max_moves`: to how
+    many of them. `evacuate`: hosts that are to be emptied. `capacity`: shapes of guests of which the plan says how many more would
+    fit. `explain`: tell of the places that lost. `reserves`: of hosts that have one of their own.
+    """
+
+    rebalance: str = "none"
+    max_moves: int = 3
+    evacuate: tuple[str, ...] = ()
+    capacity: tuple[Guest, ...] = ()
+    explain: bool = False
+    reserves: t.Mapping[str, Reserve] = field(default_factory=dict)
+
+
+#: What nobody asked for.
+PLAIN = Settings()
