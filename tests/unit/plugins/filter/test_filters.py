@@ -12,10 +12,14 @@ from pathlib import Path
 import pytest
 import yaml
 from ansible.errors import AnsibleFilterError
-from ansible_collections.dom0.xen.plugins.filter import report, roles
+from ansible_collections.dom0.xen.plugins.filter import pictures, report, roles
 
 FOLDER = Path(report.__file__).parent
-FILTERS = {**report.FilterModule().filters(), **roles.FilterModule().filters()}
+FILTERS = {
+    name: function
+    for file in (report, roles, pictures)
+    for name, function in file.FilterModule().filters().items()
+}
 
 
 @pytest.mark.parametrize("name", FILTERS)
@@ -41,6 +45,9 @@ def test_each_is_documented_as_it_is(name):
         ("wanted_guests", ({"xen1": 7},), "xen1: place_guests_guests must be a list"),
         ("place_steps", ({"guests": [{"host": "a", "action": "keep", "name": "z"}]}, [], "a"), "'z'"),
         ("xl_config", ("vcpus = two",), "line 1"),
+        ("to_html", ({"xen1": {"schema_version": 7}},), "xen1: these are no topology facts"),
+        ("to_svg", (None,), "these are no topology facts"),
+        ("to_text", ({},), "these are no topology facts"),
     ],
 )
 def test_a_failure_becomes_an_error_of_ansible_with_the_same_sentence(name, arguments, said):

@@ -1,0 +1,198 @@
+# Copyright (c) 2026, dom0.xen contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This file is private to the collection: it may change or go away in any release.
+"""What a picture of a host shows, before anything is drawn: boxes, tenants, memory of each node, and what a plan changes. Pure.
+
+Sizes are bytes. Every picture (SVG, HTML, text) is drawn from this one value.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ...module_utils._errors import Failure
+from ...module_utils._topology.facts import from_facts
+from ...module_utils._topology.model import NumaNode, Topology
+from .tenants import Tenant, tenants_around, tenants_now
+from .tree import Box, tree
+from .words import count, shown, size_text
+
+Data = t.Mapping[str, t.Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class NodeMemory:
+    """Memory of a node. `rest` is in no tenant's hands as far as is known: Xen's own, holes in the address range, not measured."""
+
+    total: int | None
+    free: int | None
+    shares: tuple[tuple[Tenant, int], ...]
+    rest: int
+
+
+@dataclasses.dataclass(frozen=True)
+class View:
+    """The host at one time. `title` is "now", "before" or "after"."""
+
+    title: str
+    tenants: tuple[Tenant, ...]
+    memory: t.Mapping[int, NodeMemory]
+
+    def on(self, cpu: int) -> tuple[tuple[Tenant, str], ...]:
+        """The tenants with a mark on the CPU, and the mark."""
+        return tuple((tenant, tenant.marks[cpu]) for tenant in self.tenants if cpu in tenant.marks)
+
+
+@dataclasses.dataclass(frozen=True)
+class Picture:
+    """One host. `views` are one, or two with a plan: before and after."""
+
+    name: str
+    topology: Topology
+    root: Box
+    views: tuple[View, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def pools(self) -> bool:
+        """Whether it has to be said which cpupool a CPU is in."""
+        return len(self.topology.cpupools) > 1 or bool(self.topology.cpupool_free)
+
+    def counts(self) -> str:
+        """``2 packages, 4 nodes, 8 cores, 16 CPUs (2 offline)``."""
+        host = self.topology
+        offline = sum(1 for pu in host.pus if pu.online is False)
+        cpus = count(len(host.pus), "CPU") + (f" ({offline} offline)" if offline else "")
+        parts = [count(len(host.packages), "package"), count(len(host.nodes), "node")]
+        return ", ".join([*parts, count(len(host.cores), "core"), cpus])
+
+
+def read_hosts(facts: t.Any, name: str = "") -> dict[str, Topology]:
+    """Topologies by name of host: of one host's facts, or of a dictionary of such facts. Raises Failure for anything else."""
+    if isinstance(facts, t.Mapping) and "schema_version" not in facts and facts:
+        hosts = {}
+        for host, of_host in facts.items():
+            try:
+                hosts[str(host)] = from_facts(of_host)
+            except Failure as failure:
+                raise Failure(f"{host}: {failure.message}") from failure
+        return hosts
+    return {name: from_facts(facts)}
+
+
+def read_plan(plan: t.Any) -> Data | None:
+    """The plan of dom0.xen.placement_plan; None where there is none. Raises Failure for anything else."""
+    if not plan:
+        return None
+    entries = plan.get("guests") if isinstance(plan, t.Mapping) else None
+    if not isinstance(entries, t.Sequence) or isinstance(entries, str):
+        raise Failure("this is no plan: give the result of dom0.xen.placement_plan")
+    for index, entry in enumerate(entries):
+        if not isinstance(entry, t.Mapping) or "name" not in entry or "host" not in entry:
+            raise Failure(f"the plan is damaged: guests[{index}] should have at least a name and a host")
+    return t.cast(Data, plan)
+
+
+def picture(name: str, topology: Topology, plan: Data | None = None) -> Picture:
+    """What there is to show of a host, with a plan also what becomes of it."""
+    root, crossing = tree(topology)
+    now = {node.os_index: (node.memory_spanned, node.memory_free) for node in topology.nodes}
+    if plan is None:
+        views = [_view("now", tenants_now(topology), now)]
+    else:
+        before, after = tenants_around(topology, plan, name)
+        views = [_view("before", before, now), _view("after", after, _after(now, before, after, plan, name))]
+    return Picture(
+        name=shown(name),
+        topology=topology,
+        root=root,
+        views=tuple(views),
+        notes=tuple(shown(note) for note in (*topology.warnings, *crossing, *_plan_warnings(plan, name))),
+    )
+
+
+Sizes = t.Dict[int, t.Tuple[t.Optional[int], t.Optional[int]]]
+
+
+def _view(title: str, tenants: tuple[Tenant, ...], sizes: Sizes) -> View:
+    memory = {}
+    for node, (total, free) in sizes.items():
+        shares = tuple(
+            (tenant, size)
+            for tenant in tenants
+            for size in [(tenant.memory_by_node or {}).get(node, 0)]
+            if size > 0
+        )
+        known = sum(size for _tenant, size in shares) + (free or 0)
+        memory[node] = NodeMemory(total, free, shares, max((total or known) - known, 0))
+    return View(title, tenants, memory)
+
+
+def _after(now: Sizes, before: t.Sequence[Tenant], after: t.Sequence[Tenant], plan: Data, host: str) -> Sizes:
+    """Total and free memory of each node after the plan: its own figure where it has one, else what guests take and give back."""
+    said = {
+        int(node["os_index"]): node.get("memory_free_after_bytes")
+        for node in ((plan.get("hosts") or {}).get(host) or {}).get("nodes") or []
+    }
+    sizes: Sizes = {}
+    for node, (total, free) in now.items():
+        if said.get(node) is not None:
+            sizes[node] = total, max(int(said[node]), 0)
+        elif free is None:
+            sizes[node] = total, None
+        else:
+            taken, given = (
+                sum((tenant.memory_by_node or {}).get(node, 0) for tenant in side) for side in (after, before)
+            )
+            sizes[node] = total, max(free - taken + given, 0)
+    return sizes
+
+
+def _plan_warnings(plan: Data | None, host: str) -> list[str]:
+    if plan is None:
+        return []
+    return [str(text) for text in ((plan.get("hosts") or {}).get(host) or {}).get("warnings") or []]
+
+
+def cpu_words(pu: t.Any, view: View, picture: Picture) -> str:
+    """One sentence on a CPU: where it is, whether it is online, and whose it is."""
+    place = [
+        f"{word} {number}"
+        for word, number in (("core", pu.core), ("package", pu.package), ("node", pu.node))
+        if number is not None
+    ]
+    state = {True: "", False: ", offline", None: ", not known whether online"}[pu.online]
+    pool = pool_name(pu, picture)
+    marks = [f"{tenant.name} ({mark})" for tenant, mark in view.on(pu.os_index)]
+    said = f"CPU {pu.os_index}{state}: {', '.join(place) or 'place not known'}{', ' + pool if pool else ''}"
+    return f"{said}; {', '.join(marks)}" if marks else said
+
+
+def pool_name(pu: t.Any, picture: Picture) -> str:
+    """The CPU's cpupool where there are several; a CPU in none is said to be free."""
+    if not picture.pools:
+        return ""
+    for pool in picture.topology.cpupools:
+        if pool.id == pu.cpupool:
+            return f"cpupool {shown(pool.name or pool.id)}"
+    return "in no cpupool" if pu.online else ""
+
+
+def memory_words(node: NumaNode, memory: NodeMemory) -> str:
+    """``949 MiB of 1.5 GiB free``, in the words of the facts where something is unknown."""
+    if memory.total is None and memory.free is None:
+        return "no memory"
+    if memory.total is None:
+        return f"{size_text(memory.free)} free"
+    return f"{size_text(memory.free)} of {size_text(memory.total)} free"
+
+
+def share_words(memory: NodeMemory) -> list[str]:
+    """Whose the memory is, one share a text, the rest and what is free at the end."""
+    words = [f"{tenant.name} {size_text(size)}" for tenant, size in memory.shares]
+    if memory.rest:
+        words.append(f"rest {size_text(memory.rest)}")
+    return [*words, f"free {size_text(memory.free)}"]

@@ -1,0 +1,80 @@
+# Copyright (c) 2026, dom0.xen contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This file is private to the collection: it may change or go away in any release.
+
+"""Words for people in reports: sizes, counts, and texts from elsewhere made safe to show. Pure."""
+
+from __future__ import annotations
+
+import typing as t
+import unicodedata
+
+#: Width of a character in em, for the fonts that pages fall back to. Rather too wide than too narrow: nothing may be cut.
+_WIDE = frozenset("mwMWQOG@%&#")
+_NARROW = frozenset("ijltfrI|!.,:;'()[]{} -/\\")
+
+
+def shown(value: t.Any) -> str:
+    """A text from elsewhere with what does not print (control characters, changes of writing direction) spelled out: ``\\x1b``."""
+    return "".join(
+        character if character.isprintable() else repr(character)[1:-1] for character in str(value)
+    )
+
+
+def size_text(size: int | None) -> str:
+    """Bytes for people: ``1.5 GiB``, ``949 MiB``, ``4 KiB``; ``?`` when unknown."""
+    if size is None:
+        return "?"
+    if abs(size) < 1 << 20:
+        return f"{size / 1024:.0f} KiB" if size else "0 MiB"
+    for unit, shift in (("TiB", 40), ("GiB", 30)):
+        value = size / (1 << shift)
+        if abs(value) >= 1:
+            return f"{value:.0f} {unit}" if abs(value - round(value)) < 0.05 else f"{value:.1f} {unit}"
+    return f"{size / (1 << 20):.0f} MiB"
+
+
+def count(number: int, one: str, many: str | None = None) -> str:
+    """``1 core``, ``2 cores``, ``2 boxes``."""
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
+def columns(text: str) -> int:
+    """How many columns of a terminal the text takes: East Asian characters take two, combining ones none."""
+    return sum(
+        0 if unicodedata.combining(character) else 2 if unicodedata.east_asian_width(character) in "WF" else 1
+        for character in text
+    )
+
+
+def text_width(text: str, size: float) -> float:
+    """About how wide the text is in a proportional font of that size, same unit as `size`."""
+    return size * sum(_em(character) for character in text)
+
+
+def _em(character: str) -> float:
+    if character in _NARROW:
+        return 0.42
+    if unicodedata.combining(character):
+        return 0.0
+    if unicodedata.east_asian_width(character) in "WF":
+        return 1.2
+    if character in _WIDE:
+        return 1.0
+    if not character.isascii():
+        return 1.0
+    return 0.74 if character.isupper() else 0.64
+
+
+def fit(text: str, width: float, size: float) -> str:
+    """The text, cut with an ellipsis where it would be wider than `width`; empty when not even one character fits."""
+    if text_width(text, size) <= width:
+        return text
+    room = width - text_width("…", size)
+    for length, character in enumerate(text):
+        room -= size * _em(character)
+        if room < 0:
+            return text[:length].rstrip() + "…" if length else ""
+    return text
