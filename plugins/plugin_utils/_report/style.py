@@ -5,6 +5,7 @@
 # This file is private to the collection: it may change or go away in any release.
 """The style sheets of the pictures and of the page: each rule once, with its colours by name, for light, dark and print. Pure.
 
+What is drawn by reference (``<use>``) is styled without regard to what is around it: no rule of a picture may ask for an ancestor.
 Colours stand in the rules themselves rather than in CSS variables, which viewers of SVG that are no browsers do not know.
 """
 
@@ -51,33 +52,33 @@ _FIXED: Rules = (
     (".d0", f"fill:{palette.DOM0}"),
     *((f".heat{number}", f"fill:{colour}") for number, colour in enumerate(HEAT)),
     (
-        ".picture text",
+        "text",
         "font-family:Arial,Helvetica,'Liberation Sans','DejaVu Sans',sans-serif;font-size:11px",
     ),
-    (".picture .small", "font-size:9px"),
-    (".picture .middle", "text-anchor:middle"),
-    (".picture .end", "text-anchor:end"),
-    (".picture .strong", "font-weight:bold"),
-    (".picture .title", "font-size:15px;font-weight:bold"),
-    (".picture .on", f"fill:{palette.INK}"),
+    (".small", "font-size:9px"),
+    (".middle", "text-anchor:middle"),
+    (".end", "text-anchor:end"),
+    (".strong", "font-weight:bold"),
+    (".title", "font-size:15px;font-weight:bold"),
+    (".on", f"fill:{palette.INK}"),
 )
 
 PICTURE: Rules = (
-    (".picture .paper", "fill:$paper"),
-    (".picture text", "fill:$ink"),
-    (".picture .dim", "fill:$dim"),
-    (".picture .frame", "stroke:$line;stroke-width:1"),
-    (".picture .package", "fill:$package"),
-    (".picture .node", "fill:$node"),
-    (".picture .cache,.picture .core", "fill:$inner"),
-    (".picture .cell", "fill:$cell;stroke:$line;stroke-width:0.7"),
-    (".picture .off", "fill:$faint"),
-    (".picture .cross", "stroke:$ink;stroke-width:1.2"),
-    (".picture .edge", "stroke:$line;stroke-width:0.7"),
-    (".picture .hollow", "fill:none"),
-    (".picture .allowed", "fill:$cell;stroke:$dim;stroke-width:0.7;stroke-dasharray:2 2"),
-    (".picture .free", "fill:$cell"),
-    (".picture .rest", "fill:$faint"),
+    (".paper", "fill:$paper"),
+    ("text", "fill:$ink"),
+    (".dim", "fill:$dim"),
+    (".frame", "stroke:$line;stroke-width:1"),
+    (".package", "fill:$package"),
+    (".node", "fill:$node"),
+    (".cache,.core", "fill:$inner"),
+    (".cell", "fill:$cell;stroke:$line;stroke-width:0.7"),
+    (".off", "fill:$faint"),
+    (".cross", "stroke:$ink;stroke-width:1.2"),
+    (".edge", "stroke:$line;stroke-width:0.7"),
+    (".hollow", "fill:none"),
+    (".allowed", "fill:$cell;stroke:$dim;stroke-width:0.7;stroke-dasharray:2 2"),
+    (".free", "fill:$cell"),
+    (".rest", "fill:$faint"),
 )
 
 
@@ -87,8 +88,8 @@ def sheet(*tables: Rules) -> str:
     light = "\n".join(_rule(rule, LIGHT) for rule in (*_FIXED, *rules))
     dark = "\n".join(_rule(rule, DARK) for rule in rules if "$" in rule[1])
     # what is written on a guest's colour is dark in both
-    dark += f"\n.picture .on{{fill:{palette.INK}}}"
-    return f"{light}\n.picture .on{{fill:{palette.INK}}}\n@media screen and (prefers-color-scheme:dark){{\n{dark}\n}}\n"
+    dark += f"\n.on{{fill:{palette.INK}}}"
+    return f"{light}\n.on{{fill:{palette.INK}}}\n@media screen and (prefers-color-scheme:dark){{\n{dark}\n}}\n"
 
 
 def _rule(rule: tuple[str, str], colours: dict[str, str]) -> str:

@@ -24,6 +24,8 @@ MOST_CHIPS, SWATCHES_A_ROW, MOST_SWATCHES = 6, 4, 24
 CHIP, SWATCH, MORE_LINE, POOL_LINE = 12, 7, 12, 11
 BAR, LINE = 13, 14
 LEGEND_COLUMN = 270
+#: A thinner piece of a bar has no border, which would be all of it.
+THINNEST = 3
 
 
 class Stock:
@@ -336,12 +338,12 @@ def memory_bar(parent: Element, x: float, y: float, width: float, height: float,
         rect(parent, at, y, wide, height, class_)
         if class_ == "rest":
             rect(parent, at, y, wide, height, "", fill="url(#xen-dots)")
-        rect(parent, at, y, wide, height, "edge hollow")
+        if wide > THINNEST:
+            rect(parent, at, y, wide, height, "edge hollow")
         if key and text_width(key, SMALL) + 2 < wide:
             write(parent, at + wide / 2, y + height - 3.2, key, "small middle on")
         at += wide
-    if not whole:
-        rect(parent, x, y, width, height, "edge hollow")
+    rect(parent, x, y, width, height, "edge hollow")
 
 
 def box_label(box: Box) -> str:

@@ -28,7 +28,7 @@
   };
   const measured = (elements) => Array.from(elements, (element) => ({ element, box: element.getBoundingClientRect() }));
 
-  for (const svg of document.querySelectorAll("svg.picture")) {
+  for (const svg of document.querySelectorAll("svg.picture:not(.hidden)")) {
     if (folded(svg)) continue;
     const whole = svg.getBoundingClientRect();
     const texts = measured(svg.querySelectorAll("text"));
