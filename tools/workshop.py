@@ -43,6 +43,9 @@ TEST_FILES = {
     "/usr/bin/hwloc-calc": "hwloc-nox",
     "/usr/bin/xmllint": "libxml2-utils",
     "/usr/share/hwloc/hwloc2.dtd": "libhwloc-common",
+    # A real browser looks at the reports.
+    "/usr/bin/chromium": "chromium",
+    "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf": "fonts-dejavu-core",
 }
 
 _PROBE = "import sys, ensurepip, ssl, venv; print(getattr(sys, '_base_executable', sys.executable))"

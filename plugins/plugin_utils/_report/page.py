@@ -23,7 +23,7 @@ from .picture import Data, Picture, View, memory_words, share_words
 from .style import PAGE, PICTURE, PRINT, sheet
 from .svg import MARKS_SHOWN, Drawing, Stock, distance_words, farthest, heat_class, sample
 from .tenants import Tenant
-from .words import count, size_text
+from .words import count, shown, size_text
 
 #: CSS pixels for each unit of the drawings; their width alone and of two beside each other, in such units.
 SCALE = 1.25
@@ -32,6 +32,8 @@ ALONE, BESIDE = 900, 450
 MOST_OPEN = 8
 #: More steps than this are folded away.
 MOST_STEPS = 60
+#: And more PCI devices of a host.
+MOST_DEVICES = 40
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
 
@@ -233,7 +235,8 @@ def _host(main: Element, host: Picture, number: int, stock: Stock, unfolded: boo
     say(head, "h2", host.name or "Host")
     xen = host.topology.xen
     version = f"Xen {xen.version}, scheduler {xen.scheduler or 'not known'}, " if xen.version else ""
-    say(parent, "p", f"{version}{host.counts()}.", class_="dim")
+    caches = f" Caches: {host.caches()}." if host.caches() else ""
+    say(parent, "p", f"{version}{host.counts()}.{caches}", class_="dim")
     for note in host.notes:
         say(parent, "p", f"Note: {note}")
     drawing = Drawing(host, ALONE if len(host.views) == 1 else BESIDE, stock, SCALE)
@@ -253,6 +256,7 @@ def _host(main: Element, host: Picture, number: int, stock: Stock, unfolded: boo
     _guests(parent, host)
     _nodes(parent, host)
     _distances(parent, host)
+    _devices(parent, host)
 
 
 def _guests(parent: Element, host: Picture) -> None:
@@ -344,3 +348,34 @@ def _distances(parent: Element, host: Picture) -> None:
                 class_=heat_class(distance, far),
                 title=distance_words(source, target, distance),
             )
+
+
+def _devices(parent: Element, host: Picture) -> None:
+    nodes: list[int | None] = [node.os_index for node in host.topology.nodes]
+    found = [(node, device) for node in [*nodes, None] for device in host.devices(node)]
+    if not found:
+        return
+    say(parent, "h3", "PCI devices")
+    if len(found) > MOST_DEVICES:
+        parent = add(parent, "details")
+        say(parent, "summary", count(len(found), "device"))
+    heads = [
+        ("address", ""),
+        ("node", ""),
+        ("kind", ""),
+        ("device", "name"),
+        ("driver", ""),
+        ("names", ""),
+        ("guest", ""),
+    ]
+    body = _table(parent, heads, "Where the firmware does not say at which node a device is, it is not known")
+    for node, device in found:
+        line = add(body, "tr")
+        say(line, "th", device.address, scope="row")
+        names = [*device.network, *device.block, *device.infiniband, *device.gpu]
+        what = (
+            " ".join(filter(None, (device.vendor, device.device))) or f"{device.vendor_id}:{device.device_id}"
+        )
+        texts = ["not known" if node is None else str(node), device.class_name, what, device.driver or "none"]
+        for text in [*texts, ", ".join(names) or "none", host.owner(device) or "none"]:
+            say(line, "td", shown(text), class_="words" if text is what else None)

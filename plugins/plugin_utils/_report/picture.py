@@ -14,10 +14,11 @@ import dataclasses
 import typing as t
 
 from ...module_utils._errors import Failure
+from ...module_utils._topology.devices import PciDevice
 from ...module_utils._topology.facts import from_facts
-from ...module_utils._topology.model import NumaNode, Topology
+from ...module_utils._topology.model import Cache, NumaNode, Topology
 from .tenants import Tenant, tenants_around, tenants_now
-from .tree import Box, tree
+from .tree import Box, cache_name, tree
 from .words import count, shown, size_text
 
 Data = t.Mapping[str, t.Any]
@@ -69,6 +70,41 @@ class Picture:
         parts = [count(len(host.packages), "package"), count(len(host.nodes), "node")]
         return ", ".join([*parts, count(len(host.cores), "core"), cpus])
 
+    def caches(self) -> str:
+        """``L1d 32 KiB for 1 CPU, L3 16 MiB for 8 CPUs``; empty where Xen did not tell."""
+        return ", ".join(_cache_words(cache) for cache in self.topology.caches)
+
+    def devices(self, node: int | None) -> list[PciDevice]:
+        """The PCI devices at a node, or None for those of which nobody knows where they are. Without the parts of the chipset."""
+        found = self.topology.pci_devices or ()
+        return [device for device in found if device.node == node and device.class_id[:2] not in _CHIPSET]
+
+    def device_words(self, device: PciDevice) -> str:
+        """``0000:41:00.0 network eth0``, with the guest that has it."""
+        names = [*device.network, *device.block, *device.infiniband, *device.gpu]
+        words = " ".join(shown(word) for word in (device.address, device.class_name, *names))
+        owner = self.owner(device)
+        return f"{words} ({owner})" if owner else words
+
+    def owner(self, device: PciDevice) -> str:
+        """The guest that has the device, or that it is kept for guests; empty when it is dom0's."""
+        if device.assigned_to is None:
+            return "kept for guests" if device.assignable else ""
+        for domain in self.topology.domains or ():
+            if domain.domid == device.assigned_to:
+                return f"at {shown(domain.name or f'domid {domain.domid}')}"
+        return f"domid {device.assigned_to}"
+
+
+#: Bridges, memory controllers, system peripherals, signal processing: no guest asks where they are.
+_CHIPSET = ("05", "06", "08", "11")
+
+
+def _cache_words(cache: Cache) -> str:
+    if cache.cpusets is None:
+        return f"{cache_name(cache)}, shared by whom is not known"
+    return f"{cache_name(cache)} for {count(max(map(len, cache.cpusets), default=0), 'CPU')}"
+
 
 def read_hosts(facts: t.Any, name: str = "") -> dict[str, Topology]:
     """Topologies by name of host: of one host's facts, or of a dictionary of such facts. Raises Failure for anything else."""
@@ -99,7 +135,9 @@ def read_plan(plan: t.Any) -> Data | None:
 def picture(name: str, topology: Topology, plan: Data | None = None) -> Picture:
     """What there is to show of a host, with a plan also what becomes of it."""
     root, crossing = tree(topology)
-    now = {node.os_index: (node.memory_spanned, node.memory_free) for node in topology.nodes}
+    now = {
+        node.os_index: (node.memory_total or node.memory_spanned, node.memory_free) for node in topology.nodes
+    }
     if plan is None:
         views = [_view("now", tenants_now(topology), now)]
     else:

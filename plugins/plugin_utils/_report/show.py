@@ -15,7 +15,7 @@ from .picture import Data, Picture, picture, read_hosts, read_plan
 from .svg import Drawing, Stock
 
 _Drawn = t.TypeVar("_Drawn")
-NARROWEST, WIDEST = 200, 4000
+NARROWEST, WIDEST = 320, 4000
 
 
 def to_html(facts: t.Any, plan: t.Any = None, title: str = "") -> str:

@@ -70,7 +70,7 @@ PICTURE: Rules = (
     (".frame", "stroke:$line;stroke-width:1"),
     (".package", "fill:$package"),
     (".node", "fill:$node"),
-    (".cache,.core", "fill:$inner"),
+    (".cache,.core,.inner", "fill:$inner"),
     (".cell", "fill:$cell;stroke:$line;stroke-width:0.7"),
     (".off", "fill:$faint"),
     (".cross", "stroke:$ink;stroke-width:1.2"),
@@ -89,7 +89,9 @@ def sheet(*tables: Rules) -> str:
     dark = "\n".join(_rule(rule, DARK) for rule in rules if "$" in rule[1])
     # what is written on a guest's colour is dark in both
     dark += f"\n.on{{fill:{palette.INK}}}"
-    return f"{light}\n.on{{fill:{palette.INK}}}\n@media screen and (prefers-color-scheme:dark){{\n{dark}\n}}\n"
+    return (
+        f"{light}\n.on{{fill:{palette.INK}}}\n@media screen and (prefers-color-scheme:dark){{\n{dark}\n}}\n"
+    )
 
 
 def _rule(rule: tuple[str, str], colours: dict[str, str]) -> str:

@@ -23,6 +23,8 @@ from .words import count, fit, size_text, text_width
 MOST_CHIPS, SWATCHES_A_ROW, MOST_SWATCHES = 6, 4, 24
 CHIP, SWATCH, MORE_LINE, POOL_LINE = 12, 7, 12, 11
 BAR, LINE = 13, 14
+#: More PCI devices at a node are counted only.
+MOST_DEVICES = 6
 LEGEND_COLUMN = 270
 #: A thinner piece of a bar has no border, which would be all of it.
 THINNEST = 3
@@ -95,7 +97,14 @@ class Drawing:
         return most + (POOL_LINE if self._picture.pools else 0)
 
     def _extra(self, box: Box) -> float:
-        return BAR + LINE + 3 if box.kind == NODE else 0
+        if box.kind != NODE:
+            return 0
+        return BAR + LINE + 3 + len(self._device_lines(box)) * LINE
+
+    def _device_lines(self, box: Box) -> list[str]:
+        lines = [self._picture.device_words(one) for one in self._picture.devices(box.thing.os_index)]
+        more = len(lines) - MOST_DEVICES
+        return lines if more <= 1 else [*lines[:MOST_DEVICES], f"and {more} more PCI devices"]
 
     def inline(self, view: View) -> Element:
         """The drawing for a page that has the style sheet and the patterns, and says everything in tables as well."""
@@ -119,10 +128,14 @@ class Drawing:
         width = self.width + 16
         write(svg, 8, 22, fit(f"{host.name or 'Xen host'}{when}", width - 16, 15 * 1.1), "title")
         write(svg, 8, 40, self._headline(), "dim", width - 16)
+        top = 50
+        if host.caches():
+            write(svg, 8, 55, f"Caches: {host.caches()}", "dim", width - 16)
+            top = 65
         body, height = self._body(view)
-        body.set("transform", "translate(8 50)")
+        body.set("transform", f"translate(8 {top})")
         svg.append(body)
-        y = 50 + height
+        y = top + height
         y = self._legend(svg, view, y + 12)
         y = self._distances(svg, y + 12)
         for note in host.notes:
@@ -155,7 +168,9 @@ class Drawing:
         body = Element("g")
         self._box(body, self._plate, 0, 0, view)
         y = self._plate.height
-        for line in floating_lines(view):
+        unplaced = self._picture.devices(None)
+        lines = [f"{count(len(unplaced), 'PCI device')} at no known node"] if unplaced else []
+        for line in [*floating_lines(view), *lines]:
             write(body, 0, y + LINE, line, "dim", self.width)
             y += LINE
         return body, y + 4
@@ -215,6 +230,10 @@ class Drawing:
         )
         memory_bar(bar, x, y, width, BAR, memory)
         write(group, x, y + BAR + 11, words, "small dim", width)
+        for line in self._device_lines(plate.box):
+            y += LINE
+            rect(group, x, y + BAR + 4, 7, 7, "edge inner")
+            write(group, x + 11, y + BAR + 11, line, "small", width - 11)
 
     # what a document of its own has besides
 

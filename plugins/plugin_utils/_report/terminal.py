@@ -38,6 +38,7 @@ def host_text(host: Picture, plan: Data | None = None, width: int = 100) -> str:
     xen = host.topology.xen
     version = f"Xen {xen.version}, " if xen.version else ""
     lines = [f"{host.name + ': ' if host.name else ''}{version}{host.counts()}"]
+    lines += [f"caches: {host.caches()}"] if host.caches() else []
     for view in host.views:
         lines += ["", *([view.title] if view.title != "now" else []), *_view(host, view)]
     if plan is not None:
@@ -48,6 +49,13 @@ def host_text(host: Picture, plan: Data | None = None, width: int = 100) -> str:
             *_missing(plan, width),
         ]
     lines += ["", *_distances(host)] if len(host.topology.distances.nodes) > 1 else []
+    unplaced = host.devices(None)
+    if unplaced:
+        lines += [
+            "",
+            "PCI devices at no known node",
+            *(f"  {host.device_words(device)}" for device in unplaced),
+        ]
     lines += [f"  note: {note}" for note in host.notes]
     return "\n".join(line.rstrip() for line in lines)
 
@@ -104,6 +112,7 @@ def _box_lines(box: Box, indent: str, host: Picture, view: View) -> list[str]:
         lines[0] += f": {memory_words(box.thing, memory)}"
         if memory.total or memory.free:
             lines.append(f"{indent}  memory [{_memory_bar(memory)}]")
+        lines += [f"{indent}  PCI {host.device_words(device)}" for device in host.devices(box.thing.os_index)]
     cores: list[Box] = []
     for child in [*box.children, Box(HOST, "", None, CpuSet())]:
         # neighbours with the same guests share a line

@@ -16,7 +16,8 @@ import dataclasses
 import typing as t
 
 from ...module_utils._topology.cpuset import CpuSet
-from ...module_utils._topology.model import Topology
+from ...module_utils._topology.model import Cache, Topology
+from .words import size_text
 
 HOST, PACKAGE, NODE, CACHE, CORE, PU = "host", "package", "node", "cache", "core", "pu"
 
@@ -39,25 +40,45 @@ class Box:
 
 
 class Level(t.NamedTuple):
-    """One level: which objects it has in a topology, and what one of them is called."""
+    """One level: what it has in a topology, each with its CPUs, those offline too, and what one of them is called."""
 
     kind: str
-    things: t.Callable[[Topology], t.Iterable[t.Any]]
+    things: t.Callable[[Topology], t.Iterable[tuple[t.Any, CpuSet]]]
     label: t.Callable[[t.Any], str]
-    cpus: t.Callable[[t.Any], CpuSet]
 
 
-def _complete(thing: t.Any) -> CpuSet:
-    return t.cast(CpuSet, thing.complete_cpuset)
+def _complete(things: t.Iterable[t.Any]) -> t.Iterable[tuple[t.Any, CpuSet]]:
+    return ((thing, thing.complete_cpuset) for thing in things)
 
+
+def shared_caches(topology: Topology) -> list[tuple[Cache, CpuSet]]:
+    """The caches of those levels that several cores share; what a core has to itself is said in words instead."""
+    core_of = {cpu: number for number, core in enumerate(topology.cores) for cpu in core.complete_cpuset}
+    shared = [
+        cache
+        for cache in topology.caches
+        if any(len({core_of.get(cpu) for cpu in cpus}) > 1 for cpus in cache.cpusets or ())
+    ]
+    return [(cache, cpus) for cache in shared for cpus in cache.cpusets or ()]
+
+
+def cache_name(cache: Cache) -> str:
+    """``L1d 32 KiB``, ``L3 16 MiB``."""
+    return f"L{cache.level}{_CACHE_TYPES.get(cache.type, '')} {size_text(cache.size)}"
+
+
+_CACHE_TYPES = {"data": "d", "instruction": "i"}
 
 #: From the outermost inwards; of two with the same CPUs the earlier is the outer one.
 LEVELS = (
-    Level(PACKAGE, lambda host: host.packages, lambda thing: f"package {thing.os_index}", _complete),
-    Level(NODE, lambda host: host.nodes, lambda thing: f"node {thing.os_index}", _complete),
-    Level(CORE, lambda host: host.cores, lambda thing: f"core {thing.os_index}", _complete),
+    Level(PACKAGE, lambda host: _complete(host.packages), lambda thing: f"package {thing.os_index}"),
+    Level(NODE, lambda host: _complete(host.nodes), lambda thing: f"node {thing.os_index}"),
+    Level(CACHE, shared_caches, cache_name),
+    Level(CORE, lambda host: _complete(host.cores), lambda thing: f"core {thing.os_index}"),
     Level(
-        PU, lambda host: host.pus, lambda thing: str(thing.os_index), lambda thing: CpuSet([thing.os_index])
+        PU,
+        lambda host: ((pu, CpuSet([pu.os_index])) for pu in host.pus),
+        lambda thing: str(thing.os_index),
     ),
 )
 
@@ -68,9 +89,9 @@ def tree(topology: Topology) -> tuple[Box, list[str]]:
     Nodes without CPUs are the host's last children.
     """
     objects = [
-        (-len(level.cpus(thing)), rank, Box(level.kind, level.label(thing), thing, level.cpus(thing)))
+        (-len(cpus), rank, Box(level.kind, level.label(thing), thing, cpus))
         for rank, level in enumerate(LEVELS)
-        for thing in level.things(topology)
+        for thing, cpus in level.things(topology)
     ]
     root = Box(HOST, "", topology, topology.complete_cpuset)
     innermost = dict.fromkeys(root.cpus, root)

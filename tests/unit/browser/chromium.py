@@ -10,10 +10,13 @@ Standard library only. Nothing of the user's browser is touched: each browser ha
 from __future__ import annotations
 
 import base64
+import fcntl
 import json
 import os
+import select
 import shutil
 import subprocess
+import sys
 import tempfile
 import typing as t
 from pathlib import Path
@@ -33,6 +36,12 @@ SWITCHES = (
 )
 
 
+#: Seconds without a word after which a browser is taken for dead. A busy machine is slow, not silent for minutes.
+PATIENCE = 300
+#: The browser reads commands from descriptor 3 and answers on 4.
+PLUMBING = "import os, sys; os.dup2(int(sys.argv[1]), 3); os.dup2(int(sys.argv[2]), 4); os.execv(sys.argv[3], sys.argv[3:])"
+
+
 class BrowserError(Exception):
     """The browser did not do what it was told."""
 
@@ -47,22 +56,22 @@ class Browser:
 
     def __init__(self, path: str) -> None:
         self._profile = tempfile.mkdtemp(prefix="dom0-xen-browser-")
-        # the browser reads commands from descriptor 3 and answers on 4
-        theirs_in, self._out = os.pipe()
-        self._in, theirs_out = os.pipe()
+        outside, self._out = os.pipe()
+        self._in, inside = os.pipe()
+        # out of the way of 3 and 4, which they become
+        theirs = [fcntl.fcntl(end, fcntl.F_DUPFD, 10) for end in (outside, inside)]
         # root must not have the sandbox
         rooted = ["--no-sandbox"] if os.geteuid() == 0 else []
         argv = [path, *SWITCHES, *rooted, f"--user-data-dir={self._profile}", "about:blank"]
-        plumbing = f'exec "$@" 3<&{theirs_in} 4>&{theirs_out}'
         self._process = subprocess.Popen(
-            ["/bin/sh", "-c", plumbing, "sh", *argv],
-            pass_fds=(theirs_in, theirs_out),
+            [sys.executable, "-c", PLUMBING, *map(str, theirs), *argv],
+            pass_fds=theirs,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        os.close(theirs_in)
-        os.close(theirs_out)
+        for end in (outside, inside, *theirs):
+            os.close(end)
         self._number = 0
         self._session: str | None = None
         self._heard = b""
@@ -104,6 +113,8 @@ class Browser:
 
     def _message(self) -> dict[str, t.Any]:
         while b"\0" not in self._heard:
+            if not select.select([self._in], [], [], PATIENCE)[0]:
+                raise BrowserError(f"the browser has said nothing for {PATIENCE} seconds")
             piece = os.read(self._in, 1 << 16)
             if not piece:
                 raise BrowserError("the browser has ended")
