@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ..plugin_utils._roles import steps, wanted
+from ..plugin_utils._roles import boot, steps, wanted
 from .report import spoken
 
 
@@ -21,4 +21,6 @@ class FilterModule:
             "wanted_guests": spoken(wanted.wanted_guests),
             "place_steps": spoken(steps.place_steps),
             "xl_config": spoken(wanted.config_text),
+            "boot_arguments": spoken(boot.boot_arguments),
+            "boot_pending": spoken(boot.boot_pending),
         }

@@ -1,0 +1,80 @@
+# Copyright (c) 2026, dom0.xen contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.dom0.xen.plugins.module_utils._errors import Failure
+from ansible_collections.dom0.xen.plugins.plugin_utils._roles.boot import boot_arguments, boot_pending
+
+FACTS = {
+    "totals": {"pus": 8},
+    "memory": {"total_bytes": 4 << 30},
+    "nodes": [
+        {"os_index": 0, "proximity_domain": 3, "cpuset": "0-3"},
+        {"os_index": 1, "proximity_domain": 1, "cpuset": "4-7"},
+        {"os_index": 2, "proximity_domain": 0, "cpuset": ""},
+        {"os_index": 3, "proximity_domain": None, "cpuset": ""},
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({}, ""),
+        ({"max_vcpus": None, "nodes": [], "arguments": ""}, ""),
+        ({"max_vcpus": 4}, "dom0_max_vcpus=4"),
+        ({"max_vcpus": "2-8"}, "dom0_max_vcpus=2-8"),
+        ({"vcpus_pin": True}, "dom0_vcpus_pin"),
+        ({"vcpus_pin": "False"}, "dom0_vcpus_pin=no"),
+        ({"nodes": [0, 1]}, "dom0_nodes=3,1"),
+        ({"nodes": "1", "nodes_strict": "yes", "vcpus_pin": False}, "dom0_vcpus_pin=no dom0_nodes=1,strict"),
+        ({"memory": 1024}, "dom0_mem=1024M,max:1024M"),
+        ({"memory": "2GiB"}, "dom0_mem=2048M,max:2048M"),
+        ({"memory": "1500000K"}, "dom0_mem=1500000K,max:1500000K"),
+        ({"smt": False, "sched_gran": "core"}, "sched-gran=core smt=off"),
+        ({"credit2_runqueue": "node", "arguments": "conring_size=256k no-watchdog"},
+         "credit2_runqueue=node conring_size=256k no-watchdog"),
+    ],
+)  # fmt: skip
+def test_words(settings, words):
+    assert boot_arguments(settings, FACTS) == words
+
+
+@pytest.mark.parametrize(
+    ("settings", "facts", "sentence"),
+    [
+        ({"max_vcpus": 0}, FACTS, "dom0_max_vcpus: give a number from 1"),
+        ({"max_vcpus": "8-2"}, FACTS, "or a range such as 2-8"),
+        ({"max_vcpus": 9}, FACTS, "more than the 8 CPUs"),
+        ({"vcpus_pin": "maybe"}, FACTS, "dom0_vcpus_pin: give true or false"),
+        ({"nodes": [5]}, FACTS, "dom0_nodes: the host has no node 5; it has 0, 1, 2, 3"),
+        ({"nodes": [2]}, FACTS, "node 2 has no CPU online"),
+        ({"nodes": [3]}, FACTS, "what the firmware calls node 3 is not known"),
+        ({"nodes": ["x"]}, FACTS, "give numbers of NUMA nodes"),
+        ({"nodes": [0]}, None, "the host's facts are needed"),
+        ({"nodes": [0], "vcpus_pin": True}, FACTS, "give either it or dom0_nodes"),
+        ({"memory": "lots"}, FACTS, "dom0_memory: give a number of MiB"),
+        ({"memory": "4GiB"}, FACTS, "leave nothing of this host's 4096 MiB"),
+        ({"sched_gran": "die"}, FACTS, "dom0_sched_gran: give one of cpu, core, socket"),
+        ({"credit2_runqueue": "x"}, FACTS, "dom0_credit2_runqueue: give one of"),
+        ({"arguments": ["a;b"]}, FACTS, "'a;b' is no word"),
+        ({"arguments": ['x="$(reboot)"']}, FACTS, "is no word"),
+        ({"arguments": ["smt=off"], "smt": True}, FACTS, "smt is there twice"),
+        ({"colour": 1}, FACTS, "dom0_colour: is not known"),
+    ],
+)
+def test_what_cannot_be_is_refused(settings, facts, sentence):
+    with pytest.raises(Failure, match=sentence):
+        boot_arguments(settings, facts)
+
+
+def test_pending_is_what_xen_does_not_run_with():
+    assert boot_pending("a=1 b c=2", "a=1 b c=2 other") == []
+    assert boot_pending("a=1 b c=2", "a=2 c=2") == ["a=1", "b"]
+    # The last word counts.
+    assert boot_pending("a=1", "a=1 a=2") == ["a=1"]
+    assert boot_pending("a=1", None) == ["a=1"]
+    assert boot_pending("", "x") == []
