@@ -33,6 +33,7 @@ FLOORS = {
     "plugin_utils._report": MIDDLE,
     "plugin_utils._roles": MIDDLE,
     "module_utils._module": STAIRS,
+    "module_utils._restore": STAIRS,
     "modules": TOP,
     "action": TOP,
     "filter": TOP,

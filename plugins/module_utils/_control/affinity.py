@@ -124,7 +124,7 @@ def plan_affinity(
         try:
             domain = topology.domain(entry["guest"])
             guest = guests.get(domain.domid) or _Guest(domain)
-            _read_entry(topology, guest, _with_plan(entry, domain, plan, host))
+            _read_entry(topology, guest, _with_plan(entry, domain.name, plan, host))
         except Failure as failure:
             # affinities is what the module calls the list
             raise Failure(f"affinities[{index}] (guest {entry['guest']}): {failure.message}") from None
@@ -146,13 +146,33 @@ def planned_guests(
     ]
 
 
+def without_plan(
+    wanted: t.Optional[t.Sequence[t.Mapping[str, t.Any]]],
+    plan: t.Optional[t.Mapping[str, t.Any]],
+    host: t.Optional[str],
+) -> t.List[t.Dict[str, t.Any]]:
+    """Entries that say the same without the plan, for guests by name, whether or not they run; None: all guests of the plan on `host`."""
+    if wanted is None:
+        names = [
+            guest["name"] for guest in (plan or {}).get("guests", ()) if host in (None, guest.get("host"))
+        ]
+        wanted = [{"guest": name, "hard": PLANNED, "soft": PLANNED} for name in names]
+    found = []
+    for index, entry in enumerate(wanted):
+        try:
+            found.append(_with_plan(entry, entry["guest"], plan, host))
+        except Failure as failure:
+            raise Failure(f"affinities[{index}] (guest {entry['guest']}): {failure.message}") from None
+    return found
+
+
 def _with_plan(
     entry: t.Mapping[str, t.Any],
-    domain: Domain,
+    name: t.Optional[str],
     plan: t.Optional[t.Mapping[str, t.Any]],
     host: t.Optional[str],
 ) -> t.Dict[str, t.Any]:
-    """The entry with "planned" replaced."""
+    """The entry with "planned" replaced by what the plan has for the guest called `name`."""
     asked = [key for key in ("hard", "soft", "nodes") if entry.get(key) == PLANNED]
     if not asked:
         return dict(entry)
@@ -163,13 +183,11 @@ def _with_plan(
     found = [
         guest
         for guest in plan.get("guests", ())
-        if guest.get("name") == domain.name and host in (None, guest.get("host"))
+        if guest.get("name") == name and host in (None, guest.get("host"))
     ]
     if len(found) != 1:
         where = "" if host is None else f" for host {host}"
-        raise Failure(
-            f"the plan has {'more than one' if found else 'no'} guest {domain.name!r}{where}: plan again"
-        )
+        raise Failure(f"the plan has {'more than one' if found else 'no'} guest {name!r}{where}: plan again")
     return dict(entry, **{key: found[0][key] for key in asked})
 
 

@@ -39,9 +39,9 @@ def host(monkeypatch, tmp_path):
     )
     monkeypatch.setattr(cpupool, "open_xen", lambda module: Xen(fake))
     fake.locked_runs = []
-    monkeypatch.setattr(cpupool, "host_lock", lambda: contextlib.nullcontext(fake.locked_runs.append(1)))
+    monkeypatch.setattr(cpupool, "host_lock", lambda: fake.locked_runs.append(1) or contextlib.ExitStack())
     monkeypatch.setattr(cpupool, "Journal", lambda: Journal(str(tmp_path / "moves.json")))
-    monkeypatch.setattr(cpupool.xenstore.Xenstore, "open", lambda: contextlib.nullcontext())
+    monkeypatch.setattr(cpupool.xenstore.Xenstore, "open", lambda: contextlib.ExitStack())
     monkeypatch.setattr(cpupool.xenstore, "name_cpupool", name)
     monkeypatch.setattr(
         cpupool.xenstore, "cpupool_names", lambda store: {int(key): text for key, text in names.items()}

@@ -33,7 +33,7 @@ def host(monkeypatch):
         pcpu, "gather", lambda module, subset: RawHost(copy.deepcopy(heard.data), heard.components)
     )
     monkeypatch.setattr(pcpu, "open_xen", lambda module: Xen(fake))
-    monkeypatch.setattr(pcpu, "host_lock", contextlib.nullcontext)
+    monkeypatch.setattr(pcpu, "host_lock", contextlib.ExitStack)
     return fake
 
 

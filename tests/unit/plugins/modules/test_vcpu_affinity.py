@@ -32,7 +32,7 @@ def host(monkeypatch):
         vcpu_affinity, "gather", lambda module, subset: RawHost(copy.deepcopy(heard.data), heard.components)
     )
     monkeypatch.setattr(vcpu_affinity, "open_xen", lambda module: Xen(fake))
-    monkeypatch.setattr(vcpu_affinity, "host_lock", contextlib.nullcontext)
+    monkeypatch.setattr(vcpu_affinity, "host_lock", contextlib.ExitStack)
     return fake
 
 

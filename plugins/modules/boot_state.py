@@ -1,0 +1,350 @@
+#!/usr/bin/python
+# Copyright (c) 2026, dom0.xen contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+DOCUMENTATION = r"""
+module: boot_state
+short_description: Cpupools and affinity that a Xen host restores when it boots
+description:
+  - Cpupools and the affinity of virtual CPUs are gone when a host is booted again. This module writes down what there shall be, in one file on
+    the host, and puts a program there that restores it, with two systemd units.
+  - The first one runs before C(xendomains) starts guests, so that the cpupools that their configurations name are there. The second one runs
+    after it, and moves and pins the guests that were started. What they cannot do they say in the journal, and go on with the rest.
+  - The program is this collection's own code in one file, and needs no Ansible. What is possible, and in which order, is decided at boot
+    as it is by M(dom0.xen.cpupool) and M(dom0.xen.vcpu_affinity).
+  - Nothing is changed in the hypervisor now.
+  - The units are written, not enabled. The roles P(dom0.xen.cpupools#role) and P(dom0.xen.pin_vcpus#role) do all of it.
+version_added: 0.1.0
+author:
+  - dom0.xen contributors (@dom0-xen)
+extends_documentation_fragment:
+  - dom0.xen._attributes
+  - dom0.xen._attributes.changing_module
+  - dom0.xen._attributes.actiongroup_xen
+  - dom0.xen._requirements
+options:
+  state:
+    description:
+      - With V(absent), the file, the program and the units are removed. Disable the units first.
+    type: str
+    choices: [present, absent]
+    default: present
+  cpupools:
+    description:
+      - The cpupools, in the words of O(dom0.xen.cpupool#module:cpupools).
+      - Without it, those that were written before remain. An empty list forgets them.
+    type: list
+    elements: dict
+    suboptions:
+      name:
+        description: Its name.
+        type: str
+        required: true
+      state:
+        description: Whether it shall be there.
+        type: str
+        choices: [present, absent]
+        default: present
+      former_name:
+        description: A name that it may have. The first cpupool is C(Pool-0) when Xen boots, which is added here when it has another name now.
+        type: str
+      cpus:
+        description: Its CPUs.
+        type: raw
+      scheduler:
+        description: Its scheduler.
+        type: str
+        choices: [credit, credit2, 'null', rtds]
+      granularity:
+        description: Its granularity.
+        type: str
+        choices: [cpu, core, socket]
+      domains:
+        description: Guests in it, by name or UUID. Their numbers are other ones each time.
+        type: list
+        elements: str
+      evacuate_to:
+        description: Where its guests go, with O(cpupools[].state=absent).
+        type: str
+  numa_split:
+    description: Write down a cpupool for each NUMA node instead, see O(dom0.xen.cpupool#module:numa_split).
+    type: bool
+    default: false
+  broken_affinity:
+    description:
+      - What becomes of hard affinity that has no CPU in its cpupool, see O(dom0.xen.cpupool#module:broken_affinity).
+      - Without it, what was written before remains, V(refuse) at first.
+    type: raw
+  affinities:
+    description:
+      - The affinity of guests and of dom0, in the words of O(dom0.xen.vcpu_affinity#module:affinities).
+      - Without it and O(plan), those that were written before remain. An empty list forgets them.
+    type: list
+    elements: dict
+    suboptions:
+      guest:
+        description: The guest, by name or UUID.
+        type: str
+        required: true
+      vcpus:
+        description: Which of its virtual CPUs.
+        type: raw
+        default: all
+      hard:
+        description: The CPUs that they may run on.
+        type: raw
+      soft:
+        description: The CPUs that they should run on.
+        type: raw
+      nodes:
+        description: The NUMA nodes of its future memory.
+        type: raw
+      force:
+        description: Whether to undo a pin that the guest holds on itself.
+        type: bool
+        default: false
+  plan:
+    description:
+      - What M(dom0.xen.placement_plan) has returned as RV(dom0.xen.placement_plan#module:plan), for entries with V(planned). What it has is
+        written down, not the plan itself.
+      - Without O(affinities), all guests of the plan.
+    type: dict
+  plan_host:
+    description: The name that this host has in the plan.
+    type: str
+notes:
+  - Guests that are started later than C(xendomains) starts them have what their configurations say, see M(dom0.xen.guest_config).
+seealso:
+  - module: dom0.xen.cpupool
+  - module: dom0.xen.vcpu_affinity
+"""
+
+EXAMPLES = r"""
+- name: Have the databases' cpupool and their affinity again after a boot
+  dom0.xen.boot_state:
+    cpupools:
+      - {name: databases, cpus: node:1, domains: [db1, db2]}
+    affinities:
+      - {guest: Domain-0, hard: node:0}
+      - {guest: db1, hard: "4-5"}
+  become: true
+
+- name: Enable the units that restore it
+  ansible.builtin.systemd_service:
+    name: "{{ item }}"
+    enabled: true
+    daemon_reload: true
+  loop: [dom0-xen-restore.service, dom0-xen-restore-guests.service]
+  become: true
+"""
+
+RETURN = r"""
+boot_state:
+  description: What the file has.
+  returned: success and O(state=present)
+  type: dict
+  sample:
+    state: 1
+    broken_affinity: refuse
+    cpupools:
+      - {name: databases, cpus: "node:1", state: present, domains: [db1, db2]}
+    affinities:
+      - {guest: Domain-0, hard: "node:0", vcpus: all, force: false}
+units:
+  description: The names of the units.
+  returned: success
+  type: list
+  elements: str
+  sample: [dom0-xen-restore.service, dom0-xen-restore-guests.service]
+files:
+  description: The files that were written or removed, or in check mode would be.
+  returned: success
+  type: list
+  elements: str
+  sample: [/etc/dom0-xen/state.json]
+"""
+
+import contextlib
+import io
+import os
+import sys
+import tempfile
+import typing as t
+import zipfile
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils import _restore
+from ..module_utils._control import affinity, boot_state, cpupools
+from ..module_utils._control.lock import host_lock
+from ..module_utils._discovery.registry import DOMAINS
+from ..module_utils._errors import Failure
+from ..module_utils._module import failures, gather, open_xen
+from ..module_utils._topology.derive import derive
+
+POOL: t.Dict[str, t.Any] = {
+    "name": {"type": "str", "required": True},
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "former_name": {"type": "str"},
+    "cpus": {"type": "raw"},
+    "scheduler": {"type": "str", "choices": ["credit", "credit2", "null", "rtds"]},
+    "granularity": {"type": "str", "choices": ["cpu", "core", "socket"]},
+    "domains": {"type": "list", "elements": "str"},
+    "evacuate_to": {"type": "str"},
+}
+AFFINITY: t.Dict[str, t.Any] = {
+    "guest": {"type": "str", "required": True},
+    "vcpus": {"type": "raw", "default": "all"},
+    "hard": {"type": "raw"},
+    "soft": {"type": "raw"},
+    "nodes": {"type": "raw"},
+    "force": {"type": "bool", "default": False},
+}
+
+
+def main() -> None:
+    """Compare the files with what they shall be, then write unless only a check was asked for."""
+    module = AnsibleModule(
+        argument_spec={
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "cpupools": {"type": "list", "elements": "dict", "options": POOL},
+            "numa_split": {"type": "bool", "default": False},
+            "broken_affinity": {"type": "raw"},
+            "affinities": {"type": "list", "elements": "dict", "options": AFFINITY},
+            "plan": {"type": "dict"},
+            "plan_host": {"type": "str"},
+        },
+        supports_check_mode=True,
+    )
+    with failures(module), contextlib.ExitStack() as stack:
+        if not module.check_mode:
+            stack.enter_context(host_lock())
+        before = _read(boot_state.STATE_PATH)
+        paths = [os.path.join(boot_state.UNIT_FOLDER, name) for name in boot_state.UNITS]
+        result: t.Dict[str, t.Any] = {"units": list(boot_state.UNITS)}
+        wanted: t.Dict[str, t.Optional[bytes]] = dict.fromkeys(
+            [boot_state.STATE_PATH, boot_state.PROGRAM_PATH, *paths]
+        )
+        after = None
+        if module.params["state"] == "present":
+            state = _state(module, before)
+            after = boot_state.written(state).encode("utf-8")
+            wanted[boot_state.STATE_PATH] = after
+            wanted[boot_state.PROGRAM_PATH] = program()
+            for name, path in zip(boot_state.UNITS, paths):
+                wanted[path] = boot_state.unit(name, sys.executable).encode("utf-8")
+            result["boot_state"] = state
+        changes = [path for path, content in wanted.items() if _read(path) != content]
+        if not module.check_mode:
+            # The state last: units and program that restore the old one do no harm.
+            for path in sorted(changes, key=lambda path: path == boot_state.STATE_PATH):
+                _put(module, path, wanted[path])
+        module.exit_json(
+            changed=bool(changes), files=changes, diff=_differences(before, after, changes), **result
+        )
+
+
+def _state(module: AnsibleModule, before: t.Optional[bytes]) -> boot_state.State:
+    """The state to write. It asks the hypervisor: also to see that the interpreter that the units get can do so."""
+    params = module.params
+    pools, affinities = params["cpupools"], params["affinities"]
+    with open_xen(module):
+        topology = derive(gather(module, [DOMAINS]))
+    if params["numa_split"]:
+        if pools is not None:
+            raise Failure("give cpupools, or numa_split: true, not both")
+        pools = cpupools.numa_split(topology)
+        pools[0]["former_name"] = cpupools.POOL_0
+    first = next((pool.name for pool in topology.cpupools if pool.id == 0), None)
+    for entry in pools or ():
+        if entry["name"] == first and first != cpupools.POOL_0 and entry.get("former_name") is None:
+            entry["former_name"] = cpupools.POOL_0
+    if affinities is not None or params["plan"] is not None:
+        affinities = affinity.without_plan(affinities, params["plan"], params["plan_host"])
+    return boot_state.merged(
+        None if before is None else boot_state.read_state(before.decode("utf-8", "replace")),
+        cpupools=pools,
+        affinities=affinities,
+        broken_affinity=params["broken_affinity"],
+    )
+
+
+def program() -> bytes:
+    """The file that restores: what `_restore` is made of, as the running Python has it, behind one entry."""
+    package = _restore.__name__.rsplit(".", 1)[0]
+    memory = io.BytesIO()
+    with zipfile.ZipFile(memory, "w", zipfile.ZIP_STORED) as archive:
+
+        def add(name: str, text: str) -> None:
+            archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), text.encode("utf-8"))
+
+        add("__main__.py", "import sys\n\nfrom dom0_xen import _restore\n\nsys.exit(_restore.main())\n")
+        add("dom0_xen/__init__.py", "")
+        for name in sorted(needed(_restore.__name__, package + ".")):
+            loader = t.cast(t.Any, sys.modules[name]).__loader__
+            parts = name[len(package) + 1 :].split(".")
+            tail = "/__init__.py" if loader.is_package(name) else ".py"
+            add("dom0_xen/" + "/".join(parts) + tail, loader.get_source(name))
+    return memory.getvalue()
+
+
+def needed(name: str, package: str) -> t.Set[str]:
+    """The modules below `package` that the module `name` has, directly or not, and the packages that they are in."""
+    found: t.Set[str] = set()
+    waiting = [name]
+    while waiting:
+        one = waiting.pop()
+        if one in found or not one.startswith(package) or one not in sys.modules:
+            continue
+        found.add(one)
+        parts = one[len(package) :].split(".")
+        waiting += [package + ".".join(parts[:count]) for count in range(1, len(parts))]
+        for value in vars(sys.modules[one]).values():
+            waiting += [str(getattr(value, "__module__", None)), str(getattr(value, "__name__", None))]
+    return found
+
+
+def _read(path: str) -> t.Optional[bytes]:
+    try:
+        with open(path, "rb") as stream:
+            return stream.read()
+    except FileNotFoundError:
+        return None
+
+
+def _put(module: AnsibleModule, path: str, content: t.Optional[bytes]) -> None:
+    """Write or remove a file, at once or not at all."""
+    if content is None:
+        os.unlink(path)
+        with contextlib.suppress(OSError):
+            os.rmdir(os.path.dirname(path))
+        return
+    os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+    descriptor, beside = tempfile.mkstemp(dir=module.tmpdir)
+    with os.fdopen(descriptor, "wb") as stream:
+        stream.write(content)
+    os.chmod(beside, 0o644)
+    module.atomic_move(beside, path)
+
+
+def _differences(
+    before: t.Optional[bytes], after: t.Optional[bytes], changes: t.Sequence[str]
+) -> t.List[t.Dict[str, t.Any]]:
+    entries = []
+    for path in changes:
+        said = path == boot_state.STATE_PATH
+        sides = (before, after) if said else (None, None)
+        entries.append(
+            {
+                "before_header": path,
+                "after_header": path,
+                "before": (sides[0] or b"").decode("utf-8", "replace"),
+                "after": (sides[1] or b"").decode("utf-8", "replace"),
+            }
+        )
+    return entries
+
+
+if __name__ == "__main__":
+    main()
