@@ -14,7 +14,7 @@ says, on standard output with the priority that systemd's journal understands, a
 import sys
 import typing as t
 
-from ._control import affinity, boot_state, cpupools, pool_steps
+from ._control import affinity, boot_state, cpupools, masks, pool_steps
 from ._control import granularity as gran
 from ._control.journal import Journal
 from ._control.lock import host_lock
@@ -69,7 +69,7 @@ class Restorer:
 
     def restore(self, state: boot_state.State) -> None:
         """Cpupools first, then affinity: each as a whole, and where that cannot be, entry by entry."""
-        self._restore_pools(state["cpupools"], state.get("broken_affinity", cpupools.masks.REFUSE))
+        self._restore_pools(state["cpupools"], state.get("broken_affinity", masks.REFUSE))
         self._restore_affinities(state["affinities"])
 
     def _fail(self, what: str, failure: Failure) -> None:
@@ -164,7 +164,7 @@ def main(
     arguments: t.Optional[t.Sequence[str]] = None,
     host: t.Optional[Host] = None,
     path: str = boot_state.STATE_PATH,
-    lock: t.Callable[[], t.ContextManager[None]] = host_lock,
+    lock: t.Callable[[], t.Any] = host_lock,
     journal: t.Optional[Journal] = None,
 ) -> int:
     """Restore what `path` says; the exit status. `--guests` is for after the guests' start, and changes only what is said."""

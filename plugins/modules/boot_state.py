@@ -106,7 +106,7 @@ options:
         default: false
   plan:
     description:
-      - What M(dom0.xen.placement_plan) has returned as RV(dom0.xen.placement_plan#module:plan), for entries with V(planned). What it has is
+      - The registered result of M(dom0.xen.placement_plan), for entries with V(planned). What it has is
         written down, not the plan itself.
       - Without O(affinities), all guests of the plan.
     type: dict

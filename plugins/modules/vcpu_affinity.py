@@ -77,7 +77,7 @@ options:
         default: false
   plan:
     description:
-      - What M(dom0.xen.placement_plan) has returned as RV(dom0.xen.placement_plan#module:plan), for entries with V(planned).
+      - The registered result of M(dom0.xen.placement_plan), for entries with V(planned).
       - Without O(affinities), all guests of the plan that run and are to stay where they are get the affinity that the plan has for
         them. So running guests are re-pinned to where their memory is. Guests that would have to be restarted are left alone.
     type: dict
@@ -134,7 +134,7 @@ EXAMPLES = r"""
 
 - name: Pin the guests that run to where their memory is
   dom0.xen.vcpu_affinity:
-    plan: "{{ planned.plan }}"
+    plan: "{{ planned }}"
     plan_host: "{{ inventory_hostname }}"
   become: true
 
@@ -142,7 +142,7 @@ EXAMPLES = r"""
   dom0.xen.vcpu_affinity:
     affinities:
       - {guest: web, soft: "packages:0-1", nodes: planned}
-    plan: "{{ planned.plan }}"
+    plan: "{{ planned }}"
   become: true
 
 - name: Lift all restrictions of a guest
