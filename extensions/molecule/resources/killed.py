@@ -28,7 +28,8 @@ def states(guests):
     cpus = ["4-7", "8-11"]
     names = sorted(guests)
     pools = [
-        {"name": "pool of %s" % name, "cpus": cpus[index], "domains": [name]} for index, name in enumerate(names)
+        {"name": "pool of %s" % name, "cpus": cpus[index], "domains": [name]}
+        for index, name in enumerate(names)
     ]
     gone = [{"name": pool["name"], "state": "absent", "evacuate_to": "Pool-0"} for pool in pools]
     return [pools, gone]
@@ -102,7 +103,9 @@ def main():
         if after != here or affinities(guests) != guests or os.path.exists(JOURNAL):
             sys.exit("after point %d: %s %s" % (point, after, affinities(guests)))
         moved = [name for name in guests if between[name] != before[name]]
-        print("point %d: %s, moved %s, noted %d" % (point, "killed" if killed else "ended", moved, len(journal)))
+        print(
+            "point %d: %s, moved %s, noted %d" % (point, "killed" if killed else "ended", moved, len(journal))
+        )
     if not interrupted:
         sys.exit("no run was interrupted")
 
