@@ -36,12 +36,14 @@ def states(guests):
 
 
 def write(pools):
-    with open(STATE, "w") as stream:
+    """Declare these."""
+    with open(STATE, "w", encoding="utf-8") as stream:
         json.dump({"state": 1, "cpupools": pools, "affinities": [], "broken_affinity": "refuse"}, stream)
 
 
 def ask(*argv):
-    return subprocess.run(argv, stdout=subprocess.PIPE, universal_newlines=True, check=True).stdout
+    """What a command prints."""
+    return subprocess.run(argv, stdout=subprocess.PIPE, text=True, check=True).stdout
 
 
 def affinities(guests):
@@ -49,7 +51,7 @@ def affinities(guests):
     return {
         name: [
             re.search(r"(\S+) / (\S+)\s*$", line).expand(r"\1/\2")
-            for line in ask("xl", "vcpu-list", name).splitlines()[1:]
+            for line in ask("xl", "vcpu-list", "--", name).splitlines()[1:]
         ]
         for name in guests
     }
@@ -59,12 +61,13 @@ def homes(guests):
     """{guest: its cpupool's name}"""
     found = {}
     for name in guests:
-        line = [line for line in ask("xl", "list", "-c", name).splitlines()[1:]][0]
-        found[name] = re.search(r"\d\s{2,}(\S.*?)\s*$", line).group(1)
+        line = ask("xl", "list", "-c", "--", name).splitlines()[-1]
+        found[name] = re.search(r"\d\.\d\s+(\S.*?)\s*$", line).group(1)
     return found
 
 
 def main():
+    """Go to and fro, and kill."""
     guests = {}
     for argument in sys.argv[1:]:
         name, masks = argument.rsplit("=", 1)
@@ -89,12 +92,12 @@ def main():
         between, kept = homes(guests), affinities(guests)
         journal = []
         if os.path.exists(JOURNAL):
-            with open(JOURNAL) as stream:
+            with open(JOURNAL, encoding="utf-8") as stream:
                 journal = json.load(stream)
         domids = {entry["domid"] for entry in journal}
         for name, masks in guests.items():
-            noted = int(ask("xl", "domid", name)) in domids
-            for have, want in zip(kept[name], masks):
+            noted = int(ask("xl", "domid", "--", name)) in domids
+            for have, want in zip(kept[name], masks, strict=True):
                 if have != want and not (noted and have == "all/all"):
                     sys.exit("killed at point %d: %s has %s, not %s, and no note" % (point, name, have, want))
         subprocess.run(PROGRAM, check=True, stdout=subprocess.DEVNULL)
@@ -103,9 +106,8 @@ def main():
         if after != here or affinities(guests) != guests or os.path.exists(JOURNAL):
             sys.exit("after point %d: %s %s" % (point, after, affinities(guests)))
         moved = [name for name in guests if between[name] != before[name]]
-        print(
-            "point %d: %s, moved %s, noted %d" % (point, "killed" if killed else "ended", moved, len(journal))
-        )
+        end = "killed" if killed else "ended"
+        sys.stdout.write("point %d: %s, moved %s, noted %d\n" % (point, end, moved, len(journal)))
     if not interrupted:
         sys.exit("no run was interrupted")
 
