@@ -165,3 +165,36 @@ def test_a_failure_in_the_middle_takes_everything_back(monkeypatch, capsys, host
     assert result["rolled_back"] == ["CPU 4 taken offline", "affinity of disc web (domid 2) set"]
     assert result["not_rolled_back"] == []
     assert host.data == before
+
+
+class Killed(BaseException):
+    """SIGKILL: nothing after it runs."""
+
+
+def test_a_run_that_is_killed_at_any_point_is_finished_by_the_next(monkeypatch, capsys, host):
+    host.data["cpupools"].append({"id": 1, "sched_id": 6, "n_dom": 0, "cpus": [6, 7]})
+    host.pool(0)["cpus"] = [0, 1, 2, 3, 4, 5]
+    heard = copy.deepcopy(host.data)
+    wanted = {"offline": "4-7", "broken_affinity": "nearest"}
+    run(monkeypatch, capsys, pcpu, **wanted)
+    outcome = (online(host), masks(host, 2), copy.deepcopy(host.data["cpupools"]))
+    changing = ("setvcpuaffinity", "remove_cpu", "cpu_hotplug")
+    points = sum(host.asked.count(question) for question in changing)
+    assert points == 4 + 2 + 4
+    for point in range(points):
+        host.data.clear()
+        host.data.update(copy.deepcopy(heard))
+        left = [point]
+
+        def kill(_about, left=left):
+            if not left[0]:
+                raise Killed
+            left[0] -= 1
+
+        host.on.update(dict.fromkeys(changing, kill))
+        with pytest.raises(Killed):
+            run(monkeypatch, capsys, pcpu, **wanted)
+        host.on.clear()
+        run(monkeypatch, capsys, pcpu, **wanted)
+        assert (online(host), masks(host, 2), host.data["cpupools"]) == outcome
+        assert host.locked == set()

@@ -199,3 +199,29 @@ def test_a_malformed_entry(monkeypatch, capsys, host, entry, said):
 def test_no_entry(monkeypatch, capsys, host):
     result = run(monkeypatch, capsys, vcpu_affinity, affinities=[])
     assert (result["changed"], result["guests"], result["diff"]) == (False, [], [])
+
+
+class Killed(BaseException):
+    """SIGKILL: nothing after it runs."""
+
+
+def test_a_run_that_is_killed_at_any_point_is_finished_by_the_next(monkeypatch, capsys, host):
+    heard = copy.deepcopy(host.data)
+    whole = run(monkeypatch, capsys, vcpu_affinity, affinities=WANTED)
+    outcome = [masks(host, domid) for domid in (2, 3, 4)]
+    assert whole["changed"]
+    for point in range(host.asked.count("setvcpuaffinity")):
+        host.data.clear()
+        host.data.update(copy.deepcopy(heard))
+        begun = host.asked.count("setvcpuaffinity")
+
+        def kill(domid, last=begun + point + 1):
+            if host.asked.count("setvcpuaffinity") == last:
+                raise Killed
+
+        host.on["setvcpuaffinity"] = kill
+        with pytest.raises(Killed):
+            run(monkeypatch, capsys, vcpu_affinity, affinities=WANTED)
+        host.on.clear()
+        run(monkeypatch, capsys, vcpu_affinity, affinities=WANTED)
+        assert [masks(host, domid) for domid in (2, 3, 4)] == outcome
