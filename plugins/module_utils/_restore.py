@@ -66,6 +66,7 @@ class Restorer:
         self._say = say
         self._journal = journal or Journal()
         self.failed = False
+        self._missed = set()  # type: t.Set[str]
 
     def restore(self, state: boot_state.State) -> None:
         """Cpupools first, then affinity: each as a whole, and where that cannot be, entry by entry."""
@@ -148,7 +149,9 @@ class Restorer:
         try:
             topology.domain(ref)
         except Failure:
-            self._say(INFO, f"{ref!r} does not run: nothing to restore of it now")
+            if str(ref) not in self._missed:
+                self._say(INFO, f"{ref!r} does not run: nothing to restore of it now")
+            self._missed.add(str(ref))
             return False
         return True
 
