@@ -1,14 +1,17 @@
 # Copyright (c) 2026, dom0.xen contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Prints how many bytes Ansible sends to a host for a module without arguments: the AnsiballZ file, as its executor builds it.
+"""Prints how many bytes Ansible sends to a host for a module: the AnsiballZ file, as its executor builds it.
 
-    python3 payload.py dom0.xen.topology_facts [FILE]      with FILE it is written there, too: it runs on any host
+    python3 payload.py dom0.xen.topology_facts [FILE [ARGUMENTS]]
+
+With FILE it is written there, too: it runs on any host. ARGUMENTS are the module's, as JSON; none without.
 
 Run it with the Python and the environment of ansible-playbook. It uses what Ansible's executor uses, which is nobody's public interface.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 import typing as t
 from pathlib import Path
@@ -20,7 +23,7 @@ from ansible.plugins.loader import init_plugin_loader, module_loader
 from ansible.template import Templar
 
 
-def payload(module: str) -> bytes:
+def payload(module: str, arguments: dict[str, t.Any]) -> bytes:
     """The file."""
     init_plugin_loader([])
     found = module_loader.find_plugin_with_context(module)
@@ -30,7 +33,7 @@ def payload(module: str) -> bytes:
     built = modify_module(
         module_name=found.resolved_fqcn or module,
         module_path=found.plugin_resolved_path,
-        module_args={},
+        module_args=arguments,
         templar=Templar(loader=DataLoader(), variables=variables),
         task_vars=variables,
         environment={},
@@ -40,7 +43,7 @@ def payload(module: str) -> bytes:
 
 
 if __name__ == "__main__":
-    data = payload(sys.argv[1])
-    for path in sys.argv[2:]:
-        Path(path).write_bytes(data)
+    data = payload(sys.argv[1], json.loads(sys.argv[3]) if len(sys.argv) > 3 else {})
+    if len(sys.argv) > 2:
+        Path(sys.argv[2]).write_bytes(data)
     sys.stdout.write(f"{len(data)}\n")

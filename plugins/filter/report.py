@@ -12,7 +12,7 @@ import typing as t
 from ansible.errors import AnsibleFilterError
 
 from ..module_utils._errors import Failure
-from ..plugin_utils._report import text, verdict
+from ..plugin_utils._report import metrics, text, verdict
 
 
 def spoken(function: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]:
@@ -39,4 +39,5 @@ class FilterModule:
             "plan_reasons": spoken(text.plan_reasons),
             "placement_verdicts": spoken(verdict.judge_plan),
             "limit_verdicts": spoken(verdict.judge_limits),
+            "verdict_metrics": spoken(metrics.verdict_metrics),
         }

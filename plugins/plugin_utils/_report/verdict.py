@@ -154,6 +154,58 @@ def _check_memory(wanted: Wanted, memory: Memory, size: int | None) -> list[str]
     return reasons
 
 
+def _persistent_masks(keys: Data, name: str, count: int) -> list[str] | None:
+    """What a configuration says of each vCPU, in xl's words; None when it says nothing that lasts."""
+    value = keys.get(name)
+    if value is None:
+        return None
+    if isinstance(value, list):
+        return [str(item) for item in value[:count]] + ["all"] * (count - len(value))
+    return [str(value)] * count
+
+
+def _check_persistent(keys: Data, domain: Data, topology: Topology) -> list[str]:
+    """Where what runs is not what its configuration says, and so would change with the next start, or has changed since the last.
+
+    `keys` are the placement keys of the configuration, as guest_config returns them.
+    """
+    vcpus = sorted(domain.get("vcpus") or [], key=lambda vcpu: int(vcpu["vcpu"]))
+    reasons = []
+    for key, kind in (("cpus", "hard"), ("cpus_soft", "soft")):
+        wanted = _persistent_masks(keys, key, len(vcpus))
+        if wanted is None and kind == "soft":
+            continue  # automatic placement sets it when the guest starts
+        differ: dict[tuple[CpuSet, CpuSet], list[int]] = {}
+        for vcpu, text in zip(vcpus, wanted or ["all"] * len(vcpus), strict=True):
+            try:
+                mask = resolve(text, topology)
+            except CpuSetError as error:
+                reasons.append(f"Its configuration has {key} that this host cannot give: {error}")
+                break
+            actual = _mask(str(vcpu[kind]), topology)
+            if actual & topology.complete_cpuset != mask & topology.complete_cpuset:
+                differ.setdefault((actual, mask), []).append(int(vcpu["vcpu"]))
+        for (actual, mask), ids in differ.items():
+            widened = (
+                " Xen widens it like that, for good, when the last CPU of a mask goes offline or leaves the cpupool."
+                if kind == "hard" and actual >= topology.complete_cpuset
+                else ""
+            )
+            reasons.append(
+                f"vCPU {CpuSet(ids)} has {kind} affinity {_mask_text(actual, topology)}, and its configuration says "
+                f"{_mask_text(mask, topology)}.{widened}"
+            )
+    pools = {pool.id: pool.name for pool in topology.cpupools}
+    pool = pools.get(domain.get("cpupool"))  # type: ignore[arg-type]
+    if (
+        keys.get("pool") is not None
+        and pool is not None
+        and str(keys["pool"]) not in (pool, str(domain.get("cpupool")))
+    ):
+        reasons.append(f"It is in cpupool {pool}, and its configuration says {keys['pool']}.")
+    return reasons
+
+
 def _running_elsewhere(nodes: CpuSet, domain: Data, topology: Topology) -> list[str]:
     """Soft affinity is a wish: say which vCPUs were running elsewhere at the moment of asking."""
     home = {pu.os_index: pu.node for pu in topology.pus}
@@ -410,14 +462,18 @@ def judge_limits(
     guests: t.Iterable[t.Any] | None = None,
     max_nodes: int | None = 1,
     ignore: t.Iterable[str] = ("Domain-0",),
+    configs: t.Iterable[Data] = (),
 ) -> list[Row]:
     """Rows of the guests named in `guests`, or of every guest but those in `ignore`, held to what is asked of them.
+
+    `configs` are placement keys of configurations, as guest_config returns them before a change; a guest whose name is in one is held to that, too.
 
     An entry of `guests`: ``name`` and any of ``nodes``, ``max_nodes``, ``hard``, ``soft``. `max_nodes` holds for guests that have
     neither nodes nor a limit of their own. Raises Failure naming the entry and the field.
     """
     topology = _topology(facts, host)
     present = _by_name(domains)
+    persistent = {str(keys["name"]): keys for keys in configs if keys.get("name") is not None}
     skip = set(ignore)
     entries = list(guests or []) or [{"name": name} for name in present if name not in skip]
     rows = []
@@ -427,5 +483,9 @@ def judge_limits(
         if domain is None:
             rows.append(_absent(wanted.name, host, "bad", ["There is no such guest on the host."]))
         else:
-            rows.append(judge(wanted, domain, _measured(domain), topology, host))
+            row = judge(wanted, domain, _measured(domain), topology, host)
+            if wanted.name in persistent:
+                row["reasons"] += _check_persistent(persistent[wanted.name], domain, topology)
+                row["verdict"] = "bad" if row["reasons"] else row["verdict"]
+            rows.append(row)
     return rows

@@ -268,3 +268,47 @@ def test_a_malformed_entry_is_named(facts, entry, said):
     with pytest.raises(Failure) as error:
         judge_limits([domain()], facts, "xen1", [{"name": "web"}, entry])
     assert said in error.value.message
+
+
+@pytest.mark.parametrize(
+    ("live", "keys", "said"),
+    [
+        ({"hard": "4-7", "soft": "all"}, {"cpus": ["4-7", "node:1"]}, []),
+        ({"hard": "4-7", "soft": "4-7"}, {"cpus": "4-7"}, []),
+        ({"hard": "4-7", "soft": "4"}, {"cpus": "4-7", "cpus_soft": ["4", 4], "pool": "Pool-0"}, []),
+        ({"soft": "4-7"}, {}, []),
+        (
+            {"hard": "4-7"},
+            {"cpus": ["0-3", "4-7"]},
+            ["vCPU 0 has hard affinity 4-7, and its configuration says 0-3."],
+        ),
+        (
+            {"hard": "4-7"},
+            {},
+            ["vCPU 0-1 has hard affinity 4-7, and its configuration says all."],
+        ),
+        (
+            {"hard": "all"},
+            {"cpus": "4-7"},
+            [
+                "vCPU 0-1 has hard affinity all, and its configuration says 4-7. Xen widens it like that, for good, when the last CPU of "
+                "a mask goes offline or leaves the cpupool."
+            ],
+        ),
+        (
+            {"hard": "all"},
+            {"cpus_soft": ["5", "4-7"]},
+            ["vCPU 0 has soft affinity 4-7, and its configuration says 5."],
+        ),
+        ({}, {"pool": "fast"}, ["It is in cpupool Pool-0, and its configuration says fast."]),
+    ],
+)
+def test_what_runs_is_held_to_what_a_restart_would_bring(facts, live, keys, said):
+    rows = judge_limits([domain(**live)], facts, "xen1", configs=[{"name": "web", **keys}, {"vcpus": 1}])
+    assert rows[0]["reasons"] == said
+    assert (rows[0]["verdict"] == "bad") == bool(said)
+
+
+def test_a_configuration_for_another_host_is_said_to_be(facts):
+    rows = judge_limits([domain(hard="4-7")], facts, "xen1", configs=[{"name": "web", "cpus": "400"}])
+    assert "that this host cannot give" in rows[0]["reasons"][0]
