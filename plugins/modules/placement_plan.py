@@ -243,7 +243,7 @@ options:
         a move has no room.
       - A move has to make fewer guests span nodes, shorten ways, or lower the load noticeably. Guests with O(guests[].nodes), with CPUs of
         their own or in a trust group are not moved for this.
-      - Nothing in this collection carries these moves out by itself.
+      - The role C(dom0.xen.place_guests) carries out those within a host, where it is told to. Those to other hosts are left to people.
     type: str
     choices: [none, migrate, restart]
     default: none

@@ -347,12 +347,14 @@ def judge_plan(
     deltas: t.Mapping[str, t.Mapping[str, int] | None] | None = None,
     tolerance: int = 0,
     check: bool = False,
+    applied: t.Container[str] = (),
 ) -> list[Row]:
     """Rows of the guests that `plan` puts on `host`, in the plan's order, and of those that it could not place at all.
 
     `domains` as domain_info returns them; memory by node is taken from there when it was asked for, else from `deltas`, the
     free memory that each node lost around the guest's creation (module guest); `tolerance` (bytes a node) is for those, as
-    Xen and dom0 may take or give memory at the same moment. With `check` a guest that does not exist yet is only planned.
+    Xen and dom0 may take or give memory at the same moment. With `check` a guest that does not exist yet is only planned. `applied` names
+    the guests that were migrated or restarted, or with `check` would be.
     """
     topology = _topology(facts, host)
     present = _by_name(domains)
@@ -362,7 +364,10 @@ def judge_plan(
             continue
         name = str(entry["name"])
         domain = present.get(name)
-        if entry["action"] in _BY_HAND:
+        if check and name in applied:
+            rows.append(_absent(name, host, "planned", [], entry))
+            continue
+        if entry["action"] in _BY_HAND and name not in applied:
             why = list(entry.get("reasons") or [])
             rows.append(
                 _absent(

@@ -15,8 +15,9 @@ from .wanted import config_text
 
 Data = t.Mapping[str, t.Any]
 
-# A guest that would have to be restarted is reported, never touched.
 _APPLIED = ("create", "keep", "repin")
+# What is done to guests that run only where the user allows it, and as which state of the module guest.
+_STATES = {"migrate": "moved", "restart": "restarted", "stop": "stopped", "start": "running"}
 
 
 def _keys(entry: Data) -> dict[str, t.Any]:
@@ -44,6 +45,68 @@ def _of(masks: t.Any, vcpu: int) -> str:
     return masks if isinstance(masks, str) else masks[vcpu]
 
 
+class _Host(t.NamedTuple):
+    """What turning a plan's guests into arguments takes."""
+
+    entries: t.Mapping[str, Data]
+    config_dir: str
+    texts: t.Mapping[str, str]
+
+    def entry(self, name: str) -> Data:
+        if name not in self.entries:
+            raise Failure(f"The plan holds a guest {name!r} that the list of guests does not: plan again.")
+        return self.entries[name]
+
+    def config(self, planned: Data, nodes: t.Sequence[int] | None = None) -> dict[str, t.Any]:
+        """For guest_config. With `nodes` its memory goes there for a while, and not to the nodes of the plan."""
+        name = planned["name"]
+        entry = self.entry(name)
+        text = self.texts.get(name)
+        content = entry["content"] if text is None else config_text(text)
+        base = {} if content is None else {"content": content}
+        # Without a wish the configuration's own pool counts, and the planner took the same: what xl takes by default.
+        pool = {"pool": planned["cpupool"]} if entry["plan"].get("pool") is not None else {}
+        keys = _keys(planned)
+        if nodes is not None:
+            keys.update(cpus=",".join(f"node:{node}" for node in nodes), cpus_soft=[])
+        return {"path": self.path(name), "name": name, **base, **keys, **pool}
+
+    def guest(self, planned: Data, state: str, nodes: t.Sequence[int]) -> dict[str, t.Any]:
+        """For the module guest."""
+        name = planned["name"]
+        guest = {"name": name, "config": self.path(name), "state": state, "nodes": list(nodes)}
+        guest["memory"] = planned["memory_bytes"] >> 20
+        timeout = self.entry(name)["timeout"]
+        return guest if timeout is None else {**guest, "timeout": timeout}
+
+    def path(self, name: str) -> str:
+        return self.entry(name)["path"] or f"{self.config_dir.rstrip('/')}/{name}.cfg"
+
+
+def _rounds(plan: Data, host: str, at: _Host, allowed: t.Container[str]) -> list[dict[str, t.Any]]:
+    """The steps for guests that run, in the plan's order, in as few rounds as have each guest in a round only once."""
+    planned = {entry["name"]: entry for entry in plan["guests"] if entry["host"] == host}
+    ours = [
+        step
+        for step in plan.get("steps") or []
+        if step["host"] == host and step["action"] in _STATES and step["guest"] in planned
+    ]
+    rounds: list[dict[str, t.Any]] = []
+    for index, step in enumerate(ours):
+        entry = planned[step["guest"]]
+        if entry["action"] not in allowed:
+            continue
+        passing = any(
+            later["guest"] == step["guest"] and later["action"] == "migrate" for later in ours[index + 1 :]
+        )
+        if not rounds or any(guest["name"] == step["guest"] for guest in rounds[-1]["guests"]):
+            rounds.append({"configs": [], "guests": []})
+        if step["action"] != "stop":
+            rounds[-1]["configs"].append(at.config(entry, step["nodes"] if passing else None))
+        rounds[-1]["guests"].append(at.guest(entry, _STATES[step["action"]], step["nodes"]))
+    return rounds
+
+
 def place_steps(
     plan: Data,
     wanted: t.Iterable[Data],
@@ -51,35 +114,32 @@ def place_steps(
     config_dir: str = "/etc/xen",
     texts: t.Mapping[str, str] | None = None,
     check: bool = False,
+    allowed: t.Iterable[str] = (),
 ) -> dict[str, t.Any]:
     """What to hand to guest_config, guest, vcpu_affinity and domain_info on `host`, each in the order of the plan.
 
     `wanted` as :func:`.wanted.wanted_guests` gives it; `texts`: name → configuration rendered from the guest's own template.
-    In check mode (`check`) a guest that does not exist yet has no vCPUs to pin and nothing to prove. Returns::
+    In check mode (`check`) a guest that does not exist yet has no vCPUs to pin and nothing to prove. `allowed` has those of "migrate" and
+    "restart" that may be done to guests that run; others of them are left alone. Returns::
 
-        {"configs": [..], "guests": [..], "affinities": [..], "present": [names to read back]}
+        {"rounds": [{"configs": [..], "guests": [..]}], "configs": [..], "guests": [..], "affinities": [..],
+         "present": [names to read back], "applied": [names that were migrated or restarted]}
+
+    The rounds come first, one after the other.
     """
-    entries = {entry["name"]: entry for entry in wanted}
-    steps: dict[str, t.Any] = {"configs": [], "guests": [], "affinities": [], "present": []}
+    at = _Host({entry["name"]: entry for entry in wanted}, config_dir, texts or {})
+    allowed = [action for action in allowed if action in ("migrate", "restart")]
+    rounds = _rounds(plan, host, at, allowed)
+    applied = list(dict.fromkeys(guest["name"] for one in rounds for guest in one["guests"]))
+    steps: dict[str, t.Any] = {"rounds": rounds, "configs": [], "guests": [], "affinities": [], "present": []}
     for planned in plan["guests"]:
-        if planned["host"] != host or planned["action"] not in _APPLIED:
+        name, action = planned["name"], planned["action"]
+        if planned["host"] != host or not (action in _APPLIED or name in applied):
             continue
-        name = planned["name"]
-        if name not in entries:
-            raise Failure(f"The plan holds a guest {name!r} that the list of guests does not: plan again.")
-        entry = entries[name]
-        path = entry["path"] or f"{config_dir.rstrip('/')}/{name}.cfg"
-        content = config_text(texts[name]) if texts and name in texts else entry["content"]
-        base = {} if content is None else {"content": content}
-        # Without a wish the configuration's own pool counts, and the planner took the same: what xl takes by default.
-        pool = {"pool": planned["cpupool"]} if entry["plan"].get("pool") is not None else {}
-        steps["configs"].append({"path": path, "name": name, **base, **_keys(planned), **pool})
-        guest = {"name": name, "config": path, "state": entry["state"], "nodes": list(planned["nodes"])}
-        guest["memory"] = planned["memory_bytes"] >> 20
-        if entry["timeout"] is not None:
-            guest["timeout"] = entry["timeout"]
-        steps["guests"].append(guest)
-        if not (check and planned["action"] == "create"):
+        if action in _APPLIED:
+            steps["configs"].append(at.config(planned))
+            steps["guests"].append(at.guest(planned, at.entry(name)["state"], planned["nodes"]))
+        if not (check and (action == "create" or name in applied)):
             steps["affinities"] += _affinities(planned)
             steps["present"].append(name)
-    return steps
+    return {**steps, "applied": applied}

@@ -312,3 +312,11 @@ def test_what_runs_is_held_to_what_a_restart_would_bring(facts, live, keys, said
 def test_a_configuration_for_another_host_is_said_to_be(facts):
     rows = judge_limits([domain(hard="4-7")], facts, "xen1", configs=[{"name": "web", "cpus": "400"}])
     assert "that this host cannot give" in rows[0]["reasons"][0]
+
+
+def test_a_guest_that_was_migrated_is_judged_like_the_others(facts):
+    plan = {"guests": [planned(action="migrate")]}
+    said = judge_plan(plan, facts, "xen1", [domain(memory={1: 256})])
+    assert said[0]["verdict"] == "bad"
+    assert judge_plan(plan, facts, "xen1", [domain(memory={1: 256})], applied=["web"])[0]["verdict"] == "good"
+    assert judge_plan(plan, facts, "xen1", [], check=True, applied=["web"])[0]["verdict"] == "planned"

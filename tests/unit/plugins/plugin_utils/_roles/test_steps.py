@@ -63,6 +63,8 @@ def test_steps_hold_everything_that_the_modules_need_in_the_order_of_the_plan():
             {"guest": "a", "hard": "0-3", "soft": "all"},
         ],
         "present": ["b", "a"],
+        "rounds": [],
+        "applied": [],
     }
 
 
@@ -114,3 +116,66 @@ def test_a_guest_with_a_mask_for_each_vcpu_gets_an_entry_for_each():
         {"guest": "a", "vcpus": 0, "hard": "0", "soft": "all"},
         {"guest": "a", "vcpus": 1, "hard": "2-3", "soft": "all"},
     ]
+
+
+def step(guest, action, nodes, host="xen1"):
+    return {"guest": guest, "action": action, "host": host, "nodes": nodes}
+
+
+MOVING = {
+    "guests": [
+        planned("a", "migrate", soft="0-3", nodes=(0,)),
+        planned("b", "migrate"),
+        planned("c", "restart", nodes=(0,)),
+        planned("d", "create"),
+        planned("e", "move"),
+    ],
+    # a has to get out of the way of b first
+    "steps": [
+        step("a", "migrate", [2]),
+        step("b", "migrate", [1]),
+        step("a", "migrate", [0]),
+        step("c", "restart", [0]),
+        step("x", "migrate", [0], "xen2"),
+        step("e", "move", [0]),
+        step("d", "create", [1]),
+    ],
+}
+
+
+def test_guests_that_run_are_moved_in_the_plans_order_where_that_is_allowed():
+    steps = place_steps(MOVING, WANTED, "xen1", allowed=["migrate", "restart"])
+    told = [[(g["name"], g["state"], g["nodes"]) for g in one["guests"]] for one in steps["rounds"]]
+    assert told == [
+        [("a", "moved", [2]), ("b", "moved", [1])],
+        [("a", "moved", [0]), ("c", "restarted", [0])],
+    ]
+    first, second = (
+        [(c["name"], c["cpus"], c["cpus_soft"]) for c in one["configs"]] for one in steps["rounds"]
+    )
+    assert first == [("a", "node:2", []), ("b", [], "4-7")]
+    assert second == [("a", [], "0-3"), ("c", [], "4-7")]
+    assert steps["applied"] == ["a", "b", "c"]
+    assert [guest["name"] for guest in steps["guests"]] == ["d"]
+    assert steps["present"] == ["a", "b", "c", "d"]
+    assert place_steps(MOVING, WANTED, "xen1", check=True, allowed=["migrate"])["present"] == []
+
+
+def test_what_is_not_allowed_is_left_alone():
+    steps = place_steps(MOVING, WANTED, "xen1", allowed=["restart", "move"])
+    assert steps["applied"] == ["c"]
+    steps = place_steps(MOVING, WANTED, "xen1")
+    assert (steps["rounds"], steps["applied"], steps["present"]) == ([], [], ["d"])
+
+
+def test_a_guest_that_is_stopped_to_let_others_pass_is_started_again():
+    plan = {
+        "guests": [planned("a", "restart", nodes=(0,)), planned("b", "migrate")],
+        "steps": [step("a", "stop", [1]), step("b", "migrate", [1]), step("a", "start", [0])],
+    }
+    steps = place_steps(plan, WANTED, "xen1", allowed=["migrate", "restart"])
+    assert [[g["state"] for g in one["guests"]] for one in steps["rounds"]] == [
+        ["stopped", "moved"],
+        ["running"],
+    ]
+    assert [c["name"] for c in steps["rounds"][0]["configs"]] == ["b"]
