@@ -18,28 +18,45 @@ def caches_of(
 
     On a host with several kinds of cores the inner caches are those of the first kind only: of the others they are unknown.
     """
-    boot = next((core for core in cores if 0 in core.complete_cpuset), None)
-    alike = CpuSet()
-    for core in cores:
-        if boot and (not policy.hybrid or len(core.complete_cpuset) == len(boot.complete_cpuset)):
-            alike |= core.complete_cpuset
+    inner = _like_the_first(pus, cores) if policy.hybrid else pus
+    known = {}  # type: t.Dict[t.Tuple[int, bool], t.Optional[t.Tuple[CpuSet, ...]]]
     found = []
     for level, kind, size, line_size, ways, shift in policy.caches():
         sets = None  # type: t.Optional[t.Tuple[CpuSet, ...]]
         if shift is not None:
-            members = {}  # type: t.Dict[int, t.List[int]]
-            for pu in pus:
-                if pu.apic_id is not None and (level > 2 or pu.os_index in alike):
-                    members.setdefault(pu.apic_id >> shift, []).append(pu.os_index)
-            sets = tuple(sorted((CpuSet(cpus) for cpus in members.values()), key=CpuSet.first)) or None
-        if sets is not None and not _fit(sets, pus, cores):
-            warnings.append(
-                f"The processor says that its L{level} {kind} cache is shared by CPUs that Xen has in different packages, or by parts of "
-                "several cores: who shares it is reported as unknown."
-            )
-            sets = None
+            # L1 of data and of instructions are mostly alike
+            key = (shift, level > 2)
+            if key not in known:
+                known[key] = _shared(pus if level > 2 else inner, shift)
+                if not _fit(known[key] or (), pus, cores):
+                    warnings.append(
+                        f"The processor says that its L{level} {kind} cache is shared by CPUs that Xen has in different packages, or by "
+                        "parts of several cores: who shares it is reported as unknown."
+                    )
+                    known[key] = None
+            sets = known[key]
         found.append(Cache(level, kind, size, line_size, ways, sets))
     return tuple(found)
+
+
+def _like_the_first(pus: t.Sequence[Pu], cores: t.Sequence[Core]) -> t.List[Pu]:
+    """The PUs of the cores that have as many threads as that of CPU 0, on which Xen booted."""
+    boot = next((core for core in cores if 0 in core.complete_cpuset), None)
+    if boot is None:
+        return []
+    threads = len(boot.complete_cpuset)
+    alike = {cpu for core in cores if len(core.complete_cpuset) == threads for cpu in core.complete_cpuset}
+    return [pu for pu in pus if pu.os_index in alike]
+
+
+def _shared(pus: t.Iterable[Pu], shift: int) -> t.Optional[t.Tuple[CpuSet, ...]]:
+    """The sets of PUs whose APIC ids agree above so many bits; None where no APIC id is known."""
+    members = {}  # type: t.Dict[int, t.List[int]]
+    for pu in pus:
+        if pu.apic_id is not None:
+            members.setdefault(pu.apic_id >> shift, []).append(pu.os_index)
+    # PUs come by number, so the first of a list is its lowest
+    return tuple(CpuSet(cpus) for cpus in sorted(members.values())) or None
 
 
 def _fit(sets: t.Sequence[CpuSet], pus: t.Sequence[Pu], cores: t.Sequence[Core]) -> bool:

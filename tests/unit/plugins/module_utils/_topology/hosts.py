@@ -123,3 +123,37 @@ def made_domain(
     }
     info.update(fields)
     return info
+
+
+def giant_host(cpus: int, nodes: int) -> RawHost:
+    """Put a large Intel-like host together, with all sections: a package a node, two threads a core, two CPUs offline, 64 GiB a node."""
+    per = cpus // nodes
+    width = (per - 1).bit_length()
+    apic_ids = [cpu // per << width | cpu % per for cpu in range(cpus)]
+    online = [cpu for cpu in range(cpus) if cpu not in (3, cpus - 1)]
+    size = 64 * GIB
+    distance = [[10 if source == target else 20 for target in range(nodes)] for source in range(nodes)]
+    return made_host(
+        [(cpu % per // 2, cpu // per, cpu // per) for cpu in range(cpus)],
+        physinfo={"nr_cpus": len(online), "total_pages": nodes * size // 4096},
+        pcpuinfo=[[cpus - 1, int(cpu not in (3, cpus - 1)), apic_ids[cpu], cpu] for cpu in range(cpus)],
+        cpupools=[{"id": 0, "sched_id": 6, "n_dom": 1, "cpus": online}],
+        numainfo={"memsize": [size] * nodes, "memfree": [size // 2] * nodes, "distance": distance},
+        memory_map=[[node * size, size, 1] for node in range(nodes)],
+        cpu_policy=[
+            [0, INVALID, 13, 0x756E6547, 0x6C65746E, 0x49656E69],
+            [4, 0, 1 | 1 << 5 | 1 << 14, 63 | 7 << 22, 63, 0],
+            [4, 1, 2 | 1 << 5 | 1 << 14, 63 | 7 << 22, 63, 0],
+            [4, 2, 3 | 2 << 5 | 1 << 14, 63 | 15 << 22, 1023, 0],
+            [4, 3, 3 | 3 << 5 | per - 1 << 14, 63 | 15 << 22, 65535, 0],
+            [0xB, 0, 1, 2, 0x100, 0],
+            [0xB, 1, width, per, 0x201, 0],
+        ],
+        px_max_mhz={str(cpu): 3000 for cpu in online},
+        acpi={
+            "madt": [[9, cpu, apic_ids[cpu], 1] for cpu in range(cpus)],
+            "srat_cpus": [[2, apic_ids[cpu], cpu // per, 1] for cpu in range(cpus)],
+            "srat_memory": [[node * size, size, node, 1] for node in range(nodes)],
+            "slit": distance,
+        },
+    )

@@ -1,0 +1,245 @@
+# Copyright (c) 2026, dom0.xen contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The defects of other ways to look at a Xen host, each on a recording of a real host that shows it.
+
+hwloc's Xen backend (libxl), `xl info -n` and dom0's own Linux were measured on hosts like these. What they say wrongly is named with
+each test; what is right is asserted here.
+"""
+
+import json
+
+import pytest
+from ansible_collections.dom0.xen.plugins.module_utils._topology.cpuset import CpuSet
+from ansible_collections.dom0.xen.plugins.module_utils._topology.derive import derive
+from ansible_collections.dom0.xen.plugins.module_utils._topology.facts import to_facts
+from ansible_collections.dom0.xen.plugins.module_utils._topology.hwloc_export import to_hwloc_xml
+from ansible_collections.dom0.xen.tests.unit.plugins.module_utils._topology.hosts import recording, said
+
+MIB = 2**20
+parse = CpuSet.parse
+
+
+def host(name):
+    return derive(recording(name))
+
+
+#: Recording, PUs online, MiB of RAM (whole ones).
+TRUTH = [
+    ("small-offline", 6, 4095),
+    ("quad", 16, 5119),
+    ("quad-smt-off", 8, 5119),
+    ("quad-maxcpus", 6, 5119),
+    ("quad-numa-off", 16, 5119),
+    ("sparse", 18, 6143),
+]
+
+
+@pytest.mark.parametrize(("name", "pus", "mib"), TRUTH)
+def test_pus_and_memory_are_the_true_ones(name, pus, mib):
+    topology = host(name)
+    assert topology.warnings == ()
+    assert len(topology.cpuset) == len(topology.online_cpuset) == pus
+    assert sum(node.memory_total for node in topology.nodes) // MIB == mib
+    # Xen's own count leaves out parts of pages
+    assert topology.memory.total <= sum(node.memory_total for node in topology.nodes)
+    facts = to_facts(topology)
+    assert facts["totals"]["pus_online"] == pus
+    assert sum(node["memory_total_bytes"] for node in facts["nodes"]) // MIB == mib
+
+
+@pytest.mark.parametrize(("name", "pus", "mib"), TRUTH)
+def test_hwloc_gets_the_true_ones(name, pus, mib):
+    text = to_hwloc_xml(host(name)).text
+    assert text.count('type="PU"') == pus
+    sizes = [int(part.split('"')[0]) for part in text.split('local_memory="')[1:]]
+    assert sum(sizes) // MIB == mib
+
+
+def test_offline_cpus_that_keep_their_place_are_not_shown_as_usable():
+    """Defect 1: six online CPUs shown as eight; with smt=0 eight as sixteen."""
+    assert "  3:       1        0        0" in said("small-offline")["xl info -n"]
+    small = host("small-offline")
+    assert (small.cpuset, small.complete_cpuset) == (parse("0-2,4-5,7"), parse("0-7"))
+    parked = host("quad-smt-off")
+    assert (parked.cpuset, parked.complete_cpuset) == (parse("0,2,4,6,8,10,12,14"), parse("0-15"))
+    assert parked.xen.smt == "off"
+    assert {len(core.complete_cpuset) for core in parked.cores} == {2}
+
+
+def test_offline_cpus_that_lose_their_place_keep_their_core():
+    """Defect 2: on AMD package and core become ~0; PUs hang without a core, packages come twice."""
+    assert recording("shuffled-offline").data["cputopo"][2] == [0xFFFFFFFF, 0xFFFFFFFF, 1]
+    before, after = host("shuffled"), host("shuffled-offline")
+    assert after.cpuset == parse("0-1,3-4,6-7")
+    assert [pu[2:5] for pu in after.pus] == [pu[2:5] for pu in before.pus]
+    assert [core.complete_cpuset for core in after.cores] == [core.complete_cpuset for core in before.cores]
+    assert [package.complete_cpuset for package in after.packages] == [parse("0-3"), parse("4-7")]
+
+
+def test_cpus_that_xen_never_brought_up_exist_in_their_place():
+    """The same for CPUs of which Xen knows nothing: maxcpus=3 on AMD."""
+    assert len(recording("shuffled-maxcpus").data["pcpuinfo"]) == 3
+    whole, part = host("shuffled"), host("shuffled-maxcpus")
+    assert (part.cpuset, part.complete_cpuset) == (parse("0-2"), parse("0-7"))
+    assert [pu.present for pu in part.pus] == [True] * 3 + [False] * 5
+    assert [pu[2:5] + pu[6:8] for pu in part.pus] == [pu[2:5] + pu[6:8] for pu in whole.pus]
+    assert [node.complete_cpuset for node in part.nodes] == [node.complete_cpuset for node in whole.nodes]
+
+
+def test_a_package_that_is_off_as_a_whole_is_placed():
+    """Ten of eighteen CPUs with sparse APIC ids off, among them all of package 1."""
+    before, after = host("sparse"), host("sparse-offline")
+    assert [pu.apic_id for pu in before.pus] == [
+        package << 4 | core << 2 | thread for package in (0, 1) for core in range(3) for thread in range(3)
+    ]
+    assert after.cpuset == parse("0-4,6-8")
+    assert [pu[2:5] for pu in after.pus] == [pu[2:5] for pu in before.pus]
+
+
+def test_a_node_with_memory_alone_is_kept():
+    """Defect 3: it vanishes with its RAM and its distances."""
+    topology = host("quad")
+    node = topology.node(3)
+    assert (str(node.complete_cpuset), node.memory_total // MIB, node.nearest_cpu_nodes) == ("", 1024, (2,))
+    assert topology.distance(2, 3) == 17
+    assert 3 in topology.nodeset
+
+
+@pytest.mark.parametrize("name", [name for name, _pus, _mib in TRUTH])
+def test_memory_is_ram_and_not_what_a_node_spans(name):
+    """Defect 4: holes are counted as memory; with one node dom0's own memory is shown."""
+    topology = host(name)
+    for node in topology.nodes:
+        assert node.memory_free <= node.memory_total <= node.memory_spanned
+    dom0 = topology.domains[0].memory
+    assert topology.memory.total > 3 * dom0
+    if name == "sparse":
+        assert [node.memory_spanned // MIB for node in topology.nodes] == [6144, 2048]
+        assert [node.memory_total // MIB for node in topology.nodes] == [4095, 2048]
+
+
+def test_caches_are_the_hosts():
+    """Defect 5: CPUID runs on whatever CPU dom0's vCPU is on, in the guise that Xen gives to dom0."""
+    caches = {(cache.level, cache.type): cache for cache in host("sparse").caches}
+    assert [str(cpus) for cpus in caches[3, "unified"].cpusets] == ["0-8", "9-17"]
+    assert [str(cpus) for cpus in caches[2, "unified"].cpusets] == [
+        "0-2",
+        "3-5",
+        "6-8",
+        "9-11",
+        "12-14",
+        "15-17",
+    ]
+    # where the processor does not say who shares, nobody is made up
+    assert [(cache.level, cache.size, cache.cpusets) for cache in host("shuffled").caches] == [
+        (1, 65536, None),
+        (1, 65536, None),
+        (2, 524288, None),
+        (3, 16 * MIB, None),
+    ]
+
+
+def test_parts_of_a_package_are_groups_only_where_there_are_several():
+    """Defect 6: a die is invented for each node, above packages when a node spans several."""
+    assert [(part.package, part.node, str(part.cpuset)) for part in host("quad").sub_numa] == [
+        (0, 0, "0-3"),
+        (0, 1, "4-7"),
+    ]
+    for name in ("small", "sparse", "quad-numa-off"):
+        assert host(name).sub_numa == ()
+    assert "Die" not in to_hwloc_xml(host("quad")).text
+
+
+@pytest.mark.parametrize("name", ["quad", "small-offline"])
+def test_no_binding_is_promised(name):
+    """Defect 7: the XML claims to be of this system; binding then binds dom0's vCPUs."""
+    text = to_hwloc_xml(host(name)).text
+    assert "<support" not in text
+    assert "thissystem" not in text.lower()
+
+
+def test_cpupools_are_told():
+    """Defect 8: they are ignored."""
+    topology = host("small-busy")
+    assert [(pool.name, str(pool.cpuset), pool.scheduler) for pool in topology.cpupools] == [
+        ("Pool-0", "0-1,3-6", "credit2"),
+        ("pool two", "7", "credit"),
+    ]
+    assert topology.cpupool_free == parse("2")
+    assert [pu.cpupool for pu in topology.pus] == [0, 0, None, 0, 0, 0, 0, 1]
+
+
+def test_pci_devices_have_xens_node_or_none():
+    """Defect 9: their node is lost without a word where the firmware is silent."""
+    nodes = recording("quad").data["pci_nodes"]
+    assert {node for node in nodes.values() if node < 64} == {1, 2}
+    # of the others the firmware says nothing, and that is told
+    assert set(nodes.values()) - {1, 2} == {0xFFFFFFFF}
+
+
+def test_distances_go_by_the_numbers_of_the_nodes():
+    """Defect 10: rows shift. Here ACPI's order of the nodes is another than Xen's, and one of them has no CPU."""
+    topology = host("shuffled")
+    firmware = recording("shuffled").data["acpi"]["slit"]
+    domains = {node.os_index: node.proximity_domain for node in topology.nodes}
+    assert domains == {0: 4, 1: 3, 2: 0, 3: 2, 4: 1}
+    for source in topology.nodes:
+        for target in topology.nodes:
+            expected = firmware[source.proximity_domain][target.proximity_domain]
+            assert topology.distance(source.os_index, target.os_index) == expected
+    assert topology.distances.from_firmware
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, _pus, _mib in TRUTH] + ["shuffled", "shuffled-maxcpus", "sparse-offline"]
+)
+def test_no_noise(name):
+    """Defect 11: complaints at every run, about nothing."""
+    assert host(name).warnings == ()
+
+
+def test_dom0s_view_is_never_taken_for_the_hosts():
+    """Defect 12: without rights dom0's view is shown instead, silently. (That rights are asked for is tested with the components.)"""
+    for name in ("quad", "sparse"):
+        topology = host(name)
+        assert topology.source == "hypercall"
+        assert topology.dom0_linux.pus == 2
+        assert len(topology.pus) > 2
+
+
+@pytest.mark.parametrize("name", ["quad", "shuffled-maxcpus"])
+def test_the_xml_is_of_the_version_that_everybody_reads(name):
+    """Defect 13: version 3.0, which the distributions' tools refuse."""
+    assert '<topology version="2.0">' in to_hwloc_xml(host(name)).text
+
+
+def test_the_same_answers_give_the_same_facts():
+    """Defect 14: global state, results that nobody checked."""
+    raw = recording("quad")
+    before = json.dumps(raw.to_recording(), sort_keys=True)
+    first = json.dumps(to_facts(derive(raw)))
+    assert json.dumps(to_facts(derive(raw))) == first
+    assert json.dumps(raw.to_recording(), sort_keys=True) == before
+
+
+def test_what_was_not_covered_is():
+    """Defect 15: free memory, guests, kinds of CPUs, scheduling granularity. (Arm: test_derive.py.)"""
+    topology = host("small-busy")
+    assert all(node.memory_free for node in topology.nodes)
+    assert [domain.name for domain in topology.domains] == ["Domain-0", "odd one 1", "123"]
+    assert topology.xen.sched_gran == "cpu"
+    assert [pool.sched_gran for pool in topology.cpupools] == ["cpu", "cpu"]
+    assert [(kind.threads_per_core, str(kind.cpuset)) for kind in topology.cpu_kinds] == [(2, "0-7")]
+
+
+def test_state_of_numa():
+    assert {name: host(name).xen.numa for name in ("quad", "quad-numa-off", "shuffled")} == {
+        "quad": "on",
+        "quad-numa-off": "off",
+        "shuffled": "on",
+    }
+    off = host("quad-numa-off")
+    assert len(off.nodes) == 1
+    assert off.nodes[0].complete_cpuset == parse("0-15")
