@@ -3,7 +3,7 @@
 """Measures on the emulated host what the documentation claims, and prints it. ``make bench`` runs this.
 
     python3 benchmarks/run.py                 everything
-    python3 benchmarks/run.py pin_vcpus       one of: pin_vcpus, facts
+    python3 benchmarks/run.py pin_vcpus       one of: pin_vcpus, facts, scale (which needs no host)
 
 The emulator is many times slower than iron, so what counts are ratios between ways that were measured in the same run. A host that
 runs already is used as it is and left running.
@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import os
 import subprocess
 import sys
 import typing as t
@@ -28,7 +29,8 @@ from workshop import CACHE, SetupError  # noqa: E402
 import demo  # noqa: E402
 
 STATE = CACHE / "bench"
-BENCHMARKS = ("pin_vcpus", "facts")
+BENCHMARKS = ("pin_vcpus", "facts", "scale")
+NEED_NO_HOST = ("scale",)
 
 
 @contextlib.contextmanager
@@ -126,6 +128,28 @@ def facts(environment: dict[str, str]) -> None:
     demo.say(f"\n  hypercalls: {inside['calls']} for everything, {inside['calls_min']} without the domains")
 
 
+def scale(environment: dict[str, str]) -> None:
+    """Deriving facts, and hwloc XML, of hosts from 64 to 4,096 CPUs."""
+    argv = [sys.executable, str(ROOT / "benchmarks" / "scale.py")]
+    paths = [str(CACHE), environment.get("PYTHONPATH", "")]
+    environment = dict(environment, PYTHONPATH=os.pathsep.join(filter(None, paths)))
+    done = subprocess.run(argv, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise demo.DemoError(f"scale failed: {done.stderr.strip().splitlines()[-1]}")
+    rows = json.loads(done.stdout)
+    sizes = [f"{row['cpus']} CPUs, {row['nodes']} nodes" for row in rows]
+    for key in rows[0]:
+        if key not in ("cpus", "nodes"):
+            unit, digits = ("bytes", 0) if key.startswith("bytes") else ("ms", 2)
+            factor = 1 if unit == "bytes" else 1000
+            table(
+                key.capitalize(),
+                [(size, row[key] * factor) for size, row in zip(sizes, rows, strict=True)],
+                unit,
+                digits,
+            )
+
+
 _INSIDE = (
     ("import what the module imports of ours", "import"),
     ("collect, all subsets", "collect"),
@@ -159,11 +183,23 @@ def main(arguments: t.Sequence[str] | None = None) -> int:
     try:
         tree.refresh()
         environment = demo.prepare(STATE)
-        with running(options.host):
-            inventory = [*demo.XENHOST, "inventory", options.host, "--output", str(STATE / "inventory.yml")]
-            demo.ended(demo.run(inventory), "Writing the inventory")
-            for name in options.names or BENCHMARKS:
+        names = options.names or BENCHMARKS
+        for name in names:
+            if name in NEED_NO_HOST:
                 globals()[name](environment)
+        on_host = [name for name in names if name not in NEED_NO_HOST]
+        if on_host:
+            with running(options.host):
+                inventory = [
+                    *demo.XENHOST,
+                    "inventory",
+                    options.host,
+                    "--output",
+                    str(STATE / "inventory.yml"),
+                ]
+                demo.ended(demo.run(inventory), "Writing the inventory")
+                for name in on_host:
+                    globals()[name](environment)
     except (demo.DemoError, SetupError) as error:
         sys.stderr.write(f"bench: {error}\n")
         return 1

@@ -15,7 +15,17 @@ import typing as t
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent.parent / "plugins"))
 
-from module_utils._xen import domctl, errors, layouts, platform, probe, sysctl  # type: ignore[import-not-found]
+from module_utils._xen import (  # type: ignore[import-not-found]
+    domctl,
+    errors,
+    hypfs,
+    layouts,
+    memory,
+    platform,
+    probe,
+    sysctl,
+    version,
+)
 from module_utils._xen.connection import Xen  # type: ignore[import-not-found]
 
 NO_DOMAIN = 0x7FEF
@@ -78,6 +88,35 @@ def affinity(xen: Xen) -> None:
     check("masks put back", domctl.getvcpuaffinity(xen, 0, vcpu) == before)
 
 
+def hardware(xen: Xen) -> None:
+    """What the hypervisor knows of the machine, against its own other figures."""
+    info, page = sysctl.physinfo(xen), version.page_size(xen)
+    regions = memory.machine_memory_map(xen)
+    ram = sum(region.size for region in regions if region.type == memory.RAM)
+    # Xen counts whole pages only, and keeps a few regions of its own.
+    check("RAM in the memory map", 0 <= ram - info.total_pages * page < 16 << 20, (len(regions), ram))
+    leaves = {(leaf.leaf, leaf.subleaf): leaf for leaf in sysctl.cpu_policy(xen)}
+    check("CPU policy", leaves[0, sysctl.INVALID_32].a >= 0xB and (0xB, 0) in leaves, len(leaves))
+    check("unknown PCI device", sysctl.pcitopoinfo(xen, [(0x7FFF, 0xFF, 0xFF)]) == [sysctl.INVALID_DEVICE])
+    there = sorted(path.name for path in pathlib.Path("/sys/bus/pci/devices").iterdir())
+    asked = [
+        (int(name[:4], 16), int(name[5:7], 16), int(name[8:10], 16) << 3 | int(name[11])) for name in there
+    ]
+    nodes = sysctl.pcitopoinfo(xen, asked)
+    known = {*range(info.max_node_id + 1), sysctl.INVALID_32}
+    check("PCI devices", bool(nodes) and set(nodes) <= known, len(nodes))
+    many = sysctl.pcitopoinfo(xen, (asked * 400)[:400])
+    check("PCI devices in pieces", many == (nodes * 400)[:400])
+    try:
+        granularity = hypfs.read_text(xen, "/cpupool/0/sched-gran")
+    except errors.NotSupported:
+        granularity = None
+    wanted = ("cpu", "core", "socket") if xen.version >= (4, 15) else (None,)
+    check("granularity in hypfs", granularity in wanted, granularity)
+    refused("frequencies of an emulated CPU", errors.NotSupported, lambda: sysctl.px_frequencies(xen, [0]))
+    refused("memory by node in one call", errors.NotSupported, lambda: domctl.node_pages(xen, 0, 2))
+
+
 def interface(xen: Xen) -> None:
     """Interface versions, right, wrong and unknown."""
     check("known hypervisor", bool(xen.interface["known"]), xen.interface)
@@ -125,6 +164,7 @@ def main() -> int:
     """Run all checks; the exit status."""
     with Xen.open() as xen:
         interface(xen)
+        hardware(xen)
         refusals(xen)
         affinity(xen)
     tables()

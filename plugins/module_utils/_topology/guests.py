@@ -6,9 +6,9 @@
 
 import typing as t
 
-from .cpuset import CpuSet
+from .cpuset import LARGEST_ID, CpuSet
 from .locality import Ground, locality
-from .meanings import INVALID, valid
+from .meanings import INVALID
 from .model import CpuPool, Distances, Domain, Locality, NumaNode, Vcpu
 
 # XEN_DOMINF_*
@@ -44,7 +44,8 @@ def _domain(
         uuid=uuid_text(info["handle"]),
         type=info["type"] if "type" in info else domain_type(info["flags"], info.get("emulation_flags")),
         state=domain_state(info["flags"]),
-        cpupool=valid(info["cpupool"]),
+        # Xen's mark for none is beyond all numbers
+        cpupool=info["cpupool"] if info["cpupool"] <= LARGEST_ID else None,
         memory=info["tot_pages"] * page_size,
         max_memory=info["max_pages"] * page_size if info["max_pages"] < INVALID else None,
         max_vcpus=0 if info["max_vcpu_id"] == INVALID else info["max_vcpu_id"] + 1,

@@ -63,8 +63,8 @@ def signed(value: t.Any) -> None:
 
 
 def fraction(value: t.Any) -> None:
-    """Accept a number from 0 to 2**32, whole or not."""
-    if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 <= value <= 2**32:
+    """Accept a number from 0 to what 64 bits hold, whole or not."""
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 <= value <= 2**64:
         raise MisfitError(f"should be a number from 0 up, not {_shown(value)}")
 
 

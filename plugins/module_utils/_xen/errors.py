@@ -237,6 +237,11 @@ _BY_QUESTION: t.Dict[t.Tuple[int, str], _Sentence] = {
         NotSupported,
         "Xen leaves the frequencies of this host's CPUs to the hardware and lists none.",
     ),
+    (errno.EINVAL, "get_pmstat"): (
+        NotSupported,
+        "Xen knows no frequencies of CPU {cpu}: dom0's kernel has not passed the firmware's on (module xen-acpi-processor).",
+    ),
+    (errno.ENODATA, "get_pmstat"): (NotSupported, "Xen keeps no statistics of the frequencies of CPU {cpu}."),
     (errno.ENOENT, "read"): (NoSuchEntry, "Xen's file system (hypfs) has no {path}."),
     (errno.ENOSYS, "numa_op"): (
         NotSupported,

@@ -357,18 +357,20 @@ def pcitopoinfo(xen: "Xen", devices: t.Sequence[t.Tuple[int, int, int]]) -> t.Li
         return [int(nodes[index]) for index in range(count)]
 
 
-def px_frequencies(xen: "Xen", cpus: t.Iterable[int]) -> t.Dict[int, t.List[int]]:
-    """XEN_SYSCTL_get_pmstat, PMSTAT_get_pxstat: the frequencies of the P-states of each of these CPUs, in MHz, the highest first.
+def px_frequencies(xen: "Xen", cpus: t.Sequence[int]) -> t.Dict[int, t.List[int]]:
+    """XEN_SYSCTL_get_pmstat, PMSTAT_get_pxstat: the frequencies of the P-states of each of these online CPUs, in MHz, the highest first.
 
-    A CPU of which Xen has no P-states (offline, or dom0 never passed them on) is left out. When the first CPU is refused for
-    another reason than that, this raises what says why: NotSupported where Xen does not scale frequencies or does it another way (HWP).
+    One call a CPU; but the first and the last are asked before the others, and when neither has P-states, no other is asked. A CPU that
+    has none is left out. Raises NotSupported where Xen does not scale frequencies, or does it another way (HWP), or knows no P-states.
     """
     found: t.Dict[int, t.List[int]] = {}
+    ordered = sorted(cpus)
+    ordered = ordered[:1] + ordered[1:][-1:] + ordered[1:-1]
     # Older releases copy the table of transitions whatever its size, so there must be room for the largest.
     with xen.request("struct xen_sysctl") as op, xen.buffer(
         "struct pm_px_val", PX_STATES_MOST
     ) as states, xen.buffer("uint64_t", PX_STATES_MOST**2) as transitions:
-        for cpu in cpus:
+        for position, cpu in enumerate(ordered):
             request = op.u.get_pmstat
             request.type = PMSTAT_GET_PXSTAT
             request.cpuid = cpu
@@ -378,9 +380,11 @@ def px_frequencies(xen: "Xen", cpus: t.Iterable[int]) -> t.Dict[int, t.List[int]
             try:
                 xen.sysctl(op, GET_PMSTAT, "get_pmstat", cpu=cpu)
             except errors.XenError as error:
-                if error.errno in (errno.EINVAL, errno.ENODATA):
-                    continue
-                raise
+                if error.errno not in (errno.EINVAL, errno.ENODATA):
+                    raise
+                if not found and position in (1, len(ordered) - 1):
+                    raise
+                continue
             found[cpu] = [int(states[index].freq) for index in range(int(request.total))]
     return found
 

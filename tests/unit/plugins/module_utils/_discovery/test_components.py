@@ -77,7 +77,10 @@ def test_recording_is_heard_as_it_was_recorded(name, version):
     # the fake passes on PCI devices only if sysfs has some
     wanted.pop("pci_nodes", None)
     heard.sections.pop("pci_nodes", None)
-    missing = {"memory_map", "cpu_policy", "px_max_mhz", "sched_gran"} - set(heard_then)
+    # that no CPU has a frequency was heard without a reason once
+    if wanted.get("px_max_mhz") == {}:
+        del wanted["px_max_mhz"]
+    missing = {"memory_map", "cpu_policy", "px_max_mhz", "sched_gran"} - set(wanted)
     assert len(heard.sections.pop("unanswered")) == len(missing)
     assert heard.sections == wanted
     assert heard.warnings == []

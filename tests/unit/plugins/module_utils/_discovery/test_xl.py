@@ -100,7 +100,11 @@ def test_agrees_with_the_hypervisor_as_far_as_it_can(name):
         assert node["cpuset"] == true["cpuset"]
         assert node["memory_spanned_bytes"] // MIB == true["memory_spanned_bytes"] // MIB
         assert abs(node["memory_free_bytes"] - true["memory_free_bytes"]) < 64 * MIB
-    if "domains" not in theirs:
+    if "domains" not in ours:
+        # where masks cannot be read, that is said
+        assert "domains" not in theirs or any(
+            "domains are left out" in warning for warning in ours["warnings"]
+        )
         return
     assert len(ours["domains"]) == len(theirs["domains"])
     for domain, true in zip(ours["domains"], theirs["domains"]):

@@ -427,6 +427,21 @@ def test_frequencies(fake, xen):
     assert sysctl.px_frequencies(xen, range(4)) == {0: [3401, 3301, 3201], 2: [2200, 2100, 2000]}
 
 
+@pytest.mark.parametrize(("cpus", "asked"), [([3], 1), ([1, 3], 2), (range(8), 2)])
+def test_cpus_without_frequencies_are_not_all_asked(fake, xen, cpus, asked):
+    fake.data["px_max_mhz"] = {}
+    fake.asked.clear()
+    with pytest.raises(errors.NotSupported, match="xen-acpi-processor"):
+        sysctl.px_frequencies(xen, cpus)
+    assert fake.asked == ["get_pmstat"] * asked
+
+
+def test_frequencies_of_the_last_cpu_alone(fake, xen):
+    fake.data["px_max_mhz"] = {"7": 2000}
+    assert sysctl.px_frequencies(xen, range(8)) == {7: [2000, 1900, 1800]}
+    assert sysctl.px_frequencies(xen, []) == {}
+
+
 @pytest.mark.parametrize("refusal", [errno.ENODEV, errno.EOPNOTSUPP, errno.ENOSYS])
 def test_frequencies_that_xen_does_not_know(fake, xen, refusal):
     fake.faults["get_pmstat"] = refusal
