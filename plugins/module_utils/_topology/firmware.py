@@ -100,12 +100,16 @@ class Firmware:
         return list(dict.fromkeys(wide + narrow + [row[2] for row in self._memory]))
 
     def learn_nodes(
-        self, seen: t.Iterable[t.Tuple[int, int]], spans: t.Mapping[int, int], fake: bool
+        self,
+        seen: t.Iterable[t.Tuple[int, int]],
+        spans: t.Mapping[int, int],
+        fake: bool,
+        distances: t.Optional[t.Mapping[t.Tuple[int, int], int]] = None,
     ) -> None:
         """Find out which proximity domain is which node, from CPUs whose node Xen tells.
 
-        `seen` has (APIC id, node) of each, `spans` the bytes from the first to the last page of each node that Xen has, and `fake` tells
-        whether Xen was told to make up its nodes.
+        `seen` has (APIC id, node) of each, `spans` the bytes from the first to the last page of each node that Xen has, `distances` those
+        from node to node as far as Xen tells them, and `fake` tells whether Xen was told to make up its nodes.
         """
         if not self._cpus and not self._memory:
             return
@@ -134,16 +138,25 @@ class Firmware:
             return
         self.numa = "on"
         self.node_of = {domain: min(members) for domain, members in nodes.items()}
-        self._add_nodes_without_cpus(spans)
+        self._add_nodes_without_cpus(spans, distances or {})
 
-    def _add_nodes_without_cpus(self, spans: t.Mapping[int, int]) -> None:
-        """Complete the map by the order in which Xen numbers, else by a span that only one domain and one node have."""
+    def _add_nodes_without_cpus(
+        self, spans: t.Mapping[int, int], distances: t.Mapping[t.Tuple[int, int], int]
+    ) -> None:
+        """Complete the map by the order in which Xen numbers, else by a span that only one domain and one node have.
+
+        Either way the node must be as far from the others as its domain.
+        """
         order = {domain: number for number, domain in enumerate(self.domains)}
         as_xen = all(order[domain] == node for domain, node in self.node_of.items() if domain in order)
         left = [domain for domain in order if domain not in self.node_of]
         free = [node for node in spans if node not in self.node_of.values()]
         for domain in left:
-            alike = [node for node in free if spans[node] in self._spans_of(domain)]
+            alike = [
+                node
+                for node in free
+                if spans[node] in self._spans_of(domain) and self._as_far(domain, node, distances)
+            ]
             if as_xen:
                 alike = [node for node in alike if node == order[domain]]
             elif len(alike) == 1:
@@ -151,6 +164,35 @@ class Firmware:
                 alike = alike if rivals == [domain] else []
             if len(alike) == 1:
                 self.node_of[domain] = alike[0]
+
+    def _as_far(self, domain: int, node: int, distances: t.Mapping[t.Tuple[int, int], int]) -> bool:
+        """Tell whether nothing speaks against this domain being this node, by the distances to those that are known."""
+        if self.tells(distances) is False:
+            # Xen did not take its distances from the table
+            return True
+        trial = dict(self.node_of)
+        trial[domain] = node
+        return self._agree(trial, distances) is not False
+
+    def tells(self, distances: t.Mapping[t.Tuple[int, int], int]) -> t.Optional[bool]:
+        """Tell whether Xen's distances between the nodes are those of the SLIT; None when there is nothing to compare."""
+        return self._agree(self.node_of, distances)
+
+    def _agree(
+        self, node_of: t.Mapping[int, int], distances: t.Mapping[t.Tuple[int, int], int]
+    ) -> t.Optional[bool]:
+        slit = self.slit or []
+        compared = [
+            distances.get((node_of[source], node_of[target])) == slit[source][target]
+            for source in node_of
+            for target in node_of
+            # what is less than 10 or is 255 does not become a distance
+            if source != target
+            and source < len(slit)
+            and target < len(slit[source])
+            and 10 <= slit[source][target] < 255
+        ]
+        return all(compared) if compared else None
 
     def _ranges_of(self, domain: int) -> t.List[Range]:
         return [(start, start + size) for start, size, owner, _flags in self._memory if owner == domain]

@@ -290,15 +290,19 @@ def _caches(topology: Topology, parts: t.Iterable[Object], omissions: t.List[Omi
         {cpu: thing.complete_cpuset for thing in level for cpu in thing.complete_cpuset} for level in levels
     ]
     made = []
+    seen = set()  # type: t.Set[CpuSet]
     for cache in topology.caches:
         kind = _cache_kind(cache)
         if kind not in _RANK:
             continue
+        # caches of one kind share no CPUs, so that each kind is one more level to look at
+        level = {}  # type: t.Dict[int, CpuSet]
         for members in cache.cpusets or ():
             cpuset = members & topology.cpuset
             if not cpuset:
                 continue
-            around = {owner[cpu] for owner in owners for cpu in members if cpu in owner}
+            # what is shared by the same CPUs as a cache before has been looked at: L1 and L2 mostly are
+            around = set() if members in seen else {o[cpu] for o in owners for cpu in members if cpu in o}
             if any(not (other <= members or members <= other) for other in around):
                 omissions.append(Omission(f"Cache {kind}", cpuset, members, True))
                 continue
@@ -311,7 +315,10 @@ def _caches(topology: Topology, parts: t.Iterable[Object], omissions: t.List[Omi
                 ("cache_type", str(_CACHE_TYPES[cache.type])),
             ]
             made.append(thing)
-            owners.append(dict.fromkeys(members, members))
+            if members not in seen:
+                level.update(dict.fromkeys(members, members))
+                seen.add(members)
+        owners.append(level)
     return made
 
 

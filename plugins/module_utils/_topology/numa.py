@@ -11,7 +11,7 @@ from .firmware import Firmware
 from .levels import Group, usable
 from .meanings import at
 from .model import Distances, NumaNode, Pu, SubNuma
-from .places import spans
+from .places import spans, told_distances
 
 
 def nodes_of(
@@ -26,9 +26,7 @@ def nodes_of(
     matrix = tuple(
         tuple(at(rows[source], target) if source < len(rows) else None for target in ids) for source in ids
     )
-    distances = Distances(
-        tuple(ids), matrix, firmware.slit is not None and firmware.numa == "on" if firmware.heard else None
-    )
+    distances = Distances(tuple(ids), matrix, _from_firmware(heard, firmware))
     domain_of = {node: domain for domain, node in firmware.node_of.items()}
     spanned = [at(info["memsize"], index) for index in range(len(info["memsize"]))]
     ram = firmware.ram_by_node(spans(heard), spanned)
@@ -50,6 +48,13 @@ def nodes_of(
             )
         )
     return tuple(nodes), distances
+
+
+def _from_firmware(heard: t.Dict[str, t.Any], firmware: Firmware) -> t.Optional[bool]:
+    """Tell whether the distances are the firmware's; None where that cannot be told."""
+    if not firmware.heard:
+        return None
+    return False if firmware.slit is None else firmware.tells(told_distances(heard))
 
 
 def _believable(

@@ -198,7 +198,7 @@ def _on_nodes(
     seen = [(pu.apic_id, pu.node) for pu in pus if pu.online and None not in (pu.apic_id, pu.node)]
     fake = (command_line.last(parameters, "numa") or "").startswith("fake")
     there = spans(heard)
-    firmware.learn_nodes(t.cast(t.List[t.Tuple[int, int]], seen), there, fake)
+    firmware.learn_nodes(t.cast(t.List[t.Tuple[int, int]], seen), there, fake, told_distances(heard))
     only = min(there) if len(there) == 1 and firmware.numa in ("off", "none") else None
 
     def node(pu: Pu) -> t.Optional[int]:
@@ -208,6 +208,17 @@ def _on_nodes(
         return only if domain is None or only is not None else firmware.node_of.get(domain)
 
     return [pu._replace(node=node(pu)) if pu.node is None else pu for pu in pus]
+
+
+def told_distances(heard: t.Dict[str, t.Any]) -> t.Dict[t.Tuple[int, int], int]:
+    """Return the distances that Xen tells, by (from, to)."""
+    rows = heard.get("numainfo", {}).get("distance", ())
+    return {
+        (source, target): distance
+        for source, row in enumerate(rows)
+        for target, distance in enumerate(row)
+        if distance != INVALID
+    }
 
 
 def spans(heard: t.Dict[str, t.Any]) -> t.Dict[int, int]:

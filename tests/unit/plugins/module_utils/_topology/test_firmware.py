@@ -137,6 +137,41 @@ def test_a_node_of_another_size_is_not_taken_by_its_order():
     assert view.node_of == {0: 0}
 
 
+def test_nodes_of_one_size_are_told_apart_by_their_distances():
+    rows = memory((0, GIB, 0), (GIB, GIB, 1), (2 * GIB, GIB, 2), (3 * GIB, GIB, 3))
+    slit = [[10, 21, 17, 28], [21, 10, 31, 12], [17, 31, 10, 40], [28, 12, 40, 10]]
+    sections = {"srat_cpus": cpus((0, 0), (1, 1)), "srat_memory": rows, "slit": slit}
+
+    def told(*order):
+        """Xen's distances if its nodes were these domains."""
+        return {
+            (source, target): slit[order[source]][order[target]] for source in range(4) for target in range(4)
+        }
+
+    everywhere = dict.fromkeys(range(4), GIB)
+    # numbered otherwise than by the order of the table
+    for order in ((1, 0, 2, 3), (1, 0, 3, 2), (0, 1, 2, 3)):
+        view, _warnings = firmware(**sections)
+        view.learn_nodes([(0, order.index(0)), (1, order.index(1))], everywhere, False, told(*order))
+        expected = {domain: node for node, domain in enumerate(order)}
+        assert view.node_of == (expected if order == (0, 1, 2, 3) else {0: 1, 1: 0})
+        assert view.tells(told(*order))
+    # in the order of the table, but as far as others: not believed
+    view, _warnings = firmware(**sections)
+    view.learn_nodes([(0, 0), (1, 1)], everywhere, False, told(0, 1, 3, 2))
+    assert view.node_of == {0: 0, 1: 1}
+
+
+def test_distances_that_xen_made_up_are_not_the_tables():
+    slit = [[10, 31], [31, 10]]
+    view, _warnings = firmware(srat_cpus=cpus((0, 0), (1, 1)), slit=slit)
+    view.learn_nodes([(0, 0), (1, 1)], {0: GIB, 1: GIB}, False)
+    assert view.tells({(0, 1): 20, (1, 0): 20}) is False
+    assert view.tells({(0, 1): 31, (1, 0): 31}) is True
+    view, _warnings = firmware(srat_cpus=cpus((0, 0), (1, 1)))
+    assert view.tells({(0, 1): 20}) is None
+
+
 def test_domains_and_nodes_that_do_not_match_are_said():
     view, warnings = firmware(srat_cpus=cpus((0, 0), (1, 1), (2, 2)))
     view.learn_nodes([(0, 0), (1, 0), (2, 1)], {0: GIB, 1: GIB}, False)
