@@ -114,5 +114,7 @@ def remove(path: Path) -> None:
     """Remove a directory tree if it is there."""
     if path.is_symlink() or path.is_file():
         path.unlink()
-    elif path.exists():
-        shutil.rmtree(path)
+    # ssh takes its socket away by itself, perhaps just when we are about to
+    while path.exists():
+        with contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(path)

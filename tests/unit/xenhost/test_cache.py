@@ -128,3 +128,20 @@ def test_remove_takes_a_link_and_not_what_it_points_to(tmp_path):
     cache.remove(tmp_path / "link")
     cache.remove(tmp_path / "nothing")
     assert os.listdir(tmp_path) == ["target"]
+
+
+def test_what_goes_away_by_itself_while_it_is_removed_is_no_fault(tmp_path, monkeypatch):
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "ssh.sock").write_text("")
+    remove_tree = cache.shutil.rmtree
+
+    def overtaken(path):
+        if (run / "ssh.sock").exists():
+            (run / "ssh.sock").unlink()
+            raise FileNotFoundError(2, "No such file or directory", "ssh.sock")
+        remove_tree(path)
+
+    monkeypatch.setattr(cache.shutil, "rmtree", overtaken)
+    cache.remove(run)
+    assert not run.exists()

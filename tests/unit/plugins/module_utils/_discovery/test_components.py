@@ -94,6 +94,24 @@ def test_hypercalls_are_counted():
 
 
 @needs_binding
+@pytest.mark.parametrize("name", ["quad", "quad-smt-off", "sparse-offline", "small-busy", "shuffled"])
+@pytest.mark.parametrize("subset", [(), ("domains",)])
+def test_hypercalls_are_as_many_as_the_documentation_says(name, subset):
+    """docs/facts.md, "What it costs"."""
+    fake = fake_xen(name)
+    domains = fake.data["domains"] if subset else fake.data["domains"][:1]
+    vcpus = sum(len(domain["vcpus"]) for domain in domains)
+    expected = 19 + len(fake.data["pcpuinfo"]) + 2 * len(fake.data["cpupools"]) + 2 * vcpus
+    if subset:
+        expected += len(domains)
+    # two where dom0 has no P-states, one where Xen refuses to tell of any
+    expected += 2 if "px_max_mhz" in fake.data else 1
+    heard = hear(fake, *subset, root="/")
+    expected += "pcitopoinfo" in fake.asked
+    assert heard.hypercalls == len(fake.asked) == expected
+
+
+@needs_binding
 def test_without_domains_dom0s_vcpus_are_heard():
     fake = fake_xen()
     heard = hear(fake)
