@@ -167,14 +167,14 @@ class Firmware:
 
     def _as_far(self, domain: int, node: int, distances: t.Mapping[t.Tuple[int, int], int]) -> bool:
         """Tell whether nothing speaks against this domain being this node, by the distances to those that are known."""
-        if self.tells(distances) is False:
+        if self.is_source_of(distances) is False:
             # Xen did not take its distances from the table
             return True
         trial = dict(self.node_of)
         trial[domain] = node
         return self._agree(trial, distances) is not False
 
-    def tells(self, distances: t.Mapping[t.Tuple[int, int], int]) -> t.Optional[bool]:
+    def is_source_of(self, distances: t.Mapping[t.Tuple[int, int], int]) -> t.Optional[bool]:
         """Tell whether Xen's distances between the nodes are those of the SLIT; None when there is nothing to compare."""
         return self._agree(self.node_of, distances)
 

@@ -54,7 +54,7 @@ def _from_firmware(heard: t.Dict[str, t.Any], firmware: Firmware) -> t.Optional[
     """Tell whether the distances are the firmware's; None where that cannot be told."""
     if not firmware.heard:
         return None
-    return False if firmware.slit is None else firmware.tells(told_distances(heard))
+    return False if firmware.slit is None else firmware.is_source_of(told_distances(heard))
 
 
 def _believable(

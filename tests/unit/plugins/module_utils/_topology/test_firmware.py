@@ -155,7 +155,7 @@ def test_nodes_of_one_size_are_told_apart_by_their_distances():
         view.learn_nodes([(0, order.index(0)), (1, order.index(1))], everywhere, False, told(*order))
         expected = {domain: node for node, domain in enumerate(order)}
         assert view.node_of == (expected if order == (0, 1, 2, 3) else {0: 1, 1: 0})
-        assert view.tells(told(*order))
+        assert view.is_source_of(told(*order))
     # in the order of the table, but as far as others: not believed
     view, _warnings = firmware(**sections)
     view.learn_nodes([(0, 0), (1, 1)], everywhere, False, told(0, 1, 3, 2))
@@ -166,10 +166,10 @@ def test_distances_that_xen_made_up_are_not_the_tables():
     slit = [[10, 31], [31, 10]]
     view, _warnings = firmware(srat_cpus=cpus((0, 0), (1, 1)), slit=slit)
     view.learn_nodes([(0, 0), (1, 1)], {0: GIB, 1: GIB}, False)
-    assert view.tells({(0, 1): 20, (1, 0): 20}) is False
-    assert view.tells({(0, 1): 31, (1, 0): 31}) is True
+    assert view.is_source_of({(0, 1): 20, (1, 0): 20}) is False
+    assert view.is_source_of({(0, 1): 31, (1, 0): 31}) is True
     view, _warnings = firmware(srat_cpus=cpus((0, 0), (1, 1)))
-    assert view.tells({(0, 1): 20}) is None
+    assert view.is_source_of({(0, 1): 20}) is None
 
 
 def test_domains_and_nodes_that_do_not_match_are_said():

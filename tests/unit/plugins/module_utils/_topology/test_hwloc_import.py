@@ -77,8 +77,10 @@ def expected(topology):
         "xen": topology.xen._replace(
             changeset=topology.xen.changeset or None,
             interface=dict.fromkeys(topology.xen.interface),
-            # that there is one node is all that an import can tell
-            numa=topology.xen.numa if len(topology.nodes) > 1 else None,
+            # of a host with one node an import can tell what the command line does
+            numa=topology.xen.numa
+            if len(topology.nodes) > 1 or ("numa", "off") in topology.xen.parameters
+            else None,
         ),
         # a pool that is made later may have another granularity than the command line's
         "cpupools": tuple(pool._replace(sched_gran=None) if pool.id else pool for pool in topology.cpupools),

@@ -243,3 +243,21 @@ def test_state_of_numa():
     off = host("quad-numa-off")
     assert len(off.nodes) == 1
     assert off.nodes[0].complete_cpuset == parse("0-15")
+
+
+def test_a_host_whose_kernel_filters_hypercalls_is_described_all_the_same():
+    """XenServer 9 lets XENPF_get_cpuinfo, the memory map and hypfs not through; here a host whose recording lacks them."""
+    raw = recording("quad-smt-off")
+    whole = derive(raw)
+    for section in ("pcpuinfo", "memory_map", "sched_gran"):
+        del raw.data[section]
+    part = derive(raw)
+    assert part.warnings == ()
+    assert (part.cpuset, part.complete_cpuset) == (whole.cpuset, whole.complete_cpuset)
+    assert [pu[1:6] for pu in part.pus] == [pu[1:6] for pu in whole.pus]
+    # the table's order, the sizes and the distances leave one answer
+    assert [node.proximity_domain for node in part.nodes] == [0, 1, 2, 3]
+    # what nothing else tells is unknown
+    assert {pu.apic_id for pu in part.pus} == {None}
+    assert {node.memory_total for node in part.nodes} == {None}
+    assert {cache.cpusets for cache in part.caches} == {None}
