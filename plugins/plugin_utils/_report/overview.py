@@ -17,7 +17,7 @@ from .svg import memory_bar
 from .tenants import Tenant
 from .words import count, size_text
 
-WIDTH, BARS, GAP = 760, 240, 3
+WIDTH, BARS, GAP = 920, 240, 3
 NAME = 200
 _GUESTS = Tenant("", "guests", 0, 0, {}, "", 0, None)
 _DOM0 = Tenant("", "dom0", None, 0, {}, "", 0, None)

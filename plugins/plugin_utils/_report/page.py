@@ -177,25 +177,31 @@ def _plan(main: Element, plan: Data, several: bool) -> None:
             item = add(listing, "li")
             say(item, "span", name, class_="bad")
             _reasons(item, reasons)
+    more = plan_steps.capacity(plan)
+    if more:
+        say(section, "h3", "How many more would fit")
+        _reasons(section, more)
     levels = plan_steps.levels(plan)
     if levels:
         say(section, "h3", "How good it is")
+        figure = "figure"
         heads = [
             ("level", ""),
-            ("value", "figure"),
-            ("no plan can be below", "figure"),
-            ("unit", ""),
+            ("value", figure),
+            ("bound", figure),
+            ("gap", figure),
+            ("unit", "words"),
             ("proven", ""),
         ]
-        body = _table(
-            section, heads, "Most important first; an earlier level is never made worse for a later one"
-        )
+        order = "Most important first: an earlier level is never made worse for a later one"
+        body = _table(section, heads, f"{order}. No plan can be below the bound")
         for level in levels:
             line = add(body, "tr")
             say(line, "th", level.name, scope="row")
             say(line, "td", level.value, class_="figure")
-            say(line, "td", level.bound, class_="figure")
-            say(line, "td", level.unit)
+            say(line, "td", level.bound, class_=figure)
+            say(line, "td", level.gap, class_=figure)
+            say(line, "td", level.unit, class_="words")
             say(line, "td", "best possible" if level.proven else "-")
 
 

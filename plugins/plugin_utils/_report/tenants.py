@@ -124,7 +124,9 @@ def _planned(before: t.Sequence[_Found], topology: Topology, plan: Data, host: s
     for entry in plan["guests"]:
         here = _identity(entry, before, host)
         if entry.get("host") != host:
-            after.pop(here, None)
+            # a guest of another host may have the same name
+            if "from" not in entry or (entry["from"] or {}).get("host") == host:
+                after.pop(here, None)
             continue
         known = after.get(here)
         after[here] = _of_entry(entry, here, known, topology)
@@ -157,8 +159,22 @@ def _of_entry(entry: Data, identity: str, known: _Found | None, topology: Topolo
 
 
 def _entry_masks(entry: Data, vcpus: int, topology: Topology) -> Masks:
-    masks = [_mask(entry.get(kind), f"{entry['name']}: {kind}", topology) for kind in ("hard", "soft")]
-    return [(CpuSet(range(vcpus)), masks[0], masks[1])]
+    hard, soft = (
+        _each(entry.get(kind), vcpus, f"{entry['name']}: {kind}", topology) for kind in (HARD, SOFT)
+    )
+    groups: dict[tuple[CpuSet, CpuSet], list[int]] = {}
+    for vcpu, masks in enumerate(zip(hard, soft, strict=True)):
+        groups.setdefault(masks, []).append(vcpu)
+    return [(CpuSet(ids), *masks) for masks, ids in groups.items()]
+
+
+def _each(masks: t.Any, vcpus: int, where: str, topology: Topology) -> list[CpuSet]:
+    """A mask for each vCPU, from one for all of them or a list with one for each."""
+    if not isinstance(masks, list):
+        return [_mask(masks, where, topology)] * vcpus
+    if len(masks) != vcpus:
+        raise Failure(f"the plan is damaged: {where}: {len(masks)} masks for {vcpus} vCPUs")
+    return [_mask(mask, where, topology) for mask in masks]
 
 
 def _mask(text: t.Any, where: str, topology: Topology) -> CpuSet:

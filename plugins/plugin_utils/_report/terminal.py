@@ -245,7 +245,7 @@ def _missing(plan: Data, width: int) -> list[str]:
         line
         for name, reasons in plan_steps.unplaced(plan)
         for line in ["", f"not placed: {name}", *_wrapped(reasons, width)]
-    ]
+    ] + [f"  {text}" for text in plan_steps.capacity(plan)]
 
 
 def _wrapped(texts: t.Iterable[str], width: int) -> list[str]:

@@ -168,6 +168,7 @@ class Browser:
         path.write_bytes(base64.b64decode(data))
 
     def pdf(self, path: Path) -> None:
-        """The page as it is printed."""
+        """The page as it is printed, with the printer's usual thrift of backgrounds."""
+        self.command("Emulation.setEmulatedMedia", media="", features=[])
         data = self.command("Page.printToPDF", printBackground=False, preferCSSPageSize=True)["data"]
         path.write_bytes(base64.b64decode(data))

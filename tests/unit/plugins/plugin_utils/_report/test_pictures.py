@@ -248,17 +248,81 @@ def test_a_guest_that_leaves_is_not_there_afterwards():
     assert [tenant.name for tenant in left.views[1].tenants] == ["Domain-0"]
     assert [tenant.name for tenant in reached.views[1].tenants] == ["Domain-0", "web"]
     page = to_html(hosts, plan)
-    assert "leaves the host" in page and "Restart web on b: node 0, hard affinity 0" in page
+    assert "leaves the host" in page and "Restart web on b, node 0: hard affinity 0" in page
 
 
 def test_steps_reasons_and_what_has_no_place_are_in_words():
     hosts, plan = big_plan()
     for said in (to_html(hosts, plan), to_text(hosts, plan=plan)):
-        assert "Re-pin db on big-guests: node 1, hard affinity 4-7" in said
+        assert "Set the affinity of db: hard affinity 4-7" in said
         assert "huge" in said and "What would help:" in said
     assert "Nothing is to be done" in to_html(
         {"a": facts([(2, 4096)])}, planned({"a": facts([(2, 4096)])}, [])
     )
+
+
+def test_moves_and_masks_of_single_vcpus_of_a_newer_plan():
+    there = facts([(4, 8192)], domains=[domain(1, "web", 2, 512, [0]), domain(2, "twin", 1, 512, [0])])
+    hosts = {"a": there, "b": facts([(4, 8192)], domains=[domain(7, "twin", 1, 512, [0])])}
+    web = {
+        "name": "web",
+        "host": "b",
+        "domid": None,
+        "action": "move",
+        "nodes": [0],
+        "vcpus": 2,
+        "memory_bytes": 1 << 29,
+    }
+    web.update(hard=["0", "2-3"], soft="all", memory_by_node={"0": 1 << 29}, reasons=["It is lighter there."])
+    web.update(
+        {"from": {"host": "a", "nodes": [0]}},
+        candidates=[{"host": "a", "nodes": [0], "level": "smt", "worse_by": 2}],
+    )
+    twin = {
+        "name": "twin",
+        "host": "b",
+        "domid": 7,
+        "action": "keep",
+        "nodes": [0],
+        "vcpus": 1,
+        "memory_bytes": 1 << 29,
+        "from": None,
+    }
+    steps = [
+        {
+            "step": 1,
+            "guest": "web",
+            "action": "move",
+            "host": "b",
+            "nodes": [0],
+            "text": "move web to node 0 of b",
+        },
+        {
+            "step": 2,
+            "guest": "web",
+            "action": "repin",
+            "host": "b",
+            "nodes": [0],
+            "text": "set the affinity of web",
+        },
+    ]
+    plan = {"guests": [web, twin], "steps": steps, "capacity": [{"name": "small", "more": 12}]}
+    after = {name: picture(name, from_facts(found), plan).views[1] for name, found in hosts.items()}
+    assert [tenant.name for tenant in after["a"].tenants] == ["Domain-0", "twin"]
+    assert [tenant.name for tenant in after["b"].tenants] == ["Domain-0", "twin", "web"]
+    assert [(mark.key, word) for cpu in (0, 1, 2) for mark, word in after["b"].on(cpu)] == [
+        ("B", "hard"),
+        ("B", "hard"),
+    ]
+    text = to_text(hosts, plan=plan)
+    assert (
+        "  1. Move web to node 0 of b: hard affinity vCPU 0 0; vCPU 1 2-3\n      It is lighter there.\n"
+        in text
+    )
+    assert "Not on a, node 0: worse on smt by 2." in text
+    assert text.count("It is lighter there.") == 1
+    for said in (text, to_html(hosts, plan)):
+        assert "small: 12 more would fit" in said
 
 
 @pytest.mark.parametrize(
@@ -269,6 +333,11 @@ def test_steps_reasons_and_what_has_no_place_are_in_words():
         ({"guests": [{"name": "web"}]}, "guests[0] should have at least a name and a host"),
         ({"guests": [{"name": "web", "host": "a", "hard": "4-"}]}, "the plan is damaged: web: hard"),
         ({"guests": [{"name": "web", "host": "a", "memory_by_node": [1]}]}, "the plan is damaged"),
+        (
+            {"guests": [{"name": "web", "host": "a", "vcpus": 3, "soft": ["0"]}]},
+            "web: soft: 1 masks for 3 vCPUs",
+        ),
+        ({"guests": [], "steps": [{"step": 1}]}, "the plan is damaged"),
     ],
 )
 def test_a_damaged_plan_is_a_sentence(plan, said):
