@@ -245,11 +245,17 @@ def _host(main: Element, host: Picture, number: int, stock: Stock, unfolded: boo
     say(parent, "p", f"{version}{host.counts()}.{caches}", class_="dim")
     for note in host.notes:
         say(parent, "p", f"Note: {note}")
-    drawing = Drawing(host, ALONE if len(host.views) == 1 else BESIDE, stock, SCALE)
+    views = host.views if host.changes else host.views[:1]
+    drawing = Drawing(host, ALONE if len(views) == 1 else BESIDE, stock, SCALE)
     pair = add(parent, "div", class_="pair")
-    for view in host.views:
+    for view in views:
         figure = add(pair, "figure")
-        say(figure, "figcaption", view.title.capitalize())
+        caption = (
+            "Before and after, which are the same"
+            if len(views) < len(host.views)
+            else view.title.capitalize()
+        )
+        say(figure, "figcaption", caption)
         scroll = add(
             figure,
             "div",

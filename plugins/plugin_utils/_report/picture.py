@@ -62,6 +62,15 @@ class Picture:
         """Whether it has to be said which cpupool a CPU is in."""
         return len(self.topology.cpupools) > 1 or bool(self.topology.cpupool_free)
 
+    @property
+    def changes(self) -> bool:
+        """Whether the plan changes anything that is drawn."""
+        drawn = [
+            [(tenant.key, tenant.marks, tenant.memory_by_node) for tenant in view.tenants]
+            for view in self.views
+        ]
+        return drawn[0] != drawn[-1]
+
     def counts(self) -> str:
         """``2 packages, 4 nodes, 8 cores, 16 CPUs (2 offline)``."""
         host = self.topology
@@ -92,8 +101,8 @@ class Picture:
             return "kept for guests" if device.assignable else ""
         for domain in self.topology.domains or ():
             if domain.domid == device.assigned_to:
-                return f"at {shown(domain.name or f'domid {domain.domid}')}"
-        return f"domid {device.assigned_to}"
+                return f"given to {shown(domain.name or f'domid {domain.domid}')}"
+        return f"given to domid {device.assigned_to}"
 
 
 #: Bridges, memory controllers, system peripherals, signal processing: no guest asks where they are.

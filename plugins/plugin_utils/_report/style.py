@@ -151,7 +151,8 @@ body{font-size:11px}
 .scroll{overflow:visible}
 svg.picture{max-width:100%;height:auto;max-height:250mm}
 figure,tr,li{break-inside:avoid}
-h2,h3,figcaption{break-after:avoid}
+h2,h3,figcaption,.caption{break-after:avoid}
+.pair{flex-wrap:nowrap}
 a{color:inherit;text-decoration:none}
 }
 """

@@ -112,7 +112,7 @@ class Drawing:
         svg = Element("svg", {"aria-label": label})
         body, height = self._body(view)
         svg.append(body)
-        lines = [text_width(line, TEXT) for line in floating_lines(view)]
+        lines = [text_width(line, TEXT) for line in floating_lines(self._picture, view)]
         return self._finish(svg, min(self.width, max([self._plate.width, *lines])), height)
 
     def alone(self, view: View) -> str:
@@ -170,7 +170,7 @@ class Drawing:
         y = self._plate.height
         unplaced = self._picture.devices(None)
         lines = [f"{count(len(unplaced), 'PCI device')} at no known node"] if unplaced else []
-        for line in [*floating_lines(view), *lines]:
+        for line in [*floating_lines(self._picture, view), *lines]:
             write(body, 0, y + LINE, line, "dim", self.width)
             y += LINE
         return body, y + 4
@@ -375,10 +375,11 @@ def box_label(box: Box) -> str:
     return f"{box.label}, CPUs {box.cpus}"
 
 
-def floating_lines(view: View) -> list[str]:
+def floating_lines(picture: Picture, view: View) -> list[str]:
     """Who may run anywhere, in one line."""
     names = [f"{tenant.key} {tenant.name}" for tenant in view.tenants if tenant.floats]
-    return [f"On any CPU: {', '.join(names)}"] if names else []
+    where = "On any CPU of their cpupool" if picture.pools else "On any CPU"
+    return [f"{where}: {', '.join(names)}"] if names else []
 
 
 def tenant_words(tenant: Tenant) -> str:

@@ -19,6 +19,7 @@ from ansible_collections.dom0.xen.tests.unit.plugins.plugin_utils._report.pictur
     HOSTILE,
     big_plan,
     crowd,
+    devices,
     fleet,
     planned,
     pools,
@@ -43,6 +44,8 @@ def _planned_fleet(size, guests):
 PAGES = {
     "one.html": lambda: to_html({"big-guests": recorded("big-guests")}),
     "caches.html": lambda: to_html({"small-trixie-offline": recorded("small-trixie-offline")}),
+    "devices.html": lambda: to_html({"devices": devices()}),
+    "devices.svg": lambda: to_svg(devices(), "devices"),
     "plan.html": lambda: to_html(*big_plan()),
     "odd.html": lambda: to_html(
         {HOSTILE[0]: wide(), HOSTILE[2]: crowd(), HOSTILE[3]: pools()}, title=HOSTILE[5]

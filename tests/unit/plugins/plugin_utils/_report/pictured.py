@@ -87,6 +87,18 @@ def pools() -> Facts:
     return made
 
 
+def devices() -> Facts:
+    """A real host whose PCI devices are said to be at nodes, one of them passed through, and many more of long names."""
+    made = recorded("small-trixie")
+    first = next(device for device in made["pci_devices"] if device["class_id"].startswith("02"))
+    found = [dict(first, node=0, network=["enp1s0"]), dict(first, node=1, assignable=True, assigned_to=1)]
+    found += [dict(first, node=1, network=["a-name-that-is-far-too-long-" * 3]) for _number in range(9)]
+    made["pci_devices"] += [
+        dict(device, address=f"0000:{81 + number}:00.0") for number, device in enumerate(found)
+    ]
+    return made
+
+
 def fleet(size: int) -> dict[str, Facts]:
     """Hosts of some kinds with a few guests each."""
     chance = random.Random(3)

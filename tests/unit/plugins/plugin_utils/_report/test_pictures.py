@@ -34,6 +34,7 @@ from ansible_collections.dom0.xen.tests.unit.plugins.plugin_utils._report.pictur
     HOSTILE,
     big_plan,
     crowd,
+    devices,
     fleet,
     planned,
     pools,
@@ -520,6 +521,26 @@ def test_texts_are_cut_to_fit():
 )
 def test_sizes_for_people(size, text):
     assert size_text(size) == text
+
+
+# devices
+
+
+def test_devices_are_at_their_node_and_say_who_has_them():
+    host = picture("a", from_facts(devices()))
+    assert [host.device_words(device) for device in host.devices(0)] == ["0000:81:00.0 network enp1s0"]
+    assert host.device_words(host.devices(1)[0]) == "0000:82:00.0 network enp0s2 (given to odd one 1)"
+    assert not {device.class_id[:2] for node in (0, 1, None) for device in host.devices(node)} & {
+        "05",
+        "06",
+        "08",
+        "11",
+    }
+    texts = [text.text for text in ElementTree.fromstring(to_svg(devices())).iter(SVG + "text")]
+    assert "and 4 more PCI devices" in texts
+    page = to_html({"a": devices()})
+    assert "a-name-that-is-far-too-long-" * 3 in page and "not known" in page
+    assert "      PCI 0000:81:00.0 network enp1s0" in to_text(devices()).splitlines()
 
 
 # as text, and a fleet
