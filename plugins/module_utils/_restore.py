@@ -189,7 +189,3 @@ def main(
         return 1
     say(INFO, "Done, but for what is said above" if restorer.failed else "Done")
     return int(restorer.failed)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -342,9 +342,10 @@ def _join_units(topology: Topology, guest: _Guest) -> t.Iterator[str]:
             guest.wishes[number] = together
     more = CpuSet(guest.wishes) - asked
     if more:
+        change = "changes" if len(more) == 1 else "change"
         yield (
-            f"{domain.title}: {_named(more)} {'changes' if len(more) == 1 else 'change'} too, since cpupool {domain.cpupool} schedules by {grain}, {size} neighbouring vCPUs "
-            "as one."
+            f"{domain.title}: {_named(more)} {change} too, since cpupool {domain.cpupool} schedules by {grain}, {size} neighbouring "
+            "vCPUs as one."
         )
 
 
