@@ -231,6 +231,10 @@ class _Planner:
             where = f"cpupools[{index}]"
             if not isinstance(name, str) or not name or "\0" in name:
                 raise Failure(f"{where}: name must be the name of a cpupool, not {name!r}")
+            if name.isdigit():
+                raise Failure(
+                    f"{where}: name {name!r} is a number, which xl takes for a cpupool's id: choose another name"
+                )
             where = f"{where} ({name})"
             if any(entry.name == name for entry in entries):
                 raise Failure(f"{where}: an earlier entry has the same name; join the two")

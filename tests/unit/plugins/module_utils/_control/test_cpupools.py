@@ -316,6 +316,7 @@ def test_free_cpus_go_to_cpupool_0_unless_it_is_said_what_it_has(host):
     ("wanted", "said"),
     [
         ([{"name": ""}], r"cpupools\[0\]: name must be the name"),
+        ([{"name": "1", "cpus": "4"}], "which xl takes for a cpupool's id"),
         ([{"name": "a", "cpus": "4"}, {"name": "a"}], "earlier entry has the same name"),
         ([{"name": "a"}], "does not say which CPUs"),
         ([{"name": "a", "cpus": "9"}], "names CPU 9, which this host has not"),
