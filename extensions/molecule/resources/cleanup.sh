@@ -25,7 +25,7 @@ done
 for pool in $(xenstore-list /local/pool); do
     [ "$pool" = 0 ] && continue
     name=$(xenstore-read "/local/pool/$pool/name")
-    cpus=$(xl cpupool-list -c "$name" | awk 'NR > 1 && $NF ~ /^[0-9,]+$/ { print $NF }' | tr , ' ')
+    cpus=$(xl cpupool-list -c -- "$name" | awk 'NR > 1 && $NF ~ /^[0-9,]+$/ { print $NF }' | tr , ' ')
     echo "removing cpupool $pool"
     for cpu in $cpus; do
         xl cpupool-cpu-remove "$pool" "$cpu" > /dev/null 2>&1
