@@ -14,7 +14,7 @@ description:
   - The program is this collection's own code in one file, and needs no Ansible. What is possible, and in which order, is decided at boot
     as it is by M(dom0.xen.cpupool) and M(dom0.xen.vcpu_affinity).
   - Nothing is changed in the hypervisor now.
-  - The units are written, not enabled. The roles P(dom0.xen.cpupools#role) and P(dom0.xen.pin_vcpus#role) do all of it.
+  - The units are enabled, that is for the next boot; they are not started now.
 version_added: 0.1.0
 author:
   - dom0.xen contributors (@dom0-xen)
@@ -26,7 +26,7 @@ extends_documentation_fragment:
 options:
   state:
     description:
-      - With V(absent), the file, the program and the units are removed. Disable the units first.
+      - With V(absent), the file, the program and the units are removed.
     type: str
     choices: [present, absent]
     default: present
@@ -130,12 +130,9 @@ EXAMPLES = r"""
       - {guest: db1, hard: "4-5"}
   become: true
 
-- name: Enable the units that restore it
-  ansible.builtin.systemd_service:
-    name: "{{ item }}"
-    enabled: true
-    daemon_reload: true
-  loop: [dom0-xen-restore.service, dom0-xen-restore-guests.service]
+- name: Forget all of it
+  dom0.xen.boot_state:
+    state: absent
   become: true
 """
 
@@ -183,6 +180,9 @@ from ..module_utils._errors import Failure
 from ..module_utils._module import failures, gather, open_xen
 from ..module_utils._topology.derive import derive
 
+#: What stands before the target of a link, where others have the content of a file.
+LINK = b"link to "
+
 POOL: t.Dict[str, t.Any] = {
     "name": {"type": "str", "required": True},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
@@ -222,9 +222,10 @@ def main() -> None:
             stack.enter_context(host_lock())
         before = _read(boot_state.STATE_PATH)
         paths = [os.path.join(boot_state.UNIT_FOLDER, name) for name in boot_state.UNITS]
+        links = [os.path.join(boot_state.WANTS_FOLDER, name) for name in boot_state.UNITS]
         result: t.Dict[str, t.Any] = {"units": list(boot_state.UNITS)}
         wanted: t.Dict[str, t.Optional[bytes]] = dict.fromkeys(
-            [boot_state.STATE_PATH, boot_state.PROGRAM_PATH, *paths]
+            [boot_state.STATE_PATH, boot_state.PROGRAM_PATH, *paths, *links]
         )
         after = None
         if module.params["state"] == "present":
@@ -234,10 +235,12 @@ def main() -> None:
             wanted[boot_state.PROGRAM_PATH] = program()
             for name, path in zip(boot_state.UNITS, paths):
                 wanted[path] = boot_state.unit(name, sys.executable).encode("utf-8")
+            for path, link in zip(paths, links):
+                wanted[link] = LINK + path.encode("utf-8")
             result["boot_state"] = state
         changes = [path for path, content in wanted.items() if _read(path) != content]
         if not module.check_mode:
-            # The state last: units and program that restore the old one do no harm.
+            # Links behind what they point to; the state last: units and program that restore the old one do no harm.
             for path in sorted(changes, key=lambda path: path == boot_state.STATE_PATH):
                 _put(module, path, wanted[path])
         module.exit_json(
@@ -306,7 +309,10 @@ def needed(name: str, package: str) -> t.Set[str]:
 
 
 def _read(path: str) -> t.Optional[bytes]:
+    """The content of a file, or LINK and where a link points to; None when there is neither."""
     try:
+        if os.path.islink(path):
+            return LINK + os.fsencode(os.readlink(path))
         with open(path, "rb") as stream:
             return stream.read()
     except FileNotFoundError:
@@ -317,10 +323,16 @@ def _put(module: AnsibleModule, path: str, content: t.Optional[bytes]) -> None:
     """Write or remove a file, at once or not at all."""
     if content is None:
         os.unlink(path)
-        with contextlib.suppress(OSError):
-            os.rmdir(os.path.dirname(path))
+        folder = os.path.dirname(path)
+        if os.path.basename(folder) == "dom0-xen" and not os.listdir(folder):
+            os.rmdir(folder)
         return
     os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+    if content.startswith(LINK):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
+        os.symlink(os.fsdecode(content[len(LINK) :]), path)
+        return
     descriptor, beside = tempfile.mkstemp(dir=module.tmpdir)
     with os.fdopen(descriptor, "wb") as stream:
         stream.write(content)

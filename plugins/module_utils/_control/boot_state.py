@@ -16,6 +16,8 @@ from .._errors import Failure
 STATE_PATH = "/etc/dom0-xen/state.json"
 PROGRAM_PATH = "/usr/local/lib/dom0-xen/restore.pyz"
 UNIT_FOLDER = "/etc/systemd/system"
+#: Where `systemctl enable` puts links to units for this target, which each of them names under [Install].
+WANTS_FOLDER = UNIT_FOLDER + "/multi-user.target.wants"
 BEFORE_GUESTS, AFTER_GUESTS = UNITS = ("dom0-xen-restore.service", "dom0-xen-restore-guests.service")
 
 FORMAT = 1

@@ -37,6 +37,7 @@ def files(monkeypatch, tmp_path):
     monkeypatch.setattr(boot_state.boot_state, "STATE_PATH", str(tmp_path / "etc" / "state.json"))
     monkeypatch.setattr(boot_state.boot_state, "PROGRAM_PATH", str(tmp_path / "lib" / "restore.pyz"))
     monkeypatch.setattr(boot_state.boot_state, "UNIT_FOLDER", str(tmp_path / "units"))
+    monkeypatch.setattr(boot_state.boot_state, "WANTS_FOLDER", str(tmp_path / "units" / "wants"))
     return tmp_path
 
 
@@ -49,6 +50,8 @@ ALL = [
     "lib/restore.pyz",
     "units/dom0-xen-restore-guests.service",
     "units/dom0-xen-restore.service",
+    "units/wants/dom0-xen-restore-guests.service",
+    "units/wants/dom0-xen-restore.service",
 ]
 
 
@@ -59,12 +62,16 @@ def test_written_once_and_removed_once(monkeypatch, capsys, files):
     assert checked == done
     assert names(files) == ALL
     assert run(monkeypatch, capsys, boot_state, cpupools=POOLS)["changed"] is False
+    link = files / "units" / "wants" / "dom0-xen-restore.service"
+    assert link.resolve() == (files / "units" / "dom0-xen-restore.service").resolve()
+    link.unlink()
+    assert run(monkeypatch, capsys, boot_state)["files"] == [str(link)]
     more = run(monkeypatch, capsys, boot_state, affinities=PINS)
     assert more["files"] == [str(files / "etc" / "state.json")]
     assert [entry["name"] for entry in more["boot_state"]["cpupools"]] == ["web pool"]
     assert '"hard": "4"' in more["diff"][0]["after"]
     gone = run(monkeypatch, capsys, boot_state, state="absent")
-    assert (len(gone["files"]), names(files)) == (4, [])
+    assert (len(gone["files"]), names(files)) == (6, [])
     assert run(monkeypatch, capsys, boot_state, state="absent")["changed"] is False
 
 
