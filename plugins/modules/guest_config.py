@@ -340,10 +340,14 @@ class _Resolver:
 
 def _write(module: AnsibleModule, path: str, data: bytes) -> None:
     is_new = not os.path.exists(path)
+    folder, name = os.path.split(path)
     # A dot in front: in a folder of guests to start at boot, every other file is taken for one.
-    descriptor, temporary = tempfile.mkstemp(
-        prefix=".{0}.".format(os.path.basename(path)), dir=os.path.dirname(path)
-    )
+    prefix = ".{0}.dom0-xen-".format(name)
+    for left in os.listdir(folder):
+        # Of a run that was killed here: nobody else is at it, as this one has the lock.
+        if left.startswith(prefix):
+            os.unlink(os.path.join(folder, left))
+    descriptor, temporary = tempfile.mkstemp(prefix=prefix, dir=folder)
     try:
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(data)

@@ -5,6 +5,7 @@
 """guest_config on real files: what is written, how, and what is said."""
 
 import os
+import signal
 import stat
 
 import pytest
@@ -147,3 +148,47 @@ def test_failures_are_sentences(call, cfg, tmp_path):
     assert "x.cfg could not be written" in missing["msg"]
     assert [entry["path"] for entry in missing["done"]] == [str(cfg)]
     assert missing["changed"] is True
+
+
+def test_what_a_killed_run_left_is_cleared_away(call, cfg, tmp_path):
+    left = tmp_path / ".web.cfg.dom0-xen-abc"
+    left.write_bytes(b"half")
+    other = tmp_path / ".web.cfg.swp"
+    other.write_bytes(b"an editor's")
+    call({"path": str(cfg), "cpus": "4"})
+    assert (left.exists(), other.exists()) == (False, True)
+
+
+@pytest.mark.parametrize("point", range(1, 13))
+def test_killed_at_any_call_each_file_is_the_old_or_the_new_one(call, cfg, tmp_path, monkeypatch, point):
+    """SIGKILL, for real, of a child right before one of the calls that touch files; then the next run."""
+    second = tmp_path / "db.cfg"
+    second.write_bytes(cfg.read_bytes())
+    old = cfg.read_bytes()
+    guests = [{"path": str(path), "cpus": "4"} for path in (cfg, second)]
+    child = os.fork()
+    if child == 0:  # pragma: no cover
+        calls = [0]
+
+        def deadly(real):
+            def wrapper(*args, **options):
+                calls[0] += 1
+                if calls[0] == point:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                return real(*args, **options)
+
+            return wrapper
+
+        for name in ("fsync", "rename", "unlink", "chmod"):
+            monkeypatch.setattr(os, name, deadly(getattr(os, name)))
+        monkeypatch.setattr(guest_config.tempfile, "mkstemp", deadly(guest_config.tempfile.mkstemp))
+        try:
+            call(*guests)
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+    assert {cfg.read_bytes(), second.read_bytes()} <= {old, WANTED}
+    call(*guests)
+    assert {cfg.read_bytes(), second.read_bytes()} == {WANTED}
+    assert stat.S_IMODE(cfg.stat().st_mode) == 0o640
+    assert [name for name in os.listdir(str(tmp_path)) if name.startswith(".")] == []
