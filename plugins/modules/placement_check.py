@@ -11,10 +11,10 @@ description:
     it is for, and says which hard rules it breaks.
   - It shares nothing with the planner but how it reads facts and options. It computes anew what each guest takes, which CPUs
     its masks reach, and what is free before each step.
-  - Checked are whether every guest is in the plan once; its host, cpupool, nodes and C(numa_policy); that each vCPU may run somewhere, and where C(pin) keeps
-    it; that dedicated vCPUs have whole cores that nobody else in the plan may use, and C(thread_policy); trust groups; C(cpu_allocation_ratio); PCI
-    devices and their owners; groups; C(do_not_touch); which actions are permitted and how many guests are moved; and that each step fits on its nodes and host, with
-    the reserve left alone.
+  - Checked are whether every guest is in the plan once; its host, cpupool, nodes and C(numa_policy); that each vCPU may run somewhere, and
+    where C(pin) keeps it; that dedicated vCPUs have whole cores that nobody else in the plan may use, and C(thread_policy); trust groups;
+    C(cpu_allocation_ratio); PCI devices and their owners; groups; C(do_not_touch); which actions are permitted and how many guests are
+    moved; and that each step fits on its nodes and host, with the reserve left alone.
   - What the plan only prefers, such as few nodes or even load, is not its business.
   - The work is done by an action plugin on the control node. No connection to a host is made, and nothing is sent there.
 version_added: 0.1.0

@@ -105,7 +105,7 @@ def _own_cost(problem: Problem, shape: Shape, level: str) -> int:
         # The mean way from several nodes is not shorter than that from the nearest of them.
         ways = [
             maker.device_cost(shape.guest, host, [node])
-            for host, pool, _sizes in maker.sized(shape)
+            for host, pool, _sizes, _whole in maker.sized(shape)
             if shape.guest.pci_devices or shape.guest.policy_on(host.name).backend_locality == "preferred"
             for node in pool.cells
         ]

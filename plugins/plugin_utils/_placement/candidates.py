@@ -63,7 +63,7 @@ def _others(state: State, guest: int, mine: Option) -> list[Option]:
     maker = state.problem.maker
     shape = state.shapes[guest]
     found = []
-    for host, pool, sizes in maker.sized(shape):
+    for host, pool, sizes, _whole in maker.sized(shape):
         for size in sizes:
             if size > max(len(mine.place.nodes), maker.needed(shape)):
                 break

@@ -76,17 +76,17 @@ def best_of_shape(
                 return best
     maker = state.problem.maker
     needed = maker.needed(shape)
+    free, need = state.free, shape.need
     sized = maker.sized(shape)
-    for size in sorted({size for _host, _pool, sizes in sized for size in sizes}):
+    if nodes is not None:
+        sized = [entry for entry in sized if entry[0].name == nodes[0]]
+    for size in sorted({size for _host, _pool, sizes, _whole in sized for size in sizes}):
         if best is not None and max(0, size - needed) > best_key[0]:
             break
-        for host, pool, sizes in sized:
-            if size not in sizes or (nodes is not None and host.name != nodes[0]):
+        for host, pool, sizes, whole in sized:
+            if free[whole] < need and host.name != shape.mover.held_host:
                 continue
-            if (
-                host.name != shape.mover.held_host
-                and state.free[maker.resource[host.name, None]] < shape.need
-            ):
+            if size not in sizes:
                 continue
             for chosen in maker.sets(shape, host, pool, size, state.free):
                 if nodes is not None and not set(chosen) <= set(nodes[1]):

@@ -126,7 +126,7 @@ class Explainer:
         maker = self.problem.maker
         shape = maker.shape(mover)
         found = []
-        for other, pool, sizes in maker.sized(shape):
+        for other, pool, sizes, _whole in maker.sized(shape):
             if size not in sizes or (self.large and other.name != host):
                 continue
             for nodes in maker.sets(shape, other, pool, size, self.state.free):
@@ -502,7 +502,7 @@ class Explainer:
         if not self.large:
             return next((option for option in maker.options(mover) if self.state.fits(option)), None)
         shape = maker.shape(mover)
-        for host, pool, sizes in maker.sized(shape):
+        for host, pool, sizes, _whole in maker.sized(shape):
             for size in sizes[:2]:
                 for nodes in maker.sets(shape, host, pool, size, self.state.free):
                     option = maker.option(shape, host, pool, nodes)

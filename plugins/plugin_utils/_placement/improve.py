@@ -112,7 +112,7 @@ def _targets(state: State, guest: int, effort: Effort) -> list[Option]:
                 found.append((shape.need - free, cell, (host, pool, (maker.cells.names[cell][2],))))
         most = 0
     number = 0
-    for host, pool, sizes in maker.sized(shape) if most else ():
+    for host, pool, sizes, _whole in maker.sized(shape) if most else ():
         for size in sizes:
             if size > most:
                 break

@@ -115,6 +115,10 @@ def hosts_of(guest: Guest, hosts: t.Sequence[Host]) -> list[Host]:
     ]
 
 
+#: (place, demand, crowding, uses)
+Draft = tuple[Place, tuple[tuple[int, int], ...], int, tuple[Use, ...]]
+
+
 class Shape:
     """Guests that are alike in everything but their names share a shape, and with it their options."""
 
@@ -126,8 +130,10 @@ class Shape:
         self.host_names = {host.name for host in self.hosts}
         self.needed = -1  # not known yet
         self.least_crowding = 0
-        self.sized: list[tuple[Host, Pool, list[int]]] | None = None
+        self.sized: list[tuple[Host, Pool, list[int], int]] | None = None
         self.made: dict[tuple[str, tuple[int, ...]], Option | None] = {}
+        #: Shared with the shapes that differ in nothing but their groups.
+        self.drafts: dict[tuple[str, tuple[int, ...]], Draft | None] = {}
         self.every: tuple[Option, ...] | None = None
         # Whether every single node costs it nothing beside crowding, and any host will do: then an index of cells can choose.
         self.plain = (
@@ -167,6 +173,7 @@ class OptionMaker:
         self.useful: dict[tuple[str, int], int] = {}
         self.known: dict[tuple[str, int, tuple[int, ...]], Place | None] = {}
         self.shapes: dict[t.Any, Shape] = {}
+        self.drafts: dict[t.Any, dict[tuple[str, tuple[int, ...]], Draft | None]] = {}
 
     # Shapes.
 
@@ -186,14 +193,14 @@ class OptionMaker:
             tuple(sorted(guest.host_policies.items())) if guest.host_policies else (),
             guest.dedicated_vcpus,
             guest.pci_devices,
-            guest.groups,
             guest.trust_group,
             mover.held_host,
             tuple(sorted(mover.held.items())),
         )
-        found = self.shapes.get(key)
+        found = self.shapes.get((key, guest.groups))
         if found is None:
-            found = self.shapes[key] = Shape(mover, self.hosts)
+            found = self.shapes[key, guest.groups] = Shape(mover, self.hosts)
+            found.drafts = self.drafts.setdefault(key, found.drafts)
         return found
 
     def options(self, mover: Mover, most_excess: int | None = None) -> tuple[Option, ...]:
@@ -203,7 +210,7 @@ class OptionMaker:
             needed = self.needed(shape)
             made = [
                 option
-                for host, pool, sizes in self.sized(shape)
+                for host, pool, sizes, _whole in self.sized(shape)
                 for size in sizes
                 if max(0, size - needed) <= most_excess
                 for nodes in self.sets(shape, host, pool, size, self.capacity)
@@ -228,11 +235,14 @@ class OptionMaker:
             )
         )
 
-    def sized(self, shape: Shape) -> list[tuple[Host, Pool, list[int]]]:
-        """Return the guest's hosts with its cpupool there and the numbers of nodes that it may have there."""
+    def sized(self, shape: Shape) -> list[tuple[Host, Pool, list[int], int]]:
+        """Return the guest's hosts with its cpupool there, the numbers of nodes that it may have there, and the host's resource."""
         if shape.sized is None:
             pools = [(host, t.cast(Pool, host.find_pool(shape.guest.pool))) for host in shape.hosts]
-            shape.sized = [(host, pool, self.sizes(shape, host, pool)) for host, pool in pools]
+            shape.sized = [
+                (host, pool, self.sizes(shape, host, pool), self.resource[host.name, None])
+                for host, pool in pools
+            ]
         return shape.sized
 
     def needed(self, shape: Shape) -> int:
@@ -240,20 +250,17 @@ class OptionMaker:
         if shape.needed >= 0:
             return shape.needed
         least: tuple[int, int] | None = None
-        for host, pool, sizes in self.sized(shape):
+        for host, pool, sizes, whole in self.sized(shape):
             if least == (0, 1):
                 break
-            if (
-                host.name != shape.mover.held_host
-                and self.capacity[self.resource[host.name, None]] < shape.need
-            ):
+            if host.name != shape.mover.held_host and self.capacity[whole] < shape.need:
                 continue
             for size in sizes:
                 if least is not None and least[0] == 0 and size >= least[1]:
                     break
                 for nodes in self.sets(shape, host, pool, size, self.capacity):
                     draft = self._draft(shape, host, pool, nodes)
-                    if draft is None:
+                    if draft is None or _too_many_parts(shape.guest, host, draft[0]):
                         continue
                     found = (draft[2], len(nodes))
                     if least is None or found < least:
@@ -340,7 +347,7 @@ class OptionMaker:
             return shape.made[key]
         draft = self._draft(shape, host, pool, nodes)
         made = None
-        if draft is not None:
+        if draft is not None and not _too_many_parts(shape.guest, host, draft[0]):
             place, demand, crowding, uses = draft
             made = self._option(
                 shape.guest, host, place, demand, uses, self._excess(shape, host, place), crowding
@@ -403,10 +410,14 @@ class OptionMaker:
             guest, host, place, tuple(demand), uses, self._excess(self.shape(mover), host, place), crowding
         )
 
-    def _draft(
-        self, shape: Shape, host: Host, pool: Pool, nodes: tuple[int, ...]
-    ) -> tuple[Place, tuple[tuple[int, int], ...], int, tuple[Use, ...]] | None:
-        """(place, demand, crowding, uses) of a guest on these nodes, None when it cannot be there even alone."""
+    def _draft(self, shape: Shape, host: Host, pool: Pool, nodes: tuple[int, ...]) -> Draft | None:
+        """What the guest would be on these nodes, None when it cannot be there even alone; its groups are another matter."""
+        key = (host.name, nodes)
+        if key not in shape.drafts:
+            shape.drafts[key] = self._new_draft(shape, host, pool, nodes)
+        return shape.drafts[key]
+
+    def _new_draft(self, shape: Shape, host: Host, pool: Pool, nodes: tuple[int, ...]) -> Draft | None:
         guest = shape.guest
         place = self.place(host, pool, nodes)
         if place is None or guest.vcpus > place.pus or not self._permitted(guest, host, pool, place):
@@ -421,7 +432,7 @@ class OptionMaker:
             if amount > capacity[resource]:
                 return None
         uses = self.uses(guest, host, pool, place)
-        if uses is None or _too_many_parts(guest, host, place):
+        if uses is None:
             return None
         shared = guest.vcpus - len(guest.dedicated_on(host.name))
         crowding = max(0, shared - place.cores) if self.roomy[host.name, pool.id] else 0

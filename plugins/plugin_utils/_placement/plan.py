@@ -102,7 +102,7 @@ def make_plan(
             wanted, hosts, dataclasses.replace(settings, rebalance="none") if nobody else settings, fixed
         )
         problem = _problem(given, settings)
-        state, proven = _solve(problem, effort, exact, told)
+        state, proven = solve_problem(problem, effort, exact, told)
         actions = actions_of(given.hosts, problem, state, given.stays, given.leaving, settings)
         try:
             steps = order_steps(actions.ordered, actions.free)
@@ -328,7 +328,7 @@ def _problem(given: Given, settings: Settings) -> Problem:
     return dataclasses.replace(problem, coarse=(SMT_WORTH_A_MOVE, max(1, now.peak() // WORTH_A_MOVE)))
 
 
-def _solve(
+def solve_problem(
     problem: Problem, effort: Effort, exact: Solver | None, told: t.Callable[[str], None] | None
 ) -> tuple[State, bool]:
     """Search, and where the bounds leave a doubt about the first two levels, look through everything within a limit of steps.

@@ -25,6 +25,9 @@ from .state import Key, State
 #: Looks at a place for a guest, after which the search stops with what it has.
 MOST_LOOKS = 1_500_000
 
+#: So many hosts with room are compared for guests that belong together.
+MOST_HOMES = 8
+
 #: With more guests than this one start has to do.
 MANY_GUESTS = 5_000
 
@@ -153,9 +156,12 @@ def _place_together(state: State, bundle: t.Sequence[int], rule: Rule) -> bool:
     guests = [movers[index].guest for index in bundle]
     need = sum(guest.need for guest in guests)
     found: list[tuple[Key, list[t.Any]]] = []
-    for host in state.problem.maker.hosts:
-        if state.free[state.problem.maker.resource[host.name, None]] < need:
-            continue
+    maker = state.problem.maker
+    rooms = [(state.free[maker.resource[host.name, None]], index) for index, host in enumerate(maker.hosts)]
+    # The tightest first, or the roomiest: the best of a few will do.
+    sign = 1 if rule is by_memory else -1
+    for _room, number in sorted((sign * room, index) for room, index in rooms if room >= need):
+        host = maker.hosts[number]
         for nodes in _units(host, guests):
             placed = []
             for index in bundle:
@@ -171,7 +177,7 @@ def _place_together(state: State, bundle: t.Sequence[int], rule: Rule) -> bool:
                 left = state.free[state.problem.maker.resource[host.name, None]] - need
                 found.append(((*key[:5], left if rule is by_memory else key[5], *key[6:]), placed))
                 break
-        if found and rule is by_memory and len(found) >= 8:
+        if len(found) >= MOST_HOMES:
             break
     if not found:
         return False

@@ -61,8 +61,8 @@ def planned() -> Data:
     return make_plan({"alpha": machine()}, request.guests, request.reserve, request.settings)
 
 
-def broken(plan: Data, asked: Data = ASKED) -> list[tuple[str | None, str]]:
-    request = read_all(["alpha"], asked)
+def broken(plan: Data, asked: Data | None = None) -> list[tuple[str | None, str]]:
+    request = read_all(["alpha"], asked or ASKED)
     found = check_plan(plan, {"alpha": machine()}, request.guests, request.reserve, request.settings)
     assert all(
         rule.text[0].isupper() or rule.text[0].isdigit() or rule.text.startswith(rule.guest or "?")
