@@ -13,12 +13,13 @@ import re
 import typing as t
 
 from .._errors import Failure
+from . import hwloc_devices
 from . import hwloc_export as names
 from .cpuset import LARGEST_ID, CpuSet, CpuSetError
 from .derive import derive
 from .hwloc_elements import LARGEST_DEPTH, LARGEST_SET, Element, parse, short, told_number
 from .meanings import INVALID, PAGE_SIZE, PCPU_INVALID, PCPU_ONLINE, SCHEDULERS
-from .model import Memory, Topology
+from .model import Cache, Memory, Topology
 from .raw import RawHost
 
 LARGEST_NODE = 4095  # Linux numbers the memory of accelerators up to 255
@@ -37,6 +38,17 @@ NOT_KEPT = (
 BESIDE = ("distances2hetero", "memattr", "cpukind", "memtier")
 
 _MEANS_LATENCY = 4  # HWLOC_DISTANCES_KIND_MEANS_LATENCY
+
+_CACHE = re.compile(r"L([1-9])(i?)Cache\Z")
+_CACHE_TYPES = {"0": "unified", "1": "data", "2": "instruction"}
+_LARGEST_CACHE = 2**40
+
+_BUSID = re.compile(r"[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]\Z")
+_PCI_TYPE = re.compile(
+    r"([0-9a-f]{4}) \[([0-9a-f]{4}):([0-9a-f]{4})\] \[([0-9a-f]{4}):([0-9a-f]{4})\] ([0-9a-f]{2})\Z"
+)
+_BUSES = re.compile(r"([0-9a-f]{4}):\[([0-9a-f]{2})-([0-9a-f]{2})\]\Z")
+_OS_DEVICES = {"0": "block", "1": "gpu", "2": "network", "3": "infiniband"}
 
 _XEN_VERSION = re.compile(r"([0-9]{1,9})\.([0-9]{1,9})(.*)\Z", re.ASCII | re.DOTALL)
 _LEFT_OUT = re.compile(
@@ -95,6 +107,7 @@ class _Machine:
         self.memory = {}  # type: t.Dict[int, t.Optional[int]]
         self.spanned = {}  # type: t.Dict[int, t.Optional[int]]
         self.holes = set()  # type: t.Set[int]
+        self.kept = collections.Counter()  # type: t.Dict[str, int]
         self.free = {}  # type: t.Dict[int, t.Optional[int]]
 
     def topology(self) -> Topology:
@@ -102,8 +115,9 @@ class _Machine:
         self._find_packages()
         self._find_cores()
         self._find_nodes()
+        caches, devices = self._caches(), self._devices()
         self._say_what_is_lost()
-        return self._derive()
+        return self._derive(devices)._replace(caches=caches)
 
     def info(self, name: str) -> t.Optional[str]:
         return self.infos[name][0] if name in self.infos else None
@@ -404,10 +418,153 @@ class _Machine:
             for (source, target), value in zip(cells, values)
         }
 
+    # --- caches
+
+    def _caches(self) -> t.Tuple[Cache, ...]:
+        """Return the caches, those of one level, type and form together."""
+        found = {}  # type: t.Dict[t.Tuple[t.Any, ...], t.List[CpuSet]]
+        for kind, elements in list(self.objects.items()):
+            name = _CACHE.match(kind)
+            if not name and kind != "Cache":
+                continue
+            for element in elements:
+                level = int(name.group(1)) if name else element.number("depth", 9)
+                told = element.attributes.get("cache_type", "2" if name and name.group(2) else "0")
+                size = element.number("cache_size", _LARGEST_CACHE)
+                cpus = (
+                    element.bitmap("complete_cpuset") or element.bitmap("cpuset") or CpuSet()
+                ) & self.everything
+                if not (level and size and cpus and told in _CACHE_TYPES):
+                    continue
+                self.kept[kind] += 1
+                ways = element.attributes.get("cache_associativity")
+                key = (
+                    level,
+                    _CACHE_TYPES[told],
+                    size,
+                    told_number(element.attributes.get("cache_linesize"), _LARGEST_CACHE) or None,
+                    -1 if ways == "-1" else told_number(ways, _LARGEST_CACHE) or None,
+                )
+                found.setdefault(key, []).append(cpus)
+        caches = [
+            Cache(*key, cpusets=tuple(sorted(found[key], key=lambda cpus: cpus.first())))
+            for key in sorted(found, key=lambda key: (key[:3], key[3] or 0, key[4] or 0))
+        ]
+        if self.ours:
+            caches += self._unshared_caches()
+        return tuple(sorted(caches, key=lambda cache: (cache.level, cache.type)))
+
+    def _unshared_caches(self) -> t.Iterator[Cache]:
+        """Read our own infos about caches of which nobody knows who shares them."""
+        for value in self.infos.get(names.CACHE, ()):
+            told = dict(part.partition("=")[::2] for part in value.split())
+            level, size = told_number(told.get("level"), 9), told_number(told.get("size"), _LARGEST_CACHE)
+            ways = told.get("ways")
+            if level and size and told.get("type") in _CACHE_TYPES.values():
+                yield Cache(
+                    level,
+                    told["type"],
+                    size,
+                    told_number(told.get("line"), _LARGEST_CACHE),
+                    -1 if ways == "-1" else told_number(ways, _LARGEST_CACHE),
+                    None,
+                )
+
+    # --- devices
+
+    def _devices(self) -> t.Dict[str, t.Any]:
+        """Return the sections about PCI devices, if there are any, and DMI."""
+        sections = {}  # type: t.Dict[str, t.Any]
+        dmi = {
+            field: self.infos[name][0]
+            for field, name in hwloc_devices.DMI_NAMES.items()
+            if name in self.infos
+        }
+        if dmi:
+            sections["dmi"] = dmi
+        devices = {}  # type: t.Dict[str, t.Dict[str, t.Any]]
+        places, pci_names, assigned = {}, {}, {}
+        trail = [(self.root, None, None, None)]  # type: t.List[t.Tuple[Element, t.Any, t.Any, t.Any]]
+        while trail:
+            element, parent, device, nodes = trail.pop()
+            here = element.bitmap("nodeset")
+            nodes = nodes if here is None else here
+            if element.kind in ("Bridge", "PCIDev"):
+                device = self._device(element, parent)
+                if device is not None and device["address"] not in devices:
+                    self.kept[element.kind] += 1
+                    address = device["address"]
+                    devices[address] = device
+                    vendor = "%04x" % device["vendor"]
+                    for key, name in (
+                        (vendor, "PCIVendor"),
+                        ("%s:%04x" % (vendor, device["device"]), "PCIDevice"),
+                    ):
+                        told = element.info(name)
+                        if told:
+                            pci_names[key] = told
+                    node = told_number(element.info(hwloc_devices.NODE), LARGEST_NODE)
+                    if node is None and not self.ours and nodes is not None and len(nodes) == 1:
+                        node = nodes.first()
+                    if node is not None:
+                        places[address] = node
+                    owner = told_number(element.info(hwloc_devices.ASSIGNED_TO), LARGEST_ID)
+                    if owner is not None:
+                        assigned[address] = owner
+                    parent = address
+                elif element.kind == "Bridge" and device is None:
+                    buses = _BUSES.match(element.attributes.get("bridge_pci", ""))
+                    parent = "pci%s:%s" % buses.group(1, 2) if buses else None
+                    self.kept["Bridge"] += 1
+            elif element.kind == "OSDev" and device is not None:
+                kind = _OS_DEVICES.get(element.attributes.get("osdev_type", ""))
+                name = element.attributes.get("name")
+                if kind and name:
+                    self.kept["OSDev"] += 1
+                    device["interfaces"].setdefault(kind, []).append(name)
+            trail += [(child, parent, device, nodes) for child in reversed(element.below("object"))]
+        if devices:
+            sections.update(
+                pci_devices=list(devices.values()),
+                pci_nodes=places,
+                pci_names=pci_names,
+                pci_assigned=assigned,
+            )
+        return sections
+
+    @staticmethod
+    def _device(element: Element, parent: t.Optional[str]) -> t.Optional[t.Dict[str, t.Any]]:
+        """Return a PCI device or bridge as its section has it; None for a host bridge, and for what cannot be read."""
+        address = element.attributes.get("pci_busid", "")
+        kind = _PCI_TYPE.match(element.attributes.get("pci_type", ""))
+        if not _BUSID.match(address) or not kind:
+            return None
+        numbers = [int(part, 16) for part in kind.groups()]
+        device = {
+            "address": address,
+            "class": numbers[0] << 8,
+            "vendor": numbers[1],
+            "device": numbers[2],
+            "subsystem_vendor": numbers[3],
+            "subsystem_device": numbers[4],
+            "revision": numbers[5],
+            "driver": element.info(hwloc_devices.DRIVER),
+            "parent": parent,
+            "interfaces": {},
+        }  # type: t.Dict[str, t.Any]
+        buses = _BUSES.match(element.attributes.get("bridge_pci", ""))
+        if element.kind == "Bridge" and buses:
+            device["buses"] = [int(buses.group(2), 16), int(buses.group(3), 16)]
+        return device
+
     # --- what is lost
 
     def _say_what_is_lost(self) -> None:
-        lost = {kind: len(elements) for kind, elements in self.objects.items() if kind not in KEPT}
+        lost = {
+            kind: len(elements) - self.kept[kind]
+            for kind, elements in self.objects.items()
+            if kind not in KEPT
+        }
         # a Group that a node of hwloc 2 hangs on says nothing beyond that node
         if self.version >= 2 and "Group" in lost:
             lost["Group"] -= sum(
@@ -426,7 +583,7 @@ class _Machine:
 
     # --- the raw host
 
-    def _derive(self) -> Topology:
+    def _derive(self, devices: t.Dict[str, t.Any]) -> Topology:
         unplaced = _told_set(self.info(names.UNPLACED)) & self.everything
         unknown = _told_set(self.info(names.UNKNOWN)) - self.online
         online = self.online | unplaced
@@ -450,6 +607,7 @@ class _Machine:
             "page_size": PAGE_SIZE,
         }  # type: t.Dict[str, t.Any]
         data.update(self._cpupools() if self.ours else _empty_host(online))
+        data.update(devices)
         scheduler = _scheduler_id(self.info(names.SCHEDULER))
         if scheduler is not None:
             data["sched_id"] = scheduler
