@@ -33,3 +33,15 @@ options:
       - Absolute path, on the managed host, of a recording that M(dom0.xen.topology_facts) made. Needed with O(source=recording).
     type: path
 """
+
+    # For modules that change something through hypercalls: WRITING_ARGUMENTS.
+    WRITING = r"""
+options:
+  allow_unknown_xen:
+    description:
+      - Whether to change something on a hypervisor that is newer than this collection knows. Such a one is read, with a warning, once its
+        answers have passed checks; nothing is changed on it unless this is V(true). The structures that are written have not changed
+        from Xen 4.11 to 4.22.
+    type: bool
+    default: false
+"""

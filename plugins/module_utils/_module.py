@@ -37,14 +37,18 @@ def failures(module: "AnsibleModule") -> t.Iterator[None]:
         module.fail_json(msg="The system refused: %s%s." % (where, error.strerror or error))
 
 
-def open_xen(module: "AnsibleModule", allow_unknown: bool = False) -> Xen:
-    """Open the way to the hypervisor.
+#: The argument of modules that change something through hypercalls.
+WRITING_ARGUMENTS: t.Dict[str, t.Dict[str, t.Any]] = {"allow_unknown_xen": {"type": "bool", "default": False}}
+
+
+def open_xen(module: "AnsibleModule") -> Xen:
+    """Open the way to the hypervisor; to write to one that the tables do not know only where WRITING_ARGUMENTS say so.
 
     Where this interpreter lacks `_cffi_backend`, run the module again, once, under one that has it; this then does not return.
     Raises what :meth:`Xen.open` raises.
     """
     try:
-        return Xen.open(allow_unknown=allow_unknown)
+        return Xen.open(allow_unknown=bool(module.params.get("allow_unknown_xen")))
     except BindingMissing as missing:
         _respawn()
         # Still here: nobody on this host has it.
@@ -68,11 +72,13 @@ def _respawn() -> None:
         respawn_module(interpreter)
 
 
+HYPERCALL = "hypercall"
+
 #: Arguments of modules that gather: where the answers come from.
 SOURCE_ARGUMENTS: t.Dict[str, t.Dict[str, t.Any]] = {
     "source": {
         "type": "str",
-        "choices": [registry.AUTO, "hypercall", "xl", registry.RECORDING],
+        "choices": [registry.AUTO, HYPERCALL, "xl", registry.RECORDING],
         "default": registry.AUTO,
     },
     "recording": {"type": "path"},
@@ -82,9 +88,10 @@ SOURCE_ARGUMENTS: t.Dict[str, t.Dict[str, t.Any]] = {
 def gather(module: "AnsibleModule", subset: t.Iterable[str] = ()) -> RawHost:
     """Ask this host, `subset` besides its topology (see `_discovery/registry.py`), or replay a recording.
 
-    The module's arguments say which, if it has SOURCE_ARGUMENTS. Raises Failure when nobody can answer.
+    The module's arguments say which, if it has SOURCE_ARGUMENTS. One that has none is going to change something, which
+    only the hypervisor's own word is good enough for. Raises Failure when nobody can answer.
     """
-    source = module.params.get("source", registry.AUTO)
+    source = module.params.get("source", HYPERCALL)
     if source == registry.RECORDING:
         path = module.params["recording"]
         if not path:

@@ -22,6 +22,7 @@ extends_documentation_fragment:
   - dom0.xen._attributes.changing_module
   - dom0.xen._attributes.actiongroup_xen
   - dom0.xen._requirements
+  - dom0.xen._source.writing
 options:
   cpupools:
     description:
@@ -211,7 +212,7 @@ from ..module_utils._control import granularity, pool_steps
 from ..module_utils._control.journal import Journal
 from ..module_utils._control.lock import host_lock
 from ..module_utils._discovery.registry import DOMAINS
-from ..module_utils._module import failures, gather, open_xen
+from ..module_utils._module import WRITING_ARGUMENTS, failures, gather, open_xen
 from ..module_utils._toolstack import xenstore
 from ..module_utils._topology.derive import derive
 
@@ -234,6 +235,7 @@ def main() -> None:
             "cpupools": {"type": "list", "elements": "dict", "options": ENTRY},
             "numa_split": {"type": "bool", "default": False},
             "broken_affinity": {"type": "raw", "default": "refuse"},
+            **WRITING_ARGUMENTS,
         },
         supports_check_mode=True,
     )

@@ -20,6 +20,7 @@ extends_documentation_fragment:
   - dom0.xen._attributes.changing_module
   - dom0.xen._attributes.actiongroup_xen
   - dom0.xen._requirements
+  - dom0.xen._source.writing
 options:
   offline:
     description:
@@ -154,7 +155,7 @@ from ..module_utils._control import pcpus as control
 from ..module_utils._control.journal import Journal
 from ..module_utils._control.lock import host_lock
 from ..module_utils._discovery.registry import DOMAINS
-from ..module_utils._module import failures, gather, open_xen
+from ..module_utils._module import WRITING_ARGUMENTS, failures, gather, open_xen
 from ..module_utils._topology.derive import derive
 
 
@@ -166,6 +167,7 @@ def main() -> None:
             "online": {"type": "raw"},
             "smt": {"type": "bool"},
             "broken_affinity": {"type": "raw", "default": "refuse"},
+            **WRITING_ARGUMENTS,
         },
         required_one_of=[("offline", "online", "smt")],
         supports_check_mode=True,

@@ -23,6 +23,7 @@ extends_documentation_fragment:
   - dom0.xen._attributes.changing_module
   - dom0.xen._attributes.actiongroup_xen
   - dom0.xen._requirements
+  - dom0.xen._source.writing
 options:
   affinities:
     description:
@@ -234,7 +235,7 @@ from ..module_utils._control.affinity import (
 )
 from ..module_utils._control.lock import host_lock
 from ..module_utils._discovery.registry import DOMAINS
-from ..module_utils._module import failures, gather, open_xen
+from ..module_utils._module import WRITING_ARGUMENTS, failures, gather, open_xen
 from ..module_utils._topology.derive import derive
 
 ENTRY = {
@@ -254,6 +255,7 @@ def main() -> None:
             "affinities": {"type": "list", "elements": "dict", "options": ENTRY},
             "plan": {"type": "dict"},
             "plan_host": {"type": "str"},
+            **WRITING_ARGUMENTS,
         },
         required_one_of=[("affinities", "plan")],
         supports_check_mode=True,

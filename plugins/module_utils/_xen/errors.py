@@ -90,6 +90,16 @@ _BY_QUESTION: t.Dict[t.Tuple[int, str], _Sentence] = {
         "There is no /dev/xen/privcmd: load the kernel module xen-privcmd (modprobe xen-privcmd), and make sure that this "
         "machine was booted under Xen.",
     ),
+    (errno.ENODEV, "open"): (
+        NotXen,
+        "There is no Xen behind /dev/xen/privcmd: load the kernel module xen-privcmd (modprobe xen-privcmd), and make sure that "
+        "this machine was booted under Xen.",
+    ),
+    (errno.ENXIO, "open"): (
+        NotXen,
+        "There is no Xen behind /dev/xen/privcmd: load the kernel module xen-privcmd (modprobe xen-privcmd), and make sure that "
+        "this machine was booted under Xen.",
+    ),
     (errno.EACCES, "open"): (
         NotPermitted,
         "The device /dev/xen/privcmd may be opened by root only: run this task as root (become: true).",

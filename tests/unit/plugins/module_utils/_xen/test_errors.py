@@ -27,6 +27,8 @@ VALUES = {
 # errno, kind of hypercall, question, class, words that the sentence must have
 TABLE = [
     (errno.ENOENT, "open", "open", errors.NotXen, ["modprobe xen-privcmd"]),
+    (errno.ENODEV, "open", "open", errors.NotXen, ["no Xen behind", "modprobe xen-privcmd"]),
+    (errno.ENXIO, "open", "open", errors.NotXen, ["no Xen behind", "modprobe xen-privcmd"]),
     (errno.EACCES, "open", "open", errors.NotPermitted, ["root", "become: true"]),
     (errno.EPERM, "sysctl", "physinfo", errors.NotPermitted, ["sysctl physinfo", "locked down", "FLASK"]),
     (errno.EPERM, "domctl", "getvcpuinfo", errors.NotPermitted, ["domctl getvcpuinfo", "initial domain"]),
