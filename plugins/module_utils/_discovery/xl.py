@@ -18,6 +18,7 @@ from .._xen.connection import check_control_domain
 from .component import DOMAINS, TOPOLOGY, Component, Heard, Request
 
 MIB = 1 << 20
+WHOLE_MASKS = (4, 14)  # the oldest release of which it was seen that xl shows masks of CPUs to their end
 _PAGE_SIZE = 4096
 
 # XEN_DOMINF_*
@@ -54,8 +55,8 @@ class Xl(Component):
         _pools(pools, numbers, said, places, sections, warnings)
         if _cut(said, places):
             warnings.append(
-                "xl cuts affinities off after as many CPUs as are online (%s), and this host has a CPU %d: the affinities of virtual CPUs "
-                "are unknown, and the domains are left out." % (said.fields["nr_cpus"], max(places))
+                "This xl may cut affinities off after as many CPUs as are online (%s), and the host has a CPU %d: the affinities of virtual "
+                "CPUs are unknown, and the domains are left out." % (said.fields["nr_cpus"], max(places))
             )
         else:
             vcpus = _vcpus(xltext.vcpus(ask("xl", "vcpu-list")), max(places) + 1)
@@ -220,8 +221,9 @@ def _pools(
 
 
 def _cut(said: xltext.Info, places: t.Dict[int, t.Tuple[int, int, int]]) -> bool:
-    """Whether there are CPUs with a higher number than xl shows in masks."""
-    return max(places) >= (said.number("nr_cpus") or 0)
+    """Whether there are CPUs with a higher number than xl shows in masks: before 4.14 it may show as many as are online."""
+    release = (said.number("xen_major") or 0, said.number("xen_minor") or 0)
+    return release < WHOLE_MASKS and max(places) >= (said.number("nr_cpus") or 0)
 
 
 def _cut_nodes(said: xltext.Info) -> bool:

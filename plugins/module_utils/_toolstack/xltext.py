@@ -10,7 +10,8 @@ anything that fits on a line, so columns are found from their ends and by their 
 What these texts cannot tell, and where they mislead:
 
 * A CPU without a core id is left out; one that is offline and has kept its id stands there like any other.
-* Masks end at the *number* of online CPUs (of nodes: of online nodes), not at the highest number: see `Shown`.
+* Masks of nodes end at the *number* of online nodes, not at the highest number. So did masks of CPUs in older releases; in 4.14, 4.17 and
+  4.20 they were seen to be whole.
 * Memory is in MiB, cut off; times are in tenths of a second; ``free_memory`` has the outstanding claims taken off.
 * Pools have no numbers, domains no type and no maximum.
 
