@@ -73,6 +73,7 @@ PICTURE: Rules = (
     (".cache,.core,.inner", "fill:$inner"),
     (".cell", "fill:$cell;stroke:$line;stroke-width:0.7"),
     (".off", "fill:$faint"),
+    (".haloed", "paint-order:stroke;stroke:$faint;stroke-width:3px"),
     (".cross", "stroke:$ink;stroke-width:1.2"),
     (".edge", "stroke:$line;stroke-width:0.7"),
     (".hollow", "fill:none"),

@@ -25,7 +25,6 @@ CHIP, SWATCH, MORE_LINE, POOL_LINE = 12, 7, 12, 11
 BAR, LINE = 13, 14
 #: More PCI devices at a node are counted only.
 MOST_DEVICES = 6
-LEGEND_COLUMN = 270
 #: A thinner piece of a bar has no border, which would be all of it.
 THINNEST = 3
 
@@ -211,7 +210,7 @@ class Drawing:
             add(group, "path", class_="cross", d="M{} {}L{} {}".format(*map(number, corners)))
             corners = (x + plate.width, y, x, y + plate.height)
             add(group, "path", class_="cross", d="M{} {}L{} {}".format(*map(number, corners)))
-        write(group, middle, y + 10.5, plate.box.label, "small middle" + (" dim" if offline else ""))
+        write(group, middle, y + 10.5, plate.box.label, "small middle" + (" haloed" if offline else ""))
         on = self._on[self._picture.views.index(view)][pu.os_index]
         if on and not offline:
             add(group, "use", href="#" + self._stock.id_of(on, plate.width), x=x, y=y + CELL_NUMBER)
@@ -241,7 +240,8 @@ class Drawing:
         """Guests with their keys, then what the marks mean. Returns where it ends."""
         write(svg, 8, y + TEXT, "Guests" if view.tenants else "No guests known", "strong")
         y += 18
-        abreast = max(1, int(self.width // LEGEND_COLUMN))
+        widest = max((text_width(tenant_words(tenant), TEXT) + 44 for tenant in view.tenants), default=1)
+        abreast = max(1, int(self.width // widest))
         wide = self.width / abreast
         for index, tenant in enumerate(view.tenants):
             row, column = divmod(index, abreast)

@@ -572,10 +572,10 @@ def test_a_fleet_in_rows():
 
 
 def test_the_picture_in_the_documentation_is_what_the_recording_gives():
-    kept = (DOCS / "pictures" / "big-guests.svg").read_text(encoding="utf-8")
-    assert kept == to_svg(recorded("big-guests"), "big-guests")
+    kept = (DOCS / "pictures" / "big-report.svg").read_text(encoding="utf-8")
+    assert kept == to_svg(recorded("big-report"), "big")
 
 
 def test_the_text_in_the_documentation_is_what_the_recording_gives():
     page = (DOCS / "report.md").read_text(encoding="utf-8")
-    assert page.split("```text\n")[1].split("```")[0] == to_text(recorded("big-guests"), "big-guests") + "\n"
+    assert page.split("```text\n")[1].split("```")[0] == to_text(recorded("big-report"), "big") + "\n"
