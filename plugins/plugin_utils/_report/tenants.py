@@ -198,7 +198,8 @@ def _with_keys(
 def _tenant(found: _Found, number: int | None, topology: Topology) -> Tenant:
     return Tenant(
         key="d0" if number is None else palette.guest_key(number),
-        name=shown(found.name),
+        # a name of blanks alone would not be seen
+        name=shown(found.name) if found.name.strip() else f'"{found.name}"',
         colour=number,
         vcpus=found.vcpus,
         marks=_marks(found),
