@@ -447,7 +447,14 @@ class _Machine:
                 )
                 found.setdefault(key, []).append(cpus)
         caches = [
-            Cache(*key, cpusets=tuple(sorted(found[key], key=lambda cpus: cpus.first())))
+            Cache(
+                key[0],
+                key[1],
+                key[2],
+                key[3],
+                key[4],
+                tuple(sorted(found[key], key=lambda cpus: cpus.first())),
+            )
             for key in sorted(found, key=lambda key: (key[:3], key[3] or 0, key[4] or 0))
         ]
         if self.ours:
@@ -517,11 +524,11 @@ class _Machine:
                     parent = "pci%s:%s" % buses.group(1, 2) if buses else None
                     self.kept["Bridge"] += 1
             elif element.kind == "OSDev" and device is not None:
-                kind = _OS_DEVICES.get(element.attributes.get("osdev_type", ""))
-                name = element.attributes.get("name")
-                if kind and name:
+                form = _OS_DEVICES.get(element.attributes.get("osdev_type", ""))
+                called = element.attributes.get("name")
+                if form and called:
                     self.kept["OSDev"] += 1
-                    device["interfaces"].setdefault(kind, []).append(name)
+                    device["interfaces"].setdefault(form, []).append(called)
             trail += [(child, parent, device, nodes) for child in reversed(element.below("object"))]
         if devices:
             sections.update(
