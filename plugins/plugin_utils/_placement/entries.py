@@ -114,10 +114,10 @@ def mover_entry(
         if action == "restart":
             told.insert(
                 0,
-                f"domain {leaving.running.domid} on {leaving.host.name} has to be stopped first; nothing here does that by itself",
+                f"domain {leaving.running.domid} on {leaving.host.name} has to be stopped first",
             )
         else:
-            told.insert(0, "nothing here moves a running guest by itself")
+            told.insert(0, "its memory is there twice until it has arrived")
     affinity = affinity_of(Claim(guest, host, pool, place.cpu_nodes), cores)
     memory = split_evenly(guest.memory, place.memory_nodes)
     made = entry(guest, host, action, domid, pool.name, place.nodes, memory, affinity, reasons, told)

@@ -89,7 +89,7 @@ class Explainer:
             )
         if option.excess:
             found.append(
-                f"is on {count(len(place.nodes), 'node')}, {count(option.excess, 'node')} more than it needs"
+                f"is on {count(len(place.nodes), 'node')}, {count(option.excess, 'node')} more than it needs{self._fewer(index)}"
             )
         if option.crowding:
             found.append(
@@ -101,6 +101,23 @@ class Explainer:
                 "Xen deals its memory out to the nodes in turn, in pieces of up to 1 GiB: the shares are even only so far"
             )
         return found
+
+    def _fewer(self, index: int) -> str:
+        """What would have to be free for a guest to be on one node: the least, on its own host."""
+        mover = self.problem.movers[index]
+        option = self.state.take(index)
+        try:
+            host = self.hosts[option.place.host]
+            pool = host.pools[option.place.pool]
+            singles = [
+                place
+                for place in self.problem.maker.candidates(mover.guest, host, pool)
+                if len(place.nodes) == 1
+            ]
+            ways = self._what_would_help(mover, host, singles)
+        finally:
+            self.state.put(index, option)
+        return f"; to have it on one, {min(ways)[1]}" if ways else ""
 
     def _single(self, mover: Mover, option: Option) -> list[str]:
         place = option.place

@@ -226,6 +226,16 @@ def test_who_is_not_to_be_touched_stays_as_it_is() -> None:
     assert plan["steps"] == []
 
 
+def test_a_wide_guest_is_told_what_would_bring_it_together() -> None:
+    # each node has room for one and 295 MiB more
+    plan = plan_of({"alpha": hosts.host([(4, 700), (4, 700)])}, *(guest(name, 1, 400) for name in "abc"))
+    (wide,) = [entry for entry in plan["guests"] if len(entry["nodes"]) > 1]
+    assert (
+        "Is on 2 nodes, 1 node more than it needs; to have it on one, free 110 MiB on node 0."
+        in wide["warnings"]
+    )
+
+
 # Moves.
 
 
