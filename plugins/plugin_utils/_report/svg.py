@@ -30,7 +30,7 @@ THINNEST = 3
 
 
 class Stock:
-    """What a document's drawings use again and again, once: hatching, and the marks on a thread, which many threads have in common."""
+    """What a document's drawings use again and again, once: hatching, and the marks that many threads have in common."""
 
     def __init__(self) -> None:
         self.element = Element("defs")
@@ -224,10 +224,10 @@ class Drawing:
         frame = frame_of(plate.box)
         x, y, width = x + frame.pad, y + frame.label, plate.width - 2 * frame.pad
         words = memory_words(node, memory)
-        bar = titled(
+        whole = titled(
             group, "g", f"Memory of node {node.os_index}: {', '.join(share_words(memory))}", class_="memory"
         )
-        memory_bar(bar, x, y, width, BAR, memory)
+        memory_bar(whole, x, y, width, BAR, memory)
         write(group, x, y + BAR + 11, words, "small dim", width)
         for line in self._device_lines(plate.box):
             y += LINE

@@ -93,7 +93,7 @@ def _fleet_row(row: Row) -> tuple[str, ...]:
 def _coarse(memory: NodeMemory, width: int = 8) -> str:
     dom0 = sum(size for tenant, size in memory.shares if tenant.colour is None)
     guests = sum(size for tenant, size in memory.shares if tenant.colour is not None)
-    return bar([("d", dom0), ("#", guests), (":", memory.rest), (".", memory.free or 0)], width)
+    return filled_bar([("d", dom0), ("#", guests), (":", memory.rest), (".", memory.free or 0)], width)
 
 
 def _view(host: Picture, view: View) -> list[str]:
@@ -172,10 +172,10 @@ def _threads(cores: t.Sequence[Box], host: Picture, view: View) -> str:
 
 def _memory_bar(memory: NodeMemory) -> str:
     pieces = [(tenant.key, size) for tenant, size in memory.shares]
-    return bar([*pieces, (":", memory.rest), (".", memory.free or 0)], _BAR)
+    return filled_bar([*pieces, (":", memory.rest), (".", memory.free or 0)], _BAR)
 
 
-def bar(pieces: t.Sequence[tuple[str, int]], width: int) -> str:
+def filled_bar(pieces: t.Sequence[tuple[str, int]], width: int) -> str:
     """Pieces in proportion, each filled with its text; who has anything has at least one column while there are enough."""
     pieces = [(text, size) for text, size in pieces if size > 0]
     if not pieces:

@@ -21,7 +21,7 @@
     for (const thing of sorted) {
       open = open.filter((other) => other.box.right > thing.box.left + slack);
       for (const other of open) {
-        if (meet(thing.box, other.box)) wrong.push(`${what} overlap: “${name(thing.element)}” and “${name(other.element)}”`);
+        if (meet(thing.box, other.box)) wrong.push(`${what} overlap: '${name(thing.element)}' and '${name(other.element)}'`);
       }
       open.push(thing);
     }
@@ -33,22 +33,22 @@
     const whole = svg.getBoundingClientRect();
     const texts = measured(svg.querySelectorAll("text"));
     for (const { element, box } of texts) {
-      if (!inside(box, whole)) wrong.push(`text outside of its picture: “${name(element)}”`);
+      if (!inside(box, whole)) wrong.push(`text outside of its picture: '${name(element)}'`);
       const frame = element.closest("g.pu, g.box");
       const border = frame && frame.querySelector(":scope > rect");
-      if (border && !inside(box, border.getBoundingClientRect())) wrong.push(`text outside of its box: “${name(element)}”`);
-      if (/^NaN|undefined/.test(element.textContent)) wrong.push(`text that makes no sense: “${name(element)}”`);
+      if (border && !inside(box, border.getBoundingClientRect())) wrong.push(`text outside of its box: '${name(element)}'`);
+      if (/^NaN|undefined/.test(element.textContent)) wrong.push(`text that makes no sense: '${name(element)}'`);
     }
     overlaps(texts, "texts");
     for (const { element, box } of measured(svg.querySelectorAll("use"))) {
-      if (!inside(box, element.parentNode.querySelector("rect").getBoundingClientRect())) wrong.push(`marks outside of their CPU: “${name(element.parentNode)}”`);
+      if (!inside(box, element.parentNode.querySelector("rect").getBoundingClientRect())) wrong.push(`marks outside of their CPU: '${name(element.parentNode)}'`);
     }
     for (const group of svg.querySelectorAll("g.box")) {
       const border = group.querySelector(":scope > rect.frame");
       const parts = measured(group.querySelectorAll(":scope > g.box > rect.frame, :scope > g.pu > rect.cell"));
       overlaps(parts, "boxes");
       for (const part of border ? parts : []) {
-        if (!inside(part.box, border.getBoundingClientRect())) wrong.push(`a box sticks out of the one around it: “${name(part.element.parentNode)}”`);
+        if (!inside(part.box, border.getBoundingClientRect())) wrong.push(`a box sticks out of the one around it: '${name(part.element.parentNode)}'`);
       }
     }
     for (const { element, box } of measured(svg.querySelectorAll("rect, path"))) {
@@ -63,8 +63,8 @@
   for (const element of document.querySelectorAll("main *:not(svg *)")) {
     if (folded(element)) continue;
     const style = getComputedStyle(element);
-    if (style.overflowX === "hidden" && element.scrollWidth > element.clientWidth + 1) wrong.push(`cut: “${name(element)}”`);
-    if (!element.closest(".scroll") && element.getBoundingClientRect().right > window.innerWidth + slack) wrong.push(`sticks out of the window: “${name(element)}”`);
+    if (style.overflowX === "hidden" && element.scrollWidth > element.clientWidth + 1) wrong.push(`cut: '${name(element)}'`);
+    if (!element.closest(".scroll") && element.getBoundingClientRect().right > window.innerWidth + slack) wrong.push(`sticks out of the window: '${name(element)}'`);
   }
   for (const cell of document.querySelectorAll("th, td")) {
     if (folded(cell)) continue;
@@ -72,7 +72,7 @@
     const range = document.createRange();
     range.selectNodeContents(cell);
     const text = range.getBoundingClientRect();
-    if (text.width && !inside(text, box)) wrong.push(`text sticks out of its cell: “${name(cell)}”`);
+    if (text.width && !inside(text, box)) wrong.push(`text sticks out of its cell: '${name(cell)}'`);
   }
   return wrong;
 })();

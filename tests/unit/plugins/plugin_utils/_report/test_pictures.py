@@ -19,7 +19,7 @@ from ansible_collections.dom0.xen.plugins.module_utils._topology.model import Ca
 from ansible_collections.dom0.xen.plugins.plugin_utils._report import palette, style
 from ansible_collections.dom0.xen.plugins.plugin_utils._report.picture import picture
 from ansible_collections.dom0.xen.plugins.plugin_utils._report.show import to_html, to_svg, to_text
-from ansible_collections.dom0.xen.plugins.plugin_utils._report.terminal import bar
+from ansible_collections.dom0.xen.plugins.plugin_utils._report.terminal import filled_bar
 from ansible_collections.dom0.xen.plugins.plugin_utils._report.tree import tree
 from ansible_collections.dom0.xen.plugins.plugin_utils._report.words import (
     columns,
@@ -202,10 +202,10 @@ def test_memory_of_a_node_adds_up():
 
 
 def test_bars_of_a_terminal_are_full_and_nobody_is_lost():
-    assert bar([("A", 1), ("B", 1000), (".", 0)], 10) == "ABBBBBBBBB"
-    assert bar([("AA", 3), (".", 1)], 8) == "AAAAAA.."
-    assert bar([], 4) == "    "
-    assert len(bar([(key, 1) for key in "ABCDEFGH"], 4)) == 4
+    assert filled_bar([("A", 1), ("B", 1000), (".", 0)], 10) == "ABBBBBBBBB"
+    assert filled_bar([("AA", 3), (".", 1)], 8) == "AAAAAA.."
+    assert filled_bar([], 4) == "    "
+    assert len(filled_bar([(key, 1) for key in "ABCDEFGH"], 4)) == 4
 
 
 # the plan
