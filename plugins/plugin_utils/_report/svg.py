@@ -77,7 +77,8 @@ def _draw_marks(group: Element, on: t.Sequence[tuple[Tenant, str]], width: float
 class Drawing:
     """Draws the views of one picture, all with the same places for the same things.
 
-    `stock`: of the document that the drawing goes into; `width`: of the boxes if they can be that narrow, in SVG user units; `scale`: CSS pixels for each of these.
+    `stock`: of the document that the drawing goes into; `width`: of the boxes if they can be that narrow, in SVG user
+    units; `scale`: CSS pixels for each of these.
     """
 
     def __init__(self, picture: Picture, width: float, stock: Stock, scale: float = 1) -> None:
