@@ -13,6 +13,7 @@ import typing as t
 Leaf = t.Tuple[int, int, int, int]
 
 _NONE = 0xFFFFFFFF
+_LARGEST_CACHE = 1 << 48  # bytes; what claims to be larger is no cache
 _TYPES = {1: "data", 2: "instruction", 3: "unified"}
 # AMD's code for the ways of L2 and L3; the others are reserved or say that there is no such cache.
 _AMD_WAYS = {1: 1, 2: 2, 3: 3, 4: 4, 5: 6, 6: 8, 8: 16, 10: 32, 11: 48, 12: 64, 13: 96, 14: 128, 15: -1}
@@ -86,11 +87,14 @@ class Policy:
             if a & 0x1F not in _TYPES or not 1 <= a >> 5 & 7 <= 5:
                 continue
             line, partitions, ways = (b & 0xFFF) + 1, (b >> 12 & 0x3FF) + 1, (b >> 22) + 1
+            size = line * partitions * ways * (c + 1)
+            if size > _LARGEST_CACHE:
+                continue
             found.append(
                 CacheLevel(
                     a >> 5 & 7,
                     _TYPES[a & 0x1F],
-                    line * partitions * ways * (c + 1),
+                    size,
                     line,
                     -1 if a >> 9 & 1 else ways,
                     # so many ids are set aside for those that share it, rounded up to a power of two

@@ -145,7 +145,7 @@ class CpuSet:
         return self._mask != 0
 
     def __contains__(self, number: object) -> bool:
-        return isinstance(number, int) and number >= 0 and bool(self._mask >> number & 1)
+        return isinstance(number, int) and 0 <= number <= LARGEST_ID and bool(self._mask >> number & 1)
 
     def __hash__(self) -> int:
         return hash((CpuSet, self._mask))

@@ -16,6 +16,7 @@ from .cpuset import CpuSet
 
 _RAM = 1  # E820
 _NON_VOLATILE = 4  # SRAT memory flags
+_LARGEST_ADDRESS = 1 << 57  # more than any x86 or Arm processor has
 
 Range = t.Tuple[int, int]
 
@@ -42,14 +43,22 @@ class Firmware:
         self.heard = "madt" in acpi
         self.ram = None  # type: t.Optional[t.List[Range]]
         if "memory_map" in heard:
-            self.ram = joined(
-                (start, start + size) for start, size, kind in heard["memory_map"] if kind == _RAM
-            )
+            self.ram = self._ram(heard["memory_map"])
         self.domain_of = self._domains_by_apic_id()
         #: proximity domain -> Xen's node
         self.node_of = {}  # type: t.Dict[int, int]
         #: what the domains show about Xen's use of them: "on", "off", None when they show nothing
         self.numa = None  # type: t.Optional[str]
+
+    def _ram(self, regions: t.Iterable[t.Sequence[int]]) -> t.Optional[t.List[Range]]:
+        """The ranges of RAM; None when one of them is where no processor has addresses."""
+        ram = [(start, start + size) for start, size, kind in regions if kind == _RAM]
+        if any(end > _LARGEST_ADDRESS for _start, end in ram):
+            self._warnings.append(
+                "The machine's memory map has RAM beyond all addresses: the memory of each node is unknown."
+            )
+            return None
+        return joined(ram)
 
     # --- CPUs
 

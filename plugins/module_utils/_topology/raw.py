@@ -91,6 +91,8 @@ _PHYSINFO = [
     "max_mfn",
 ]
 
+_PAGE_SIZE = shape.one_of(*[1 << bit for bit in range(12, 17)])
+
 _SECTIONS = {
     "xen": shape.record(
         {"major": _WHOLE, "minor": _WHOLE},
@@ -113,7 +115,7 @@ _SECTIONS = {
     "sched_id": _WHOLE,
     "physinfo": shape.record(
         {},
-        dict.fromkeys(_PHYSINFO, _WHOLE),
+        {field: shape.pages if field.endswith("_pages") else _WHOLE for field in _PHYSINFO},
     ),
     "cputopo": shape.items(shape.row(_WHOLE, _WHOLE, _WHOLE)),
     "numainfo": shape.record(
@@ -134,8 +136,8 @@ _SECTIONS = {
             {
                 "domain": shape.number_id,
                 "flags": _WHOLE,
-                "tot_pages": _WHOLE,
-                "max_pages": _WHOLE,
+                "tot_pages": shape.pages,
+                "max_pages": shape.pages,
                 "max_vcpu_id": _WHOLE,
                 "handle": _TEXT,
                 "cpupool": _WHOLE,
@@ -158,12 +160,12 @@ _SECTIONS = {
     "dom0_linux": shape.record(
         {}, {key: shape.maybe(_WHOLE) for key in ("packages", "cores", "pus", "nodes")}
     ),
-    "page_size": _WHOLE,
-    "memory_by_node": shape.keyed(shape.keyed(_WHOLE)),
+    "page_size": _PAGE_SIZE,
+    "memory_by_node": shape.keyed(shape.keyed(shape.pages)),
     "memory_map": shape.items(shape.row(_WHOLE, _WHOLE, _WHOLE)),
-    "cpu_policy": shape.items(shape.row(*[_WHOLE] * 6)),
+    "cpu_policy": shape.items(shape.row(*[shape.word] * 6)),
     "node_memory": shape.keyed(_WHOLE),
-    "px_max_mhz": shape.keyed(_WHOLE),
+    "px_max_mhz": shape.keyed(shape.word),
     "sched_gran": shape.keyed(_TEXT),
     "pci_nodes": shape.named(_WHOLE),
     "unanswered": shape.named(_TEXT),

@@ -52,6 +52,16 @@ def whole(value: t.Any) -> None:
     _number(value, 0, 2**64 - 1, "a whole number from 0 up")
 
 
+def pages(value: t.Any) -> None:
+    """Accept a number of pages that, in bytes, 64 bits hold whatever the size of a page."""
+    _number(value, 0, 2**44 - 1, "a number of pages")
+
+
+def word(value: t.Any) -> None:
+    """Accept what 32 bits hold."""
+    _number(value, 0, 2**32 - 1, "a number of 32 bits")
+
+
 def number_id(value: t.Any) -> None:
     """Accept the number of a CPU, node, vCPU, domain or pool."""
     _number(value, 0, LARGEST_ID, f"a number from 0 to {LARGEST_ID}")

@@ -119,6 +119,8 @@ def test_intels_caches():
         [4, 4, 0, 0, 0, 0],
         [4, 5, 3 | 4 << 5, 63, 0, 0],
     ]
+    too_large = [4, 0, 1 | 1 << 5, 2**32 - 1, 2**32 - 1, 0]
+    assert Policy([INTEL, too_large]).caches() == []
     assert Policy([INTEL, *rows]).caches() == [
         CacheLevel(1, "data", 32768, 64, 8, 1),
         CacheLevel(1, "instruction", 32768, 64, 8, 1),

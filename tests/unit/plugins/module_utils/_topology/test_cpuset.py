@@ -148,3 +148,9 @@ def test_a_large_set_is_no_trouble():
     every_other = CpuSet(range(0, 16384, 2))
     assert CpuSet.parse(str(every_other)) == every_other
     assert len(every_other) == 8192
+
+
+def test_numbers_beyond_all_sets_are_in_none():
+    assert 2**63 not in CpuSet([1])
+    assert 65536 not in CpuSet([1])
+    assert -1 not in CpuSet([1])

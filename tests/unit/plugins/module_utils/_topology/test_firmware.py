@@ -260,6 +260,13 @@ def test_what_is_missing_leaves_it_unknown():
     assert ram()[0] == {0: None, 1: None}
 
 
+def test_ram_beyond_all_addresses_is_said_and_leaves_it_unknown():
+    found, warnings = ram(**dict(SRAT, memory_map=[*E820, [2**63, 2**62, 1]]))
+    assert found == {0: None, 1: None}
+    assert len(warnings) == 1
+    assert "beyond all addresses" in warnings[0]
+
+
 def test_persistent_memory_is_no_ram():
     rows = [*SRAT["srat_memory"], [6 * GIB, 2 * GIB, 1, 1 | 4]]
     found, _warnings = ram(
