@@ -80,3 +80,15 @@ def test_failure_is_one_sentence(monkeypatch, capsys):
 
     monkeypatch.setattr(domain_info, "gather", gather)
     assert run(monkeypatch, capsys, domain_info)["msg"] == "The ring is cut."
+
+
+def test_memory_by_node_from_the_hypercall_alone(monkeypatch, capsys, asked):
+    run(monkeypatch, capsys, domain_info, memory_by_node="hypercall")
+    assert asked == [{"domains", "memory_by_hypercall"}]
+
+
+def test_verdict_on_where_they_are(monkeypatch, capsys, asked):
+    result = run(monkeypatch, capsys, domain_info, guests=["disc-db"], memory_by_node="debug_key")
+    verdict = result["domains"][0]["locality"]
+    assert (verdict["memory_nodes"], verdict["may_leave"]) == ("0", [0])
+    assert (verdict["distance"], verdict["worst_distance"]) == (10.0, 15.5)

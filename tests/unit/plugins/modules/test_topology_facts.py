@@ -204,3 +204,18 @@ def test_recording_that_cannot_be_written(monkeypatch, capsys, tmp_path):
     result = run(monkeypatch, capsys, topology_facts, record=True, recording=path)
     assert result["failed"]
     assert path in result["msg"]
+
+
+def test_kinds_of_cpus_that_the_user_knows(monkeypatch, capsys, asked):
+    kinds = [{"name": "thrifty", "cpus": "4-7"}, {"name": "fast", "cpus": "0-3"}]
+    facts = run(monkeypatch, capsys, topology_facts, cpu_kinds=kinds)["ansible_facts"]["xen_topology"]
+    assert [(kind["name"], kind["efficiency"], kind["cpuset"]) for kind in facts["cpu_kinds"]] == [
+        ("thrifty", 0, "4-7"),
+        ("fast", 1, "0-3"),
+    ]
+
+
+def test_kinds_that_leave_cpus_out_are_one_sentence(monkeypatch, capsys, asked):
+    result = run(monkeypatch, capsys, topology_facts, cpu_kinds=[{"name": "all", "cpus": "0-3"}])
+    assert result["failed"]
+    assert "leave out CPU 4-7" in result["msg"]
