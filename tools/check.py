@@ -262,6 +262,9 @@ def molecule(bench: Bench) -> None:
     if not (ROOT / "extensions" / "molecule").is_dir():
         bench.skip("molecule", "there are no scenarios yet")
         return
+    # A run that was killed has left word that the host is there.
+    for left in (workshop.HOME / ".ansible" / "tmp").glob("molecule.*"):
+        workshop.remove(left)
     try:
         bench.run("molecule", ["molecule", "test", "--all", "--report"], ROOT, result=_scenarios)
     finally:

@@ -20,7 +20,8 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent.parent)]
 
-import conftest  # noqa: E402, F401 - makes ansible_collections.dom0.xen importable
+# It makes ansible_collections.dom0.xen importable.
+import conftest  # noqa: E402, F401 # pylint: disable=unused-import
 
 PARTS = ("compare", "moves", "scale", "huawei")
 

@@ -15,7 +15,8 @@ from pathlib import Path
 
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-    import conftest  # noqa: F401 - makes ansible_collections.dom0.xen importable
+    # It makes ansible_collections.dom0.xen importable.
+    import conftest  # noqa: F401 # pylint: disable=unused-import
 
 from ansible_collections.dom0.xen.plugins.plugin_utils._placement import bounds
 from ansible_collections.dom0.xen.plugins.plugin_utils._placement.effort import Effort

@@ -282,7 +282,7 @@ def program() -> bytes:
         def add(name: str, text: str) -> None:
             archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), text.encode("utf-8"))
 
-        add("__main__.py", "import sys\n\nfrom dom0_xen import _restore\n\nsys.exit(_restore.main())\n")
+        add("__main__.py", "from dom0_xen import _restore\n\nraise SystemExit(_restore.main())\n")
         add("dom0_xen/__init__.py", "")
         for name in sorted(needed(_restore.__name__, package + ".")):
             loader = t.cast(t.Any, sys.modules[name]).__loader__

@@ -91,8 +91,9 @@ def plan_configs(
     """Decide what to write for each entry: {path, content?, and any of KEYS}; a key that is absent or None stays as it is.
 
     ``cpus`` and ``cpus_soft`` are a text, a number, or a list with one of these for each vCPU; an empty list removes the key, an empty
-    ``pool`` and an empty ``vnuma`` likewise; ``vnuma`` is what :func:`vnuma_list` takes. `memory` and `maxmem` are MiB. `read(path)` gives a file's bytes, None when there is none; `resolve(text)`
-    turns an expression that xl does not know (``package:0``) into one that it does. Nothing is changed here.
+    ``pool`` and an empty ``vnuma`` likewise; ``vnuma`` is what :func:`vnuma_list` takes. `memory` and `maxmem` are MiB. `read(path)`
+    gives a file's bytes, None when there is none; `resolve(text)` turns an expression that xl does not know (``package:0``) into one
+    that it does. Nothing is changed here.
 
     Raises Failure, which names the entry, before anything is done.
     """

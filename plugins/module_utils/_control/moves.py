@@ -44,12 +44,22 @@ _GONE_WITHIN = 120.0
 ByNode = t.Dict[int, int]
 
 
+def disk_room(folder: str) -> int:
+    """Bytes that root may still write in a folder."""
+    found = os.statvfs(folder)
+    return found.f_bavail * found.f_frsize
+
+
+class _StillThere(Failure):
+    """A way did not work, and the guest runs on as before."""
+
+
 class Folders(t.NamedTuple):
     """The ways to disk. `room(folder)` is in bytes."""
 
     journals: str = FOLDER
     saves: str = SAVE_FOLDER
-    room: t.Callable[[str], int] = lambda folder: _room(folder)
+    room: t.Callable[[str], int] = disk_room
 
 
 class Ways(t.NamedTuple):
@@ -213,10 +223,6 @@ def carry_out(move: Move, ways: Ways) -> t.Dict[str, t.Any]:
     else:
         _check_room(move, free, ways.memory().get(move.domid, {}))
     return dict(_by_file(move, ways), note=note)
-
-
-class _StillThere(Failure):
-    """A way did not work, and the guest runs on as before."""
 
 
 def _check_room(move: Move, free: ByNode, own: ByNode) -> None:
@@ -530,8 +536,3 @@ def _is_saved(path: str) -> bool:
             return head.startswith(b"Xen saved domain") and stream.read(8) == bytes(8)
     except OSError:
         return False
-
-
-def _room(folder: str) -> int:
-    found = os.statvfs(folder)
-    return found.f_bavail * found.f_frsize

@@ -49,7 +49,7 @@ def places(
     wanted = list(wanted)
     if not known:
         return dict.fromkeys(wanted, (None, None))
-    longest = max(max(known), max(wanted, default=0)).bit_length()
+    longest = max(0, *known, *wanted).bit_length()
     fits = fitting(known, longest)
     # ids without that many bits: a wider package is the same
     package = None if told[1] is None else min(told[1], longest)

@@ -41,7 +41,7 @@ def host(monkeypatch, tmp_path):
     fake.locked_runs = []
     monkeypatch.setattr(cpupool, "host_lock", lambda: fake.locked_runs.append(1) or contextlib.ExitStack())
     monkeypatch.setattr(cpupool, "Journal", lambda: Journal(str(tmp_path / "moves.json")))
-    monkeypatch.setattr(cpupool.xenstore.Xenstore, "open", lambda: contextlib.ExitStack())
+    monkeypatch.setattr(cpupool.xenstore.Xenstore, "open", contextlib.ExitStack)
     monkeypatch.setattr(cpupool.xenstore, "name_cpupool", name)
     monkeypatch.setattr(
         cpupool.xenstore, "cpupool_names", lambda store: {int(key): text for key, text in names.items()}

@@ -171,6 +171,17 @@ class Killed(BaseException):
     """SIGKILL: nothing after it runs."""
 
 
+def killer(point):
+    """What ends the run at its call number `point`, counted from 0."""
+    calls = iter(range(point + 1))
+
+    def kill(_about):
+        if next(calls) == point:
+            raise Killed
+
+    return kill
+
+
 def test_a_run_that_is_killed_at_any_point_is_finished_by_the_next(monkeypatch, capsys, host):
     host.data["cpupools"].append({"id": 1, "sched_id": 6, "n_dom": 0, "cpus": [6, 7]})
     host.pool(0)["cpus"] = [0, 1, 2, 3, 4, 5]
@@ -184,14 +195,7 @@ def test_a_run_that_is_killed_at_any_point_is_finished_by_the_next(monkeypatch, 
     for point in range(points):
         host.data.clear()
         host.data.update(copy.deepcopy(heard))
-        left = [point]
-
-        def kill(_about, left=left):
-            if not left[0]:
-                raise Killed
-            left[0] -= 1
-
-        host.on.update(dict.fromkeys(changing, kill))
+        host.on.update(dict.fromkeys(changing, killer(point)))
         with pytest.raises(Killed):
             run(monkeypatch, capsys, pcpu, **wanted)
         host.on.clear()

@@ -139,7 +139,7 @@ def test_any_body_is_read_or_refused(signature, body):
 @given(st.sampled_from(sorted(PARSERS)), st.data())
 def test_any_damage_is_read_or_refused(signature, data):
     whole = bytearray(WHOLE[signature])
-    for _ in range(data.draw(st.integers(1, 4))):
+    for _time in range(data.draw(st.integers(1, 4))):
         whole[data.draw(st.integers(0, len(whole) - 1))] = data.draw(st.integers(0, 255))
     if data.draw(st.booleans()):
         # so that damage behind the head is reached

@@ -53,7 +53,7 @@ JUNK = st.one_of(
 @given(st.data())
 def test_one_value_is_another(name, data):
     damaged = copy.deepcopy(WHOLE[name])
-    for _ in range(data.draw(st.integers(1, 3))):
+    for _time in range(data.draw(st.integers(1, 3))):
         path = data.draw(st.sampled_from(SPOTS[name]))
         inner = damaged
         try:

@@ -216,7 +216,8 @@ SRAT = {"srat_cpus": cpus((0, 0), (1, 1)), "srat_memory": memory((0, 3 * GIB, 0)
 SPANS = {0: 3 * GIB, 1: 2 * GIB}
 
 
-def ram(spans=SPANS, fake=False, **sections):
+def ram(spans=None, fake=False, **sections):
+    spans = SPANS if spans is None else spans
     view, warnings = firmware(**dict({"memory_map": E820}, **sections))
     view.learn_nodes([(0, min(spans)), (1, max(spans))], spans, fake)
     return view.ram_by_node(spans, [spans.get(node) for node in range(max(spans) + 1)]), warnings

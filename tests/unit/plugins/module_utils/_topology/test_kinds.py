@@ -21,7 +21,8 @@ HYBRID_LEAF = [7, 0, 0, 0, 0, 1 << 15]
 INTEL = [0, INVALID, 13, 0x756E6547, 0x6C65746E, 0x49656E69]
 
 
-def kinds(places=HYBRID, **sections):
+def kinds(places=None, **sections):
+    places = HYBRID if places is None else places
     return [
         (kind.efficiency, kind.threads_per_core, kind.max_khz, str(kind.complete_cpuset))
         for kind in derive(made_host(places, **sections)).cpu_kinds
