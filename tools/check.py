@@ -27,9 +27,11 @@ import tree
 import workshop
 from workshop import CACHE, LOGS, ROOT, SetupError, say
 
+from tests.xenhost.cache import remove
+
 TAIL = 150
 END_LIMIT_S = 120
-SCENARIOS_HOST = "big"  # see extensions/molecule/default
+SCENARIOS_HOSTS = ("big", "small-hvm", "small-bullseye", "small-trixie")  # see extensions/molecule
 
 
 class Count(t.NamedTuple):
@@ -264,12 +266,12 @@ def molecule(bench: Bench) -> None:
         return
     # A run that was killed has left word that the host is there.
     for left in (workshop.HOME / ".ansible" / "tmp").glob("molecule.*"):
-        workshop.remove(left)
+        remove(left)
     try:
         bench.run("molecule", ["molecule", "test", "--all", "--report"], ROOT, result=_scenarios)
     finally:
         # Molecule stops the host itself, unless it is interrupted.
-        down = [str(bench.venv / "bin" / "python"), "-m", "tests.xenhost", "down", SCENARIOS_HOST]
+        down = [str(bench.venv / "bin" / "python"), "-m", "tests.xenhost", "down", *SCENARIOS_HOSTS]
         subprocess.run(down, cwd=ROOT, stderr=subprocess.DEVNULL, start_new_session=True, check=False)
 
 
