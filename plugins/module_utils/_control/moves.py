@@ -218,7 +218,8 @@ def carry_out(move: Move, ways: Ways) -> t.Dict[str, t.Any]:
             return _by_migration(move, ways)
         except _StillThere as failure:
             if not move.second:
-                raise Failure(failure.message, changed=False) from failure
+                failure.result["changed"] = False
+                raise
             note = failure.message
     else:
         _check_room(move, free, ways.memory().get(move.domid, {}))
