@@ -279,8 +279,10 @@ def program() -> bytes:
     memory = io.BytesIO()
     with zipfile.ZipFile(memory, "w", zipfile.ZIP_STORED) as archive:
 
-        def add(name: str, text: str) -> None:
-            archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), text.encode("utf-8"))
+        def add(name: str, text: t.Union[str, bytes]) -> None:
+            # Ansible's own loader has sources as bytes, Python's as text.
+            data = text if isinstance(text, bytes) else text.encode("utf-8")
+            archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), data)
 
         add("__main__.py", "from dom0_xen import _restore\n\nraise SystemExit(_restore.main())\n")
         add("dom0_xen/__init__.py", "")

@@ -55,12 +55,6 @@ class _Options(t.Sequence[tuple[Option, ...]]):
     def __len__(self) -> int:
         return len(self._movers)
 
-    @t.overload
-    def __getitem__(self, index: int) -> tuple[Option, ...]: ...
-
-    @t.overload
-    def __getitem__(self, index: slice) -> list[tuple[Option, ...]]: ...
-
     def __getitem__(self, index: t.Any) -> t.Any:
         if isinstance(index, slice):
             return [self._maker.options(mover) for mover in self._movers[index]]
