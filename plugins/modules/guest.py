@@ -93,7 +93,7 @@ options:
         default: 600
       force:
         description:
-          - With V(stopped), V(absent) and V(restarted), destroy the guest when it has not shut down in time, or is paused.
+          - With V(stopped), V(absent) and V(restarted), destroy the guest when it has not shut down in time, cannot be asked to, or is paused.
           - With V(running), V(paused) and V(restarted), destroy what is kept of a guest that has crashed or shut down, and create it anew.
         type: bool
         default: false

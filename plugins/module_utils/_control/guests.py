@@ -16,7 +16,7 @@ import typing as t
 
 from .._errors import Failure
 from .._toolstack import xlcfg
-from .._toolstack.xl import DomainState, Xl
+from .._toolstack.xl import DomainState, Xl, XlError
 from . import moves
 from .config import printable, vcpu_count
 
@@ -481,6 +481,8 @@ def _carry_out(decision: Decision, host: Host) -> Result:
             elif step == MOVE:
                 result.update(moves.carry_out(t.cast(moves.Move, decision.move), host.ways()))
                 domid = result["domid"]
+            elif step == SHUTDOWN:
+                _ask_to_end(t.cast(int, domid), guest, host)
             elif step == REMOVE_CONFIG:
                 host.remove(t.cast(str, guest.config))
             else:
@@ -529,6 +531,16 @@ def _clear(domid: int, decision: Decision, host: Host) -> None:
         )
     host.xl.destroy(domid)
     _await_end(domid, decision.wanted, host, clean=False)
+
+
+def _ask_to_end(domid: int, guest: Wanted, host: Host) -> None:
+    """Ask a domain to end; with force, one that cannot even be asked, as it does not listen, is destroyed."""
+    try:
+        host.xl.shutdown(domid)
+    except XlError:
+        if not guest.force:
+            raise
+        host.xl.destroy(domid)
 
 
 def _await_end(domid: int, guest: Wanted, host: Host, clean: bool) -> None:

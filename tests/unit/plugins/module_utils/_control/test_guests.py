@@ -445,6 +445,16 @@ def test_a_guest_that_does_not_shut_down_is_reported_or_destroyed():
     assert [call[0] for call in world.calls] == ["shutdown", "shutdown", "destroy"]
 
 
+def test_a_guest_that_cannot_be_asked_is_reported_or_destroyed():
+    world = World(DomainState(3, "web", "running"))
+    world.fail["shutdown"] = "shutdown failed (rc=-9)"
+    with pytest.raises(Failure, match="domain 3 could not be asked to shut down"):
+        run(world, Wanted("web", "stopped"))
+    (result,) = run(world, Wanted("web", "stopped", force=True))
+    assert result["state"] == "absent"
+    assert [call[0] for call in world.calls] == ["shutdown", "shutdown", "destroy"]
+
+
 def test_a_guest_that_is_kept_after_shutdown_has_stopped():
     world = World(DomainState(3, "web", "running"), plans={"web": "preserve"})
     (result,) = run(world, Wanted("web", "stopped"))
