@@ -37,7 +37,11 @@ HELD_BACK = {
     "cpupool": (
         "in two of three runs the emulated Xen 4.17 itself locked up while a guest was in a cpupool with the scheduler credit: three "
         "CPUs of the hypervisor wait for each other for ever; run it alone with: molecule test -s cpupool"
-    )
+    ),
+    "killed": (
+        "a run that is killed together with its xl in the middle of `xl save` leaves the guest suspended: the next run says what to do, "
+        "but cannot do it yet; run it alone with: molecule test -s killed"
+    ),
 }
 
 
