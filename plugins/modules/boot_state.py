@@ -183,35 +183,16 @@ from ..module_utils._topology.derive import derive
 #: What stands before the target of a link, where others have the content of a file.
 LINK = b"link to "
 
-POOL: t.Dict[str, t.Any] = {
-    "name": {"type": "str", "required": True},
-    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-    "former_name": {"type": "str"},
-    "cpus": {"type": "raw"},
-    "scheduler": {"type": "str", "choices": ["credit", "credit2", "null", "rtds"]},
-    "granularity": {"type": "str", "choices": ["cpu", "core", "socket"]},
-    "domains": {"type": "list", "elements": "str"},
-    "evacuate_to": {"type": "str"},
-}
-AFFINITY: t.Dict[str, t.Any] = {
-    "guest": {"type": "str", "required": True},
-    "vcpus": {"type": "raw", "default": "all"},
-    "hard": {"type": "raw"},
-    "soft": {"type": "raw"},
-    "nodes": {"type": "raw"},
-    "force": {"type": "bool", "default": False},
-}
-
 
 def main() -> None:
     """Compare the files with what they shall be, then write unless only a check was asked for."""
     module = AnsibleModule(
         argument_spec={
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-            "cpupools": {"type": "list", "elements": "dict", "options": POOL},
+            "cpupools": {"type": "list", "elements": "dict", "options": cpupools.ENTRY},
             "numa_split": {"type": "bool", "default": False},
             "broken_affinity": {"type": "raw"},
-            "affinities": {"type": "list", "elements": "dict", "options": AFFINITY},
+            "affinities": {"type": "list", "elements": "dict", "options": affinity.ENTRY},
             "plan": {"type": "dict"},
             "plan_host": {"type": "str"},
         },

@@ -203,7 +203,6 @@ broken:
 """
 
 import contextlib
-import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -216,23 +215,12 @@ from ..module_utils._module import WRITING_ARGUMENTS, failures, gather, open_xen
 from ..module_utils._toolstack import xenstore
 from ..module_utils._topology.derive import derive
 
-ENTRY: t.Dict[str, t.Any] = {
-    "name": {"type": "str", "required": True},
-    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-    "former_name": {"type": "str"},
-    "cpus": {"type": "raw"},
-    "scheduler": {"type": "str", "choices": ["credit", "credit2", "null", "rtds"]},
-    "granularity": {"type": "str", "choices": ["cpu", "core", "socket"]},
-    "domains": {"type": "list", "elements": "str"},
-    "evacuate_to": {"type": "str"},
-}
-
 
 def main() -> None:
     """Plan, then carry out unless only a check was asked for."""
     module = AnsibleModule(
         argument_spec={
-            "cpupools": {"type": "list", "elements": "dict", "options": ENTRY},
+            "cpupools": {"type": "list", "elements": "dict", "options": control.ENTRY},
             "numa_split": {"type": "bool", "default": False},
             "broken_affinity": {"type": "raw", "default": "refuse"},
             **WRITING_ARGUMENTS,

@@ -227,6 +227,7 @@ import contextlib
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._control.affinity import (
+    ENTRY,
     apply_affinity,
     guest_diff,
     guest_result,
@@ -237,15 +238,6 @@ from ..module_utils._control.lock import host_lock
 from ..module_utils._discovery.registry import DOMAINS
 from ..module_utils._module import WRITING_ARGUMENTS, failures, gather, open_xen
 from ..module_utils._topology.derive import derive
-
-ENTRY = {
-    "guest": {"type": "str", "required": True},
-    "vcpus": {"type": "raw", "default": "all"},
-    "hard": {"type": "raw"},
-    "soft": {"type": "raw"},
-    "nodes": {"type": "raw"},
-    "force": {"type": "bool", "default": False},
-}
 
 
 def main() -> None:

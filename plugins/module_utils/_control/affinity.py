@@ -30,6 +30,16 @@ PLANNED = "planned"
 #: Instead of nodes: Xen derives them from the affinity of the vCPUs.
 AUTO = "auto"
 
+#: What an entry for :func:`plan_affinity` has, as an argument spec.
+ENTRY: t.Dict[str, t.Dict[str, t.Any]] = {
+    "guest": {"type": "str", "required": True},
+    "vcpus": {"type": "raw", "default": "all"},
+    "hard": {"type": "raw"},
+    "soft": {"type": "raw"},
+    "nodes": {"type": "raw"},
+    "force": {"type": "bool", "default": False},
+}
+
 
 class VcpuAffinity(t.NamedTuple):
     """One vCPU: the masks before and those wanted, within the CPUs that exist, and what of the wanted ones is in effect."""

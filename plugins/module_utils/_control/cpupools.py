@@ -28,6 +28,18 @@ _SCHEDULER_IDS = {name: number for number, name in SCHEDULERS.items()}
 
 Masks = t.Dict[int, t.Tuple[CpuSet, CpuSet]]
 
+#: What an entry for :func:`plan_cpupools` has, as an argument spec.
+ENTRY: t.Dict[str, t.Dict[str, t.Any]] = {
+    "name": {"type": "str", "required": True},
+    "state": {"type": "str", "choices": [PRESENT, ABSENT], "default": PRESENT},
+    "former_name": {"type": "str"},
+    "cpus": {"type": "raw"},
+    "scheduler": {"type": "str", "choices": ["credit", "credit2", "null", "rtds"]},
+    "granularity": {"type": "str", "choices": ["cpu", "core", "socket"]},
+    "domains": {"type": "list", "elements": "str"},
+    "evacuate_to": {"type": "str"},
+}
+
 
 class Step(t.NamedTuple):
     """One change. `kind` is one of those below; of the rest, what that kind needs.
