@@ -309,7 +309,8 @@ def main(names: list[str]) -> int:
             f"{', '.join(unknown)}: no such group of checks; there are {', '.join(GROUPS)}.", file=sys.stderr
         )
         return 2
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    # SIGINT too: whoever starts this in the background has it ignored, and what is started here would inherit that.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
     bench = None
     try:

@@ -100,6 +100,15 @@ def test_a_program_that_fails_is_quoted(tmp_path):
         )
 
 
+@pytest.fixture
+def interruptible():
+    """What is started in the background has SIGINT ignored, pytest perhaps too."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupted_program_is_asked_to_end_and_may_tidy(tmp_path):
     started, tidied = tmp_path / "started", tmp_path / "tidied"
     program = f"trap 'echo yes > {tidied}; exit 1' TERM; echo yes > {started}; while :; do sleep 0.1; done"
