@@ -11,6 +11,7 @@ A :class:`Plate` is a box with its place. The outermost one starts at 0, 0; plac
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 import typing as t
 
@@ -53,11 +54,19 @@ class Plate:
 
 
 class Layout:
-    """Arranges boxes. `cell_height(box)` is the height of a thread's marks, `extra(box)` what a box keeps free under its label."""
+    """Arranges boxes. `cell_height(box)` is the height of a thread's marks, `extra(box)` what a box keeps free under its label, and
+    `wish(box)` how wide it wants to be inside for that.
+    """
 
-    def __init__(self, cell_height: t.Callable[[Box], float], extra: t.Callable[[Box], float]) -> None:
+    def __init__(
+        self,
+        cell_height: t.Callable[[Box], float],
+        extra: t.Callable[[Box], float],
+        wish: t.Callable[[Box], float],
+    ) -> None:
         self._cell_height = cell_height
         self._extra = extra
+        self._wish = wish
         self._done: dict[tuple[int, int], Plate] = {}
         self._least: dict[int, float] = {}
 
@@ -75,7 +84,8 @@ class Layout:
             inside = max((self.least(child) for child in box.children), default=0.0)
             if box.kind == CORE and len(box.children) <= 4:
                 inside = len(box.children) * (CELL_WIDTH + frame.gap) - frame.gap
-            self._least[id(box)] = CELL_WIDTH if box.kind == PU else max(inside, frame.least) + 2 * frame.pad
+            inside = max(inside, frame.least, self._wish(box))
+            self._least[id(box)] = CELL_WIDTH if box.kind == PU else inside + 2 * frame.pad
         return self._least[id(box)]
 
     def _leaf(self, box: Box) -> Plate:
@@ -92,16 +102,17 @@ class Layout:
         for row in rows:
             x: float = frame.pad
             height = max(plate.height for plate in row)
+            mixed = any(plate.box.kind != CORE for plate in row)
             for plate in row:
-                # a node without CPUs beside large packages would be mostly void
-                low = plate.height if not plate.children else height
+                # a node without CPUs beside large packages, or a core beside a cache of several, would be mostly void
+                low = plate.height if not plate.children or (mixed and plate.box.kind == CORE) else height
                 placed.append(dataclasses.replace(plate, x=x, y=y, height=low))
                 x += plate.width + frame.gap
             y += height + frame.gap
         bottom = y - frame.gap if rows else top
         right = max((plate.x + plate.width for plate in placed), default=frame.pad)
         natural = Plate(box, right + frame.pad, bottom + frame.pad, extra, children=placed)
-        return widened(natural, max(natural.width, frame.least + 2 * frame.pad))
+        return widened(natural, max(natural.width, self.least(box)))
 
     def _best_rows(self, children: t.Sequence[Box], inside: float, gap: float) -> list[list[Plate]]:
         """Rows of equally wide plates; of all numbers of columns that fit the one with which the rows are lowest together."""
@@ -125,15 +136,17 @@ class Layout:
 
 
 def widened(plate: Plate, width: float) -> Plate:
-    """The plate with that width; threads in a core share what is gained."""
+    """The plate with that width. What is gained the boxes of each row share; cores stay as they are, but threads in a core share it too."""
     gained = width - plate.width
-    if plate.box.kind != CORE or not gained or not plate.children:
+    if not gained or not plate.children or (plate.box.kind != CORE and plate.children[0].box.kind == CORE):
         return dataclasses.replace(plate, width=width)
-    per_row = max(sum(1 for child in plate.children if child.y == plate.children[0].y), 1)
-    children = []
-    for index, child in enumerate(plate.children):
-        shift = gained / per_row * (index % per_row)
-        children.append(dataclasses.replace(child, x=child.x + shift, width=child.width + gained / per_row))
+    children: list[Plate] = []
+    for _y, row in itertools.groupby(plate.children, key=lambda child: child.y):
+        boxes = list(row)
+        share = gained / len(boxes)
+        for index, child in enumerate(boxes):
+            moved = dataclasses.replace(child, x=child.x + share * index)
+            children.append(widened(moved, child.width + share))
     return dataclasses.replace(plate, width=width, children=children)
 
 

@@ -21,7 +21,7 @@ from .fleet import Row, rows
 from .overview import change, small_bars
 from .picture import Data, Picture, View, memory_words, share_words
 from .style import PAGE, PICTURE, PRINT, sheet
-from .svg import MARKS_SHOWN, Drawing, Stock, distance_words, farthest, heat_class, sample
+from .svg import MARKS_SHOWN, Drawing, Stock, about, distance_words, farthest, heat_class, sample
 from .tenants import Tenant
 from .words import count, shown, size_text
 
@@ -233,7 +233,7 @@ def _legend(main: Element) -> None:
 
 def _host(main: Element, host: Picture, number: int, stock: Stock, unfolded: bool | None) -> None:
     """A host's section; `unfolded` None when it cannot be folded at all."""
-    section = add(main, "section", id=f"host-{number}")
+    section = add(main, "section")
     parent, head = section, section
     if unfolded is not None:
         parent = add(section, "details", open="open" if unfolded else None)
@@ -241,8 +241,9 @@ def _host(main: Element, host: Picture, number: int, stock: Stock, unfolded: boo
     say(head, "h2", host.name or "Host")
     xen = host.topology.xen
     version = f"Xen {xen.version}, scheduler {xen.scheduler or 'not known'}, " if xen.version else ""
-    caches = f" Caches: {host.caches()}." if host.caches() else ""
-    say(parent, "p", f"{version}{host.counts()}.{caches}", class_="dim")
+    # in what may be folded, as browsers unfold it for a link that leads into it
+    words = " ".join(f"{text}." for text in (version + host.counts(), *about(host)))
+    say(parent, "p", words, class_="dim", id=f"host-{number}")
     for note in host.notes:
         say(parent, "p", f"Note: {note}")
     views = host.views if host.changes else host.views[:1]
@@ -292,7 +293,8 @@ def _guests(parent: Element, host: Picture) -> None:
     body = _table(
         parent, [*heads, *([("plan", "")] if planned else [])], f"Who runs on {host.name or 'the host'}"
     )
-    for key, seen in everybody.items():
+    # in the order of their keys, those too that come with the plan
+    for key, seen in sorted(everybody.items(), key=lambda found: _rank(*found[1].values())):
         line = add(body, "tr")
         either = list(seen.values())
         say(add(line, "td"), "span", key, class_=f"key {palette.guest_class(either[0].colour)}")
@@ -309,6 +311,10 @@ def _guests(parent: Element, host: Picture) -> None:
         if planned:
             gone = "after" not in seen
             say(line, "td", "leaves the host" if gone else seen["after"].action or "not in the plan")
+
+
+def _rank(tenant: Tenant, *_others: Tenant) -> int:
+    return -1 if tenant.colour is None else tenant.colour
 
 
 def _by_node(tenant: Tenant) -> str:

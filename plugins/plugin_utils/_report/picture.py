@@ -14,9 +14,10 @@ import dataclasses
 import typing as t
 
 from ...module_utils._errors import Failure
+from ...module_utils._topology.cpuset import CpuSet
 from ...module_utils._topology.devices import PciDevice
 from ...module_utils._topology.facts import from_facts
-from ...module_utils._topology.model import Cache, NumaNode, Topology
+from ...module_utils._topology.model import Cache, CpuKind, NumaNode, Topology
 from .tenants import Tenant, tenants_around, tenants_now
 from .tree import Box, cache_name, tree
 from .words import count, shown, size_text
@@ -83,15 +84,38 @@ class Picture:
         """``L1d 32 KiB for 1 CPU, L3 16 MiB for 8 CPUs``; empty where Xen did not tell."""
         return ", ".join(_cache_words(cache) for cache in self.topology.caches)
 
+    @property
+    def kinds(self) -> tuple[CpuKind, ...]:
+        """The kinds of CPUs, none where all are alike."""
+        kinds = self.topology.cpu_kinds
+        return kinds if len(kinds) > 1 else ()
+
+    def kinds_of(self, cpus: CpuSet) -> list[int]:
+        """Which of the kinds the CPUs are of."""
+        return [index for index, kind in enumerate(self.kinds) if cpus & kind.complete_cpuset]
+
+    def kind_words(self, cpus: CpuSet) -> str:
+        """``kind 1``, or what the user calls it; several where the CPUs are of several, empty where all of the host's are alike."""
+        return ", ".join(_kind_name(index, self.kinds[index]) for index in self.kinds_of(cpus))
+
+    def all_kinds(self) -> str:
+        """``kind 0: CPUs 16-23, 1 thread a core, at most 3.8 GHz; kind 1: ..``, the thriftiest first where that is known."""
+        order = " (thriftiest first)" if all(kind.efficiency is not None for kind in self.kinds) else ""
+        kinds = "; ".join(_about_kind(index, kind) for index, kind in enumerate(self.kinds))
+        return f"Kinds of CPUs{order}: {kinds}" if kinds else ""
+
     def devices(self, node: int | None) -> list[PciDevice]:
         """The PCI devices at a node, or None for those of which nobody knows where they are. Without the parts of the chipset."""
         found = self.topology.pci_devices or ()
         return [device for device in found if device.node == node and device.class_id[:2] not in _CHIPSET]
 
     def device_words(self, device: PciDevice) -> str:
-        """``0000:41:00.0 network eth0``, with the guest that has it."""
+        """``0000:41:00.0 network eth0``, with the guest that has it; where Linux has no name for it, what the device calls itself."""
         names = [*device.network, *device.block, *device.infiniband, *device.gpu]
-        words = " ".join(shown(word) for word in (device.address, device.class_name, *names))
+        kind = [] if device.class_name == _NO_CLASS and device.device else [device.class_name]
+        words = " ".join(
+            shown(word) for word in (device.address, *kind, *(names or [device.device or ""])) if word
+        )
         owner = self.owner(device)
         return f"{words} ({owner})" if owner else words
 
@@ -107,12 +131,28 @@ class Picture:
 
 #: Bridges, memory controllers, system peripherals, signal processing: no guest asks where they are.
 _CHIPSET = ("05", "06", "08", "11")
+_NO_CLASS = "unclassified"
+
+
+def _kind_name(index: int, kind: CpuKind) -> str:
+    return shown(kind.name or f"kind {index}")
+
+
+def _about_kind(index: int, kind: CpuKind) -> str:
+    words = [f"CPUs {kind.complete_cpuset}"]
+    if kind.threads_per_core:
+        words.append(f"{count(kind.threads_per_core, 'thread')} a core")
+    if kind.max_khz:
+        words.append(f"at most {kind.max_khz / 1e6:.3g} GHz")
+    return f"{_kind_name(index, kind)}: {', '.join(words)}"
 
 
 def _cache_words(cache: Cache) -> str:
     if cache.cpusets is None:
         return f"{cache_name(cache)}, shared by whom is not known"
-    return f"{cache_name(cache)} for {count(max(map(len, cache.cpusets), default=0), 'CPU')}"
+    # on a host with several kinds of cores not all share it with as many
+    *fewer, most = sorted(set(map(len, cache.cpusets))) or [0]
+    return f"{cache_name(cache)} for {''.join(f'{number} or ' for number in fewer)}{count(most, 'CPU')}"
 
 
 def read_hosts(facts: t.Any, name: str = "") -> dict[str, Topology]:
@@ -211,6 +251,7 @@ def cpu_words(pu: t.Any, view: View, picture: Picture) -> str:
         for word, number in (("core", pu.core), ("package", pu.package), ("node", pu.node))
         if number is not None
     ]
+    place += [words for words in [picture.kind_words(CpuSet([pu.os_index]))] if words]
     state = {True: "", False: ", offline", None: ", not known whether online"}[pu.online]
     pool = pool_name(pu, picture)
     marks = [f"{tenant.name} ({mark})" for tenant, mark in view.on(pu.os_index)]

@@ -26,6 +26,9 @@ LIGHT = {
     "package": "#eef1f5",
     "node": "#fbfcfd",
     "inner": "#e3e8ee",
+    "tint1": "#f6e7cf",
+    "tint2": "#dcecdc",
+    "tint3": "#ecdff1",
     "cell": "#ffffff",
     "link": "#0a58ca",
     "bad": "#b00020",
@@ -39,11 +42,16 @@ DARK = {
     "package": "#1d222a",
     "node": "#272e38",
     "inner": "#343d4a",
+    "tint1": "#4f422c",
+    "tint2": "#2d4a35",
+    "tint3": "#48385a",
     "cell": "#14171c",
     "link": "#8ab8ff",
     "bad": "#ff8fa0",
 }
 
+#: Of cores, by the kind of their CPUs; the first is that of cores where all are alike.
+TINTS = 4
 #: From near to far; what is written on them is palette.INK in both schemes.
 HEAT = ("#e4f2d7", "#f7f0bf", "#fbe09a", "#fbcb7d", "#f7b069", "#f0925f")
 
@@ -71,6 +79,7 @@ PICTURE: Rules = (
     (".package", "fill:$package"),
     (".node", "fill:$node"),
     (".cache,.core,.inner", "fill:$inner"),
+    *((f".kind{number}", f"fill:$tint{number}") for number in range(1, TINTS)),
     (".cell", "fill:$cell;stroke:$line;stroke-width:0.7"),
     (".off", "fill:$faint"),
     (".haloed", "paint-order:stroke;stroke:$faint;stroke-width:3px"),
@@ -138,7 +147,8 @@ PAGE: Rules = (
     ("ul.legend", "display:flex;flex-wrap:wrap;gap:4px 18px;list-style:none;padding:0;margin:.4em 0"),
     ("ul.legend li", "display:flex;gap:6px;align-items:center"),
     ("summary", "cursor:pointer"),
-    (":target", "scroll-margin-top:8px"),
+    # below the heading
+    (":target", "scroll-margin-top:5em"),
     ("summary h2", "display:inline-block;margin:1em 0 .5em"),
     (".hidden", "position:absolute;width:0;height:0"),
     *((f".key.{palette.guest_class(n)}", f"background:{colour}") for n, colour in enumerate(palette.GUESTS)),

@@ -14,17 +14,17 @@ from . import palette
 from .elements import NAMESPACE, SMALL, TEXT, Element, add, number, patterns, rect, titled, to_text, write
 from .layout import CELL_NUMBER, Layout, Plate, frame_of
 from .picture import Picture, View, cpu_words, memory_words, share_words
-from .style import HEAT, PICTURE, sheet
+from .style import HEAT, PICTURE, TINTS, sheet
 from .tenants import ALLOWED, SOFT, Tenant
 from .tree import CORE, HOST, NODE, PU, Box
-from .words import count, fit, size_text, text_width
+from .words import count, fit, folded, size_text, text_width
 
 #: So many guests on a thread are written below each other; more become swatches without a text, so many in a row and in all.
 MOST_CHIPS, SWATCHES_A_ROW, MOST_SWATCHES = 6, 4, 24
-CHIP, SWATCH, MORE_LINE, POOL_LINE = 12, 7, 12, 11
+CHIP, SWATCH, MORE_LINE, POOL_LINE, KIND_LINE = 12, 7, 12, 11, 11
 BAR, LINE = 13, 14
-#: More PCI devices at a node are counted only.
-MOST_DEVICES = 6
+#: More PCI devices at a node are counted only, and their words are cut to that width; what stands before each is so wide.
+MOST_DEVICES, WIDEST_DEVICES, DEVICE = 6, 280, 11
 #: A thinner piece of a bar has no border, which would be all of it.
 THINNEST = 3
 
@@ -87,7 +87,7 @@ class Drawing:
         self._on = [
             {pu.os_index: view.on(pu.os_index) for pu in picture.topology.pus} for view in picture.views
         ]
-        layout = Layout(self._cell_height, self._extra)
+        layout = Layout(self._cell_height, self._extra, self._wish)
         self._plate = layout.arrange(picture.root, width)
         self.width = max(width, self._plate.width)
         self._scale = scale
@@ -97,9 +97,16 @@ class Drawing:
         return most + (POOL_LINE if self._picture.pools else 0)
 
     def _extra(self, box: Box) -> float:
+        if box.kind == CORE:
+            return KIND_LINE if self._picture.kinds else 0
         if box.kind != NODE:
             return 0
         return BAR + LINE + 3 + len(self._device_lines(box)) * LINE
+
+    def _wish(self, box: Box) -> float:
+        """A node is as wide as the words about its devices, up to a limit."""
+        lines = self._device_lines(box) if box.kind == NODE else []
+        return min(max((text_width(line, SMALL) + DEVICE for line in lines), default=0), WIDEST_DEVICES)
 
     def _device_lines(self, box: Box) -> list[str]:
         lines = [self._picture.device_words(one) for one in self._picture.devices(box.thing.os_index)]
@@ -129,9 +136,9 @@ class Drawing:
         write(svg, 8, 22, fit(f"{host.name or 'Xen host'}{when}", width - 16, 15 * 1.1), "title")
         write(svg, 8, 40, self._headline(), "dim", width - 16)
         top = 50
-        if host.caches():
-            write(svg, 8, 55, f"Caches: {host.caches()}", "dim", width - 16)
-            top = 65
+        for line in (line for text in about(host) for line in folded(text, width - 16, TEXT)):
+            write(svg, 8, top + 5, line, "dim")
+            top += 15
         body, height = self._body(view)
         body.set("transform", f"translate(8 {top})")
         svg.append(body)
@@ -149,14 +156,15 @@ class Drawing:
         return ", ".join(part for part in (version, self._picture.counts()) if part)
 
     def _finish(self, svg: Element, width: float, height: float) -> Element:
-        width, height = math.ceil(width), math.ceil(height)
+        width, height = math.ceil(width) + 1, math.ceil(height) + 1
         svg.attrib.update(
             {
                 "class": "picture",
                 "role": "img",
                 "width": number(width * self._scale),
                 "height": number(height * self._scale),
-                "viewBox": f"0 0 {width} {height}",
+                # half of a line of a box at the border is outside of the box
+                "viewBox": f"-0.5 -0.5 {width} {height}",
             }
         )
         return svg
@@ -184,9 +192,11 @@ class Drawing:
         group = add(parent, "g", class_="box")
         if box.kind != HOST:
             kind = box.kind if box.kind in ("package", NODE, CORE) else "cache"
-            rect(group, x, y, plate.width, plate.height, f"frame {kind}", rx=2)
+            rect(group, x, y, plate.width, plate.height, f"frame {kind}{self._tint(box)}", rx=2)
             frame = frame_of(box)
             size = "small" if frame.label < 17 else ""
+            if box.kind == CORE:
+                self._kind(group, plate, x, y)
             write(
                 group,
                 x + frame.pad,
@@ -199,6 +209,25 @@ class Drawing:
             self._memory(group, plate, x, y, view)
         for child in plate.children:
             self._box(group, child, x, y, view)
+
+    def _tint(self, box: Box) -> str:
+        """The style class of a core of one kind."""
+        kinds = self._picture.kinds_of(box.cpus) if box.kind == CORE else []
+        return f" kind{kinds[0] % TINTS}" if len(kinds) == 1 else ""
+
+    def _kind(self, group: Element, plate: Plate, x: float, y: float) -> None:
+        """Of which kind the core's CPUs are, below its label."""
+        words = self._picture.kind_words(plate.box.cpus)
+        frame = frame_of(plate.box)
+        if words:
+            write(
+                group,
+                x + frame.pad,
+                y + frame.label + KIND_LINE - 4,
+                words,
+                "small dim",
+                plate.width - 2 * frame.pad,
+            )
 
     def _thread(self, parent: Element, plate: Plate, x: float, y: float, view: View) -> None:
         pu = plate.box.thing
@@ -232,8 +261,9 @@ class Drawing:
         write(group, x, y + BAR + 11, words, "small dim", width)
         for line in self._device_lines(plate.box):
             y += LINE
-            rect(group, x, y + BAR + 4, 7, 7, "edge inner")
-            write(group, x + 11, y + BAR + 11, line, "small", width - 11)
+            device = titled(group, "g", line)
+            rect(device, x, y + BAR + 4, 7, 7, "edge inner")
+            write(device, x + DEVICE, y + BAR + 11, line, "small", width - DEVICE)
 
     # what a document of its own has besides
 
@@ -364,6 +394,12 @@ def memory_bar(parent: Element, x: float, y: float, width: float, height: float,
             write(parent, at + wide / 2, y + height - 3.2, key, "small middle on")
         at += wide
     rect(parent, x, y, width, height, "edge hollow")
+
+
+def about(picture: Picture) -> list[str]:
+    """What is said of the host as a whole: its caches, and the kinds of its CPUs where there are several."""
+    caches = f"Caches: {picture.caches()}" if picture.caches() else ""
+    return [text for text in (caches, picture.all_kinds()) if text]
 
 
 def box_label(box: Box) -> str:

@@ -15,7 +15,7 @@ from . import steps as plan_steps
 from .fleet import Row, rows
 from .overview import change
 from .picture import Data, NodeMemory, Picture, View, memory_words, pool_name
-from .svg import box_label
+from .svg import about, box_label
 from .tenants import ALLOWED, HARD, SOFT, Tenant
 from .tree import CORE, HOST, NODE, Box
 from .words import columns, count, size_text
@@ -38,7 +38,10 @@ def host_text(host: Picture, plan: Data | None = None, width: int = 100) -> str:
     xen = host.topology.xen
     version = f"Xen {xen.version}, " if xen.version else ""
     lines = [f"{host.name + ': ' if host.name else ''}{version}{host.counts()}"]
-    lines += [f"caches: {host.caches()}"] if host.caches() else []
+    for text in about(host):
+        lines += textwrap.wrap(
+            text[:1].lower() + text[1:], width, subsequent_indent="  ", break_on_hyphens=False
+        )
     for view in host.views:
         lines += ["", *([view.title] if view.title != "now" else []), *_view(host, view)]
     if plan is not None:
@@ -132,7 +135,11 @@ def _like(one: Box, other: Box, host: Picture, view: View) -> bool:
 
 
 def _state(core: Box, host: Picture, view: View) -> list[t.Any]:
-    return [core.thing is None, *(_thread(child.thing, host, view) for child in core.children)]
+    return [
+        core.thing is None,
+        host.kind_words(core.cpus),
+        *(_thread(child.thing, host, view) for child in core.children),
+    ]
 
 
 def _thread(pu: t.Any, host: Picture, view: View) -> str:
@@ -151,7 +158,7 @@ def _threads(cores: t.Sequence[Box], host: Picture, view: View) -> str:
         name = (
             f"cores {CpuSet(numbers) if len(set(numbers)) == len(numbers) else ', '.join(map(str, numbers))}"
         )
-    states = _state(cores[0], host, view)[1:]
+    states = [_thread(child.thing, host, view) for child in cores[0].children]
     if len(set(states)) == 1:
         said = states[0]
     else:
@@ -167,6 +174,8 @@ def _threads(cores: t.Sequence[Box], host: Picture, view: View) -> str:
                 for core in cores
                 for child in core.children
             )
+    kind = host.kind_words(cores[0].cpus)
+    name += f" ({kind})" if kind else ""
     return f"{name}, CPU{'' if len(cpus) == 1 else 's'} {cpus}: {said}"
 
 

@@ -52,14 +52,14 @@ def _complete(things: t.Iterable[t.Any]) -> t.Iterable[tuple[t.Any, CpuSet]]:
 
 
 def shared_caches(topology: Topology) -> list[tuple[Cache, CpuSet]]:
-    """The caches of those levels that several cores share; what a core has to itself is said in words instead."""
+    """The caches that several cores share; what a core has to itself is said in words instead."""
     core_of = {cpu: number for number, core in enumerate(topology.cores) for cpu in core.complete_cpuset}
-    shared = [
-        cache
+    return [
+        (cache, cpus)
         for cache in topology.caches
-        if any(len({core_of.get(cpu) for cpu in cpus}) > 1 for cpus in cache.cpusets or ())
+        for cpus in cache.cpusets or ()
+        if len({core_of.get(cpu) for cpu in cpus}) > 1
     ]
-    return [(cache, cpus) for cache in shared for cpus in cache.cpusets or ()]
 
 
 def cache_name(cache: Cache) -> str:

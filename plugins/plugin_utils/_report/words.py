@@ -78,3 +78,15 @@ def fit(text: str, width: float, size: float) -> str:
         if room < 0:
             return text[:length].rstrip() + "…" if length else ""
     return text
+
+
+def folded(text: str, width: float, size: float) -> list[str]:
+    """The text in lines that are no wider than `width`, broken between words; a longer word has a line of its own, cut."""
+    lines: list[str] = []
+    for word in text.split():
+        longer = f"{lines[-1]} {word}" if lines else word
+        if lines and text_width(longer, size) <= width:
+            lines[-1] = longer
+        else:
+            lines.append(fit(word, width, size))
+    return lines

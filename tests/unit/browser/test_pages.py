@@ -21,6 +21,8 @@ from ansible_collections.dom0.xen.tests.unit.plugins.plugin_utils._report.pictur
     crowd,
     devices,
     fleet,
+    hybrid,
+    named_kinds,
     planned,
     pools,
     recorded,
@@ -46,6 +48,8 @@ PAGES = {
     "caches.html": lambda: to_html({"small-trixie-offline": recorded("small-trixie-offline")}),
     "devices.html": lambda: to_html({"devices": devices()}),
     "devices.svg": lambda: to_svg(devices(), "devices"),
+    "kinds.html": lambda: to_html({"hybrid": hybrid(), "named": named_kinds()}),
+    "kinds.svg": lambda: to_svg(named_kinds(), "named", width=320),
     "plan.html": lambda: to_html(*big_plan()),
     "odd.html": lambda: to_html(
         {HOSTILE[0]: wide(), HOSTILE[2]: crowd(), HOSTILE[3]: pools()}, title=HOSTILE[5]
@@ -94,6 +98,17 @@ def test_nothing_overlaps_is_cut_or_fetched(browser, files, name):
         assert browser.complaints() == []
     browser.look(794, medium="print")
     assert browser.evaluate(MEASURE) == [], "print"
+
+
+def test_a_link_to_a_host_that_is_folded_away_unfolds_it(browser, files):
+    browser.open(files["fleet.html"])
+    folded = "document.querySelectorAll('details:not([open])').length"
+    before = browser.evaluate(folded)
+    browser.evaluate("document.querySelectorAll('th a')[70].click()")
+    browser.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    assert browser.evaluate(folded) == before - 1
+    heading = "document.querySelector(':target').parentElement.querySelector('h2').getBoundingClientRect()"
+    assert 0 <= browser.evaluate(f"{heading}.top") < browser.evaluate("window.innerHeight")
 
 
 @pytest.mark.parametrize("name", ["one.html", "odd.html"])

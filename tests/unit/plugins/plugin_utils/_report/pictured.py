@@ -9,11 +9,17 @@ from __future__ import annotations
 import random
 import typing as t
 
+from ansible_collections.dom0.xen.plugins.module_utils._topology.cpuset import CpuSet
 from ansible_collections.dom0.xen.plugins.module_utils._topology.derive import derive
 from ansible_collections.dom0.xen.plugins.module_utils._topology.facts import from_facts, to_facts
+from ansible_collections.dom0.xen.plugins.module_utils._topology.kinds import Override
 from ansible_collections.dom0.xen.plugins.plugin_utils._placement.plan import make_plan
 from ansible_collections.dom0.xen.plugins.plugin_utils._placement.request import read_request
-from ansible_collections.dom0.xen.tests.unit.plugins.module_utils._topology.hosts import recording
+from ansible_collections.dom0.xen.tests.unit.plugins.module_utils._topology.hosts import (
+    made_domain,
+    made_host,
+    recording,
+)
 from ansible_collections.dom0.xen.tests.unit.plugins.plugin_utils._placement.hosts import domain, facts
 
 Facts = dict[str, t.Any]
@@ -97,6 +103,38 @@ def devices() -> Facts:
         dict(device, address=f"0000:{81 + number}:00.0") for number, device in enumerate(found)
     ]
     return made
+
+
+def hybrid() -> Facts:
+    """Six fast cores of two threads, each with an L2 of its own, and eight thrifty ones of one, four of which share an L2; two guests, pinned."""
+    places = [(cpu // 2, 0, 0) for cpu in range(12)] + [(cpu - 6, 0, 0) for cpu in range(12, 20)]
+    guests = []
+    for number, cpus in enumerate(([0, 1, 2, 3], [12, 13])):
+        guests.append(made_domain(number + 1, vcpus=len(cpus)))
+        for vcpu, cpu in zip(guests[-1]["vcpus"], cpus, strict=True):
+            vcpu.update(hard=[cpu], hard_all=False)
+    speeds = {str(cpu): 5000 if cpu < 12 else 3800 for cpu in range(20)}
+    made = to_facts(derive(made_host(places, domains=guests, px_max_mhz=speeds)))
+    own = [f"{cpu}-{cpu + 1}" for cpu in range(0, 12, 2)]
+    made["caches"] = [
+        {
+            "level": level,
+            "type": "unified",
+            "size_bytes": size,
+            "line_bytes": 64,
+            "ways": None,
+            "cpusets": cpusets,
+        }
+        for level, size, cpusets in ((2, 2 << 20, [*own, "12-15", "16-19"]), (3, 24 << 20, ["0-19"]))
+    ]
+    return made
+
+
+def named_kinds() -> Facts:
+    """A real host of which the user says that CPUs are of kinds with hostile names, across cores and packages."""
+    kinds = [Override("{{ slow }}", CpuSet.parse("0-2,8-11")), Override(HOSTILE[2], CpuSet.parse("3-7"))]
+    kinds.append(Override("<b>fast", CpuSet.parse("12-15")))
+    return to_facts(derive(recording("big-guests"), kinds))
 
 
 def fleet(size: int) -> dict[str, Facts]:

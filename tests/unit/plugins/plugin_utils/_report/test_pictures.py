@@ -13,9 +13,7 @@ from xml.etree import ElementTree
 
 import pytest
 from ansible_collections.dom0.xen.plugins.module_utils._errors import Failure
-from ansible_collections.dom0.xen.plugins.module_utils._topology.cpuset import CpuSet
 from ansible_collections.dom0.xen.plugins.module_utils._topology.facts import from_facts, to_facts
-from ansible_collections.dom0.xen.plugins.module_utils._topology.model import Cache
 from ansible_collections.dom0.xen.plugins.plugin_utils._report import palette, style
 from ansible_collections.dom0.xen.plugins.plugin_utils._report.picture import picture
 from ansible_collections.dom0.xen.plugins.plugin_utils._report.show import to_html, to_svg, to_text
@@ -34,7 +32,6 @@ from ansible_collections.dom0.xen.tests.unit.plugins.plugin_utils._report.pictur
     HOSTILE,
     big_plan,
     crowd,
-    devices,
     fleet,
     planned,
     pools,
@@ -103,21 +100,6 @@ def test_every_thread_of_every_host_is_drawn_once(name):
     root, _crossing = tree(HOSTS[name])
     drawn = [box.thing.os_index for box in root.walk() if box.kind == "pu"]
     assert sorted(drawn) == [pu.os_index for pu in HOSTS[name].pus]
-
-
-def test_caches_are_boxes_only_where_cores_share_them():
-    topology = HOSTS["big"]._replace(
-        caches=(
-            Cache(1, "data", 32768, None, None, tuple(core.complete_cpuset for core in HOSTS["big"].cores)),
-            Cache(3, "unified", 8 << 20, None, None, (CpuSet(range(8)), CpuSet(range(8, 16)))),
-            Cache(4, "unified", 1 << 30, None, None, None),
-        )
-    )
-    host = picture("a", topology)
-    assert {box.label for box in host.root.walk() if box.kind == "cache"} == {"L3 8 MiB"}
-    assert (
-        host.caches() == "L1d 32 KiB for 2 CPUs, L3 8 MiB for 8 CPUs, L4 1 GiB, shared by whom is not known"
-    )
 
 
 # who is where
@@ -521,26 +503,6 @@ def test_texts_are_cut_to_fit():
 )
 def test_sizes_for_people(size, text):
     assert size_text(size) == text
-
-
-# devices
-
-
-def test_devices_are_at_their_node_and_say_who_has_them():
-    host = picture("a", from_facts(devices()))
-    assert [host.device_words(device) for device in host.devices(0)] == ["0000:81:00.0 network enp1s0"]
-    assert host.device_words(host.devices(1)[0]) == "0000:82:00.0 network enp0s2 (given to odd one 1)"
-    assert not {device.class_id[:2] for node in (0, 1, None) for device in host.devices(node)} & {
-        "05",
-        "06",
-        "08",
-        "11",
-    }
-    texts = [text.text for text in ElementTree.fromstring(to_svg(devices())).iter(SVG + "text")]
-    assert "and 4 more PCI devices" in texts
-    page = to_html({"a": devices()})
-    assert "a-name-that-is-far-too-long-" * 3 in page and "not known" in page
-    assert "      PCI 0000:81:00.0 network enp1s0" in to_text(devices()).splitlines()
 
 
 # as text, and a fleet
