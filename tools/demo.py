@@ -3,7 +3,7 @@
 """The whole way on an emulated, real Xen host: facts, plan, guests, pins, proof. ``make demo`` runs this.
 
 Starts the test host, runs the collection's own playbook against it over SSH, exactly as a user would, prints the summary that the
-role wrote, and stops the host again. With KEEP=1 in the environment the host stays up. Standard library only, Python 3.11+.
+role wrote, says where the pictures are that it drew, and stops the host again. With KEEP=1 in the environment the host stays up. Standard library only, Python 3.11+.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ import tree
 from workshop import CACHE, ROOT, SetupError
 
 STATE = CACHE / "demo"
+#: What the playbook writes there: the summary that is printed, and a page with pictures of the host before and after.
+SUMMARY, REPORT = "summary.txt", "report.html"
 GUESTS = ROOT / "demo" / "guests.yml"
 PLAYBOOK = "dom0.xen.place_guests"
 XENHOST = [sys.executable, "-m", "tests.xenhost"]
@@ -121,10 +123,9 @@ def place(host: str, environment: dict[str, str], extra: t.Sequence[str]) -> lis
     ended(run([*XENHOST, "inventory", host, "--output", str(inventory)]), "Writing the inventory")
     command = [program("ansible-playbook"), "-i", str(inventory), PLAYBOOK, "-e", f"@{GUESTS}", *extra]
     say(f"$ {shlex.join(command)}")
-    ended(
-        run([*command, "-e", f"place_guests_summary_path={STATE / 'summary.txt'}"], env=environment),
-        "The playbook",
-    )
+    written = {"summary": STATE / SUMMARY, "report": STATE / REPORT}
+    paths = [word for name, path in written.items() for word in ("-e", f"place_guests_{name}_path={path}")]
+    ended(run([*command, *paths], env=environment), "The playbook")
     return command
 
 
@@ -149,8 +150,9 @@ def demo(host: str, keep: bool, extra: t.Sequence[str]) -> None:
     """Everything. Raises DemoError; whatever happens, a host that was started here and is not to be kept is stopped."""
     program("ansible-playbook")
     environment = prepare(STATE)
-    summary = STATE / "summary.txt"
-    summary.unlink(missing_ok=True)
+    summary, report = STATE / SUMMARY, STATE / REPORT
+    for path in (summary, report):
+        path.unlink(missing_ok=True)
     found_running = is_running(host)
     started = time.monotonic()
     finished = False
@@ -175,6 +177,8 @@ def demo(host: str, keep: bool, extra: t.Sequence[str]) -> None:
         say()
         say(summary.read_text(encoding="utf-8").rstrip())
         say()
+        if report.exists():
+            say(f"The host before and after, drawn, with the reasons of the plan, for a browser: {report}")
         say(f"Host up in {up - started:.0f} s, playbook in {placed - up:.0f} s.")
         finished = True
         if keep or found_running:

@@ -40,9 +40,10 @@ import os, sys, time
 calls = open({calls!r}, "a"); calls.write("playbook\\n"); calls.close()
 while os.environ.get("HANG"):
     time.sleep(0.05)
-path = [word for word in sys.argv if word.startswith("place_guests_summary_path=")][0].partition("=")[2]
-if not os.environ.get("FAIL_PLAYBOOK"):
-    open(path, "w").write("the summary\\n")
+for name in ("summary", "report"):
+    path = [word for word in sys.argv if word.startswith(f"place_guests_{{name}}_path=")][0].partition("=")[2]
+    if not os.environ.get("FAIL_PLAYBOOK") and name not in os.environ.get("WITHOUT", ""):
+        open(path, "w").write("the " + name + "\\n")
 sys.exit(int(os.environ.get("FAIL_PLAYBOOK", "0")))
 """
 
@@ -95,6 +96,15 @@ def test_the_host_is_started_used_and_stopped_and_the_summary_stands_at_the_end(
     assert (status, err) == (0, "")
     assert stage.calls == ["inventory", "up", "inventory", "playbook", "down"]
     assert out.index("the summary") < out.index("Host up in")
+    (line,) = (line for line in out.splitlines() if line.endswith("report.html"))
+    assert Path(line.rpartition(": ")[2]).read_text() == "the report\n"
+
+
+def test_pictures_that_were_not_drawn_are_not_announced(stage):
+    assert stage.run()[0] == 0
+    status, out, _err = stage.run(WITHOUT="report")
+    assert status == 0
+    assert "report.html" not in out
 
 
 @pytest.mark.parametrize("how", [({}, ["--keep"]), ({"KEEP": "1"}, [])])
