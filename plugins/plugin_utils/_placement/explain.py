@@ -256,6 +256,14 @@ class Explainer:
             short = [amount for node, amount in missing.items() if node is not None]
             return ("lacks", max(short)) if short else ("host full", missing[None])
         pool = t.cast(Pool, host.find_pool(guest.pool))
+        maker = self.problem.maker
+        other = maker.option(maker.shape(mover), host, pool, (number,))
+        if other is None or not self.state.fits(other):
+            place = t.cast(Place, maker.place(host, pool, (number,)))
+            if guest.pci_devices and maker.device_fault(guest, host, place) is not None:
+                return "far", 0
+            own = guest.dedicated_on(host.name) or guest.trust_group is not None
+            return "few cores" if own else "not possible", 0
         after = self._load(host.name, pool.id, number) + guest.vcpus * VCPU
         mine_cells = [
             self._load(option.place.host, option.place.pool, node) for node in option.place.cpu_nodes
@@ -282,6 +290,10 @@ class Explainer:
             return f"{who} {'lack' if several else 'lacks'} {span}{reserve}"
         if verdict == "few CPUs":
             return f"{who} {'have' if several else 'has'} at most {count(max(figures), 'online CPU')} for {count(guest.vcpus, 'vCPU')}"
+        if verdict == "few cores":
+            return f"{who} {'have' if several else 'has'} too few cores that can be given away"
+        if verdict == "far":
+            return f"{who} {'have' if several else 'has'} room, but not its PCI device"
         if verdict == "busier":
             return f"{who} would fit but be busier, with {vcpus_of(min(figures) // 1000)} vCPUs a core"
         if verdict == "host full":

@@ -55,6 +55,15 @@ def test_dedicated_vcpus_fill_threads_and_others_keep_off() -> None:
     assert "Its 3 vCPUs have 2 cores to themselves (thread_policy prefer)." in own["reasons"]
 
 
+def test_a_node_without_cores_to_give_away_would_not_do_as_well() -> None:
+    policy = {**DEDICATED, "thread_policy": "isolate"}
+    machine = hosts.host([(2, 4000), (4, 4000)], dom0_vcpus=1)
+    (own,) = plan_of({"alpha": machine}, guest("own", 2, 500, policy))["guests"]
+    assert own["nodes"] == [1]
+    assert "the only node that fits" in own["reasons"][1]
+    assert own["reasons"][2] == "Node 0 has too few cores that can be given away."
+
+
 def test_isolated_vcpus_have_a_core_each() -> None:
     policy = {**DEDICATED, "thread_policy": "isolate"}
     plan = plan_of({"alpha": hosts.host([(4, 4000)])}, guest("own", 3, 500, policy))
@@ -163,6 +172,7 @@ def test_pci_devices_are_near_and_have_one_owner() -> None:
     plan = plan_of({"alpha": machine}, guest("net", 1, 300, pci_devices=[card]))
     assert plan["guests"][0]["nodes"] == [1]
     assert "PCI device 0000:01:00.0 (required) is at node 1." in plan["guests"][0]["reasons"]
+    assert "Node 0 has room, but not its PCI device." in plan["guests"][0]["reasons"]
     near = {"address": card, "policy": "preferred"}
     plan = plan_of({"alpha": machine}, guest("net", 1, 1500, {"numa_policy": "single"}, pci_devices=[near]))
     assert plan["guests"][0]["nodes"] == [0]
