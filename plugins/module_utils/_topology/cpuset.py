@@ -13,8 +13,15 @@ from .._errors import Failure
 LARGEST_ID = 65535
 
 _RANGE = re.compile(r"([0-9]+)(?:-([0-9]+))?\Z", re.ASCII)
-_HWLOC_WORD = re.compile(r"0x[0-9a-f]{1,8}\Z", re.ASCII | re.IGNORECASE)
+#: The first and the last word are always there.
+_HWLOC = re.compile(
+    r"0x[0-9a-f]{1,8}(?:(?:,(?:0x[0-9a-f]{1,8})?)*,0x[0-9a-f]{1,8})?\Z", re.ASCII | re.IGNORECASE
+)
+_NOTHING = "0x0"
 _TASKSET = re.compile(r"(?:0x)?[0-9a-f]+(?:,[0-9a-f]{8})*\Z", re.ASCII | re.IGNORECASE)
+
+#: How many bits of a number are set; Python 3.10 and later know it.
+_count = getattr(int, "bit_count", None) or (lambda mask: bin(mask).count("1"))
 
 
 class CpuSetError(Failure):
@@ -35,7 +42,7 @@ class CpuSet:
         """Make the set of these numbers; :class:`CpuSetError` for one that is negative, too large or no integer."""
         mask = 0
         for number in numbers:
-            if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number <= LARGEST_ID:
+            if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number <= LARGEST_ID:
                 raise CpuSetError(
                     f"{number!r} is no CPU or node number: give whole numbers from 0 to {LARGEST_ID}"
                 )
@@ -69,18 +76,17 @@ class CpuSet:
     @classmethod
     def from_hwloc(cls, text: str) -> "CpuSet":
         """Read hwloc's format: words of 32 bits, most significant first, ``0x00000001,0x000000ff``; an empty word is zero."""
-        words = text.strip().split(",")
+        stripped = text.strip()
+        if not _HWLOC.match(stripped):
+            raise CpuSetError(
+                f"{text!r} is no hwloc mask: it has words such as 0x000000ff, separated by commas, the most significant first"
+            )
+        # on a large machine most sets are a word or two, and a hundred empty ones behind them
+        words = stripped[: -len(_NOTHING)].rstrip(",") if stripped.endswith("," + _NOTHING) else stripped
         mask = 0
-        for position, word in enumerate(words):
-            # hwloc leaves out words of zeros except the first and the last
-            if word == "" and 0 < position < len(words) - 1:
-                word = "0x0"
-            if not _HWLOC_WORD.match(word):
-                raise CpuSetError(
-                    f"{text!r} is no hwloc mask: it has words such as 0x000000ff, separated by commas, the most significant first"
-                )
-            mask = mask << 32 | int(word, 16)
-        return cls.from_mask(mask)
+        for word in words.split(","):
+            mask = mask << 32 | (int(word, 16) if word else 0)
+        return cls.from_mask(mask << 32 * stripped.count(",", len(words)))
 
     @classmethod
     def from_taskset(cls, text: str) -> "CpuSet":
@@ -102,16 +108,21 @@ class CpuSet:
         return f"CpuSet.parse({str(self)!r})"
 
     def hwloc(self) -> str:
-        """Write hwloc's format: words of 32 bits, most significant first, ``0x00000001,0x000000ff``; empty is ``0x0``."""
+        """Write hwloc's format: words of 32 bits, most significant first, ``0x00000001,0x000000ff``; empty is ``0x0``.
+
+        As hwloc does, leave empty what is zero; only the last word is always there: ``0x00000001,,0x0``.
+        """
         if not self._mask:
-            return "0x0"
+            return _NOTHING
         zeros = self.first() // 32
-        digits = format(self._mask >> 32 * zeros, "x")
-        digits = digits.zfill(-(-len(digits) // 8) * 8)
-        return (
-            ",".join("0x" + digits[start : start + 8] for start in range(0, len(digits), 8))
-            + ",0x00000000" * zeros
-        )
+        digits = "%x" % (self._mask >> 32 * zeros)
+        if len(digits) <= 8:
+            words = "0x" + digits.zfill(8)
+        else:
+            digits = digits.zfill(-(-len(digits) // 8) * 8)
+            parts = [digits[start : start + 8] for start in range(0, len(digits), 8)]
+            words = ",".join(["0x" + part if part != "00000000" else "" for part in parts])
+        return words + "," * zeros + _NOTHING if zeros else words
 
     def taskset(self) -> str:
         """Write one hexadecimal number without a prefix, ``ff``, as taskset reads it."""
@@ -139,7 +150,7 @@ class CpuSet:
             yield from range(low, high + 1)
 
     def __len__(self) -> int:
-        return bin(self._mask).count("1")
+        return _count(self._mask)
 
     def __bool__(self) -> bool:
         return self._mask != 0
@@ -148,13 +159,14 @@ class CpuSet:
         return isinstance(number, int) and 0 <= number <= LARGEST_ID and bool(self._mask >> number & 1)
 
     def __hash__(self) -> int:
-        return hash((CpuSet, self._mask))
+        # that of an integer is its remainder by 2**61 - 1: of all the masks with one bit there would be 61
+        return hash((self._mask, self._mask.bit_length()))
 
     def __eq__(self, other: object) -> bool:
         return self._mask == other._mask if isinstance(other, CpuSet) else NotImplemented
 
     def __le__(self, other: "CpuSet") -> bool:
-        return not self._mask & ~other._mask if isinstance(other, CpuSet) else NotImplemented
+        return self._mask | other._mask == other._mask if isinstance(other, CpuSet) else NotImplemented
 
     def __lt__(self, other: "CpuSet") -> bool:
         return self <= other and self._mask != other._mask if isinstance(other, CpuSet) else NotImplemented

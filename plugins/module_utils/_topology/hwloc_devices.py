@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""PCI devices, what dom0 makes of them, and DMI, in hwloc's words. docs/hwloc.md says what is in it.
+"""PCI devices, what dom0 makes of them, and DMI, in hwloc's words, both ways. docs/hwloc.md says what is in it.
 
 hwloc hangs a host bridge on the normal object that its bus is near to, with bridges and devices below it, and "OS devices" (network
 interfaces, disks) below those. Which object that is comes from Xen, a device at a time; where the firmware is silent it is the Machine,
@@ -12,7 +12,9 @@ which to hwloc means "near to all", and an info says that it is unknown.
 import re
 import typing as t
 
+from .cpuset import LARGEST_ID, CpuSet
 from .devices import PciDevice
+from .hwloc_elements import Element, told_number
 
 #: Infos of the Machine: hwloc's names for the fields of DMI.
 DMI_NAMES = {
@@ -45,8 +47,18 @@ ASSIGNED_TO = "XenAssignedTo"  # the domain's id
 
 #: hwloc_obj_osdev_type_e
 _OS_DEVICES = (("block", 0), ("gpu", 1), ("network", 2), ("infiniband", 3))
+_OS_DEVICE_FIELDS = {str(number): field for field, number in _OS_DEVICES}
 _ROOT = re.compile(r"pci([0-9a-f]{4,8}):([0-9a-f]{2})\Z")
 _HIGHEST_DOMAIN = 0xFFFF
+
+_BUSID = re.compile(r"[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]\Z")
+_PCI_TYPE = re.compile(
+    r"([0-9a-f]{4}) \[([0-9a-f]{4}):([0-9a-f]{4})\] \[([0-9a-f]{4}):([0-9a-f]{4})\] ([0-9a-f]{2})\Z"
+)
+_BUSES = re.compile(r"([0-9a-f]{4}):\[([0-9a-f]{2})-([0-9a-f]{2})\]\Z")
+
+#: Objects without sets: they hang on the tree and are no part of it.
+IO = frozenset(("Bridge", "PCIDev", "OSDev"))
 
 Infos = t.List[t.Tuple[str, str]]
 
@@ -68,6 +80,9 @@ class Io(t.NamedTuple):
 
     bridges: t.Dict[t.Optional[int], t.List[IoObject]]
     left_out: t.Tuple[t.Tuple[str, str], ...]
+
+
+# --- written
 
 
 def dmi_infos(dmi: t.Optional[t.Dict[str, t.Optional[str]]]) -> Infos:
@@ -186,3 +201,108 @@ def _root_of(device: PciDevice) -> t.Tuple[int, int]:
     if match and int(match.group(1), 16) == _domain(device.address):
         return int(match.group(1), 16), int(match.group(2), 16)
     return _domain(device.address), _bus(device.address)
+
+
+# --- read
+
+
+def dmi_of(infos: t.Mapping[str, t.List[str]]) -> t.Dict[str, str]:
+    """Return what the infos of a Machine have of DMI."""
+    return {field: infos[name][0] for field, name in DMI_NAMES.items() if name in infos}
+
+
+class Reader:
+    """Reads I/O objects as the sections of a `RawHost`. `ours`: they come from our own export, which says of each device where it is.
+
+    `kept` counts the objects of each kind that were taken over.
+    """
+
+    def __init__(self, largest_node: int, ours: bool) -> None:
+        self.largest_node = largest_node
+        self.ours = ours
+        self.kept = {}  # type: t.Dict[str, int]
+        self.devices = {}  # type: t.Dict[str, t.Dict[str, t.Any]]
+        self.nodes = {}  # type: t.Dict[str, int]
+        self.names = {}  # type: t.Dict[str, str]
+        self.assigned = {}  # type: t.Dict[str, int]
+
+    def sections(self) -> t.Dict[str, t.Any]:
+        """Return the sections about PCI devices, if there are any."""
+        if not self.devices:
+            return {}
+        return {
+            "pci_devices": list(self.devices.values()),
+            "pci_nodes": self.nodes,
+            "pci_names": self.names,
+            "pci_assigned": self.assigned,
+        }
+
+    def read(self, root: Element, near: t.Optional[CpuSet]) -> None:
+        """Take over an I/O object and those below it. `near` are the nodes that the object it hangs on belongs to."""
+        trail = [(root, None, None, near)]  # type: t.List[t.Tuple[Element, t.Any, t.Any, t.Optional[CpuSet]]]
+        while trail:
+            element, parent, device, nodes = trail.pop()
+            here = element.bitmap("nodeset")
+            nodes = nodes if here is None else here
+            if element.kind in ("Bridge", "PCIDev"):
+                device = _read_device(element, parent)
+                if device is not None and device["address"] not in self.devices:
+                    self._keep(element, device, nodes)
+                    parent = device["address"]
+                elif element.kind == "Bridge" and device is None:
+                    buses = _BUSES.match(element.attributes.get("bridge_pci", ""))
+                    parent = "pci%s:%s" % buses.group(1, 2) if buses else None
+                    self._count("Bridge")
+            elif element.kind == "OSDev" and device is not None:
+                field = _OS_DEVICE_FIELDS.get(element.attributes.get("osdev_type", ""))
+                called = element.attributes.get("name")
+                if field and called:
+                    self._count("OSDev")
+                    device["interfaces"].setdefault(field, []).append(called)
+            trail += [(child, parent, device, nodes) for child in reversed(element.below("object"))]
+
+    def _count(self, kind: str) -> None:
+        self.kept[kind] = self.kept.get(kind, 0) + 1
+
+    def _keep(self, element: Element, device: t.Dict[str, t.Any], nodes: t.Optional[CpuSet]) -> None:
+        self._count(element.kind)
+        address = device["address"]
+        self.devices[address] = device
+        vendor = "%04x" % device["vendor"]
+        for key, name in ((vendor, "PCIVendor"), ("%s:%04x" % (vendor, device["device"]), "PCIDevice")):
+            told = element.info(name)
+            if told:
+                self.names[key] = told
+        node = told_number(element.info(NODE), self.largest_node)
+        if node is None and not self.ours and nodes is not None and len(nodes) == 1:
+            node = nodes.first()
+        if node is not None:
+            self.nodes[address] = node
+        owner = told_number(element.info(ASSIGNED_TO), LARGEST_ID)
+        if owner is not None:
+            self.assigned[address] = owner
+
+
+def _read_device(element: Element, parent: t.Optional[str]) -> t.Optional[t.Dict[str, t.Any]]:
+    """Return a PCI device or bridge as its section has it; None for a host bridge, and for what cannot be read."""
+    address = element.attributes.get("pci_busid", "")
+    kind = _PCI_TYPE.match(element.attributes.get("pci_type", ""))
+    if not _BUSID.match(address) or not kind:
+        return None
+    numbers = [int(part, 16) for part in kind.groups()]
+    device = {
+        "address": address,
+        "class": numbers[0] << 8,
+        "vendor": numbers[1],
+        "device": numbers[2],
+        "subsystem_vendor": numbers[3],
+        "subsystem_device": numbers[4],
+        "revision": numbers[5],
+        "driver": element.info(DRIVER),
+        "parent": parent,
+        "interfaces": {},
+    }  # type: t.Dict[str, t.Any]
+    buses = _BUSES.match(element.attributes.get("bridge_pci", ""))
+    if element.kind == "Bridge" and buses:
+        device["buses"] = [int(buses.group(2), 16), int(buses.group(3), 16)]
+    return device

@@ -15,7 +15,9 @@ from xml.parsers import expat
 from .._errors import Failure
 from .cpuset import LARGEST_ID, CpuSet, CpuSetError
 
-LARGEST_TEXT = 32 * 2**20  # characters; the export of a host with 4,096 CPUs has 10 million
+LARGEST_TEXT = (
+    32 * 2**20
+)  # characters; the export of a host with 4,096 CPUs has 5 million, and with all zeros written out 20
 LARGEST_COUNT = 500000  # elements
 LARGEST_DEPTH = 200
 LARGEST_SET = 11 * (LARGEST_ID + 1) // 32  # characters of a set with every bit that a CPU can have
@@ -31,16 +33,26 @@ _INFINITE = "0xf...f"
 
 
 class Element:
-    """An XML element. `line` is where it begins; `text` is kept of elements that hold numbers."""
+    """An XML element. `line` is where it begins; `text` is kept of elements that hold numbers.
 
-    __slots__ = ("attributes", "children", "line", "tag", "text")
+    `sets` has the sets that were read so far, by their text: on a large machine most stand in several elements.
+    """
 
-    def __init__(self, tag: str, attributes: t.Dict[str, str], line: int) -> None:
+    __slots__ = ("attributes", "children", "line", "sets", "tag", "text")
+
+    def __init__(
+        self,
+        tag: str,
+        attributes: t.Dict[str, str],
+        line: int,
+        sets: t.Optional[t.Dict[str, CpuSet]] = None,
+    ) -> None:
         self.tag = tag
         self.attributes = attributes
         self.line = line
         self.children = []  # type: t.List[Element]
-        self.text = []  # type: t.List[str]
+        self.text = ""
+        self.sets = {} if sets is None else sets
 
     def __str__(self) -> str:
         title = "<" + self.tag
@@ -88,27 +100,34 @@ class Element:
         value = self.attributes.get(name)
         if value is None:
             return None
-        try:
-            if len(value) > LARGEST_SET:
-                raise CpuSetError(f"it has more than {LARGEST_SET} characters")
-            if not value.startswith(_INFINITE):
-                return CpuSet.from_hwloc(value)
-            words = value[len(_INFINITE) + 1 :]
-            bits = 32 * (words.count(",") + 1) if words else 0
-            without_end = CpuSet.from_mask((1 << LARGEST_ID + 1) - (1 << bits))
-            return CpuSet.from_hwloc(words) | without_end if words else without_end
-        except CpuSetError as error:
-            raise Failure(f"{self}: {name} cannot be read: {short(error.message, 160)}") from None
+        found = self.sets.get(value)
+        if found is None:
+            try:
+                found = self.sets[value] = _bitmap(value)
+            except CpuSetError as error:
+                raise Failure(f"{self}: {name} cannot be read: {short(error.message, 160)}") from None
+        return found
 
     def numbers(self, tag: str) -> t.List[int]:
         """Return the numbers that stand in the children with this tag."""
         numbers = []
         for child in self.below(tag):
-            for word in "".join(child.text).split():
+            for word in child.text.split():
                 if not _WHOLE.match(word):
                     raise Failure(f"{child}: {short(word)!r} is no number")
                 numbers.append(int(word))
         return numbers
+
+
+def _bitmap(text: str) -> CpuSet:
+    if len(text) > LARGEST_SET:
+        raise CpuSetError(f"it has more than {LARGEST_SET} characters")
+    if not text.startswith(_INFINITE):
+        return CpuSet.from_hwloc(text)
+    words = text[len(_INFINITE) + 1 :]
+    bits = 32 * (words.count(",") + 1) if words else 0
+    without_end = CpuSet.from_mask((1 << LARGEST_ID + 1) - (1 << bits))
+    return CpuSet.from_hwloc(words) | without_end if words else without_end
 
 
 def short(text: str, length: int = 40) -> str:
@@ -116,11 +135,36 @@ def short(text: str, length: int = 40) -> str:
     return text if len(text) <= length else text[: length - 3] + "..."
 
 
+def lines(elements: t.Sequence["Element"]) -> str:
+    """Say where elements are, for a message."""
+    numbers = [str(element.line) for element in elements]
+    if len(numbers) == 1:
+        return "line " + numbers[0]
+    more = f" and {len(numbers) - 8} more" if len(numbers) > 8 else ""
+    return "lines " + ", ".join(numbers[:8]) + more
+
+
 def told_number(text: t.Optional[str], largest: int) -> t.Optional[int]:
     """Return the number that a text is; None when it is none, or too large."""
     if text is None or not _WHOLE.match(text) or int(text) > largest:
         return None
     return int(text)
+
+
+def told_set(text: t.Optional[str]) -> CpuSet:
+    """Read a set in list format out of an info; what somebody else wrote there is none."""
+    try:
+        return CpuSet.parse(text or "")
+    except CpuSetError:
+        return CpuSet()
+
+
+def told_mask(text: t.Optional[str]) -> CpuSet:
+    """Read a set in hwloc's format out of an info."""
+    try:
+        return CpuSet.from_hwloc((text or "0x0")[:LARGEST_SET])
+    except CpuSetError:
+        return CpuSet()
 
 
 def parse(text: t.Any) -> Element:
@@ -146,6 +190,7 @@ class _Builder:
         self.root = None  # type: t.Optional[Element]
         self.open = []  # type: t.List[Element]
         self.count = 0
+        self.sets = {}  # type: t.Dict[str, CpuSet]
         self.parser = expat.ParserCreate("utf-8")
         self.parser.buffer_text = True
         self.parser.StartDoctypeDeclHandler = self.doctype
@@ -165,19 +210,20 @@ class _Builder:
 
     def start(self, tag: str, attributes: t.Dict[str, str]) -> None:
         """Begin an element."""
-        element = Element(tag, attributes, self.parser.CurrentLineNumber)
+        element = Element(tag, attributes, self.parser.CurrentLineNumber, self.sets)
         self.count += 1
         if self.count > LARGEST_COUNT:
             raise Failure(f"this XML has more than {LARGEST_COUNT} elements: no machine's topology has")
-        if len(self.open) >= LARGEST_DEPTH:
+        above = self.open
+        if not above:
+            self.root = element
+        elif len(above) < LARGEST_DEPTH:
+            above[-1].children.append(element)
+        else:
             raise Failure(
                 f"{element} lies more than {LARGEST_DEPTH} elements deep: in no machine's topology does one"
             )
-        if self.open:
-            self.open[-1].children.append(element)
-        else:
-            self.root = element
-        self.open.append(element)
+        above.append(element)
 
     def end(self, _tag: str) -> None:
         """Close the innermost element."""
@@ -186,4 +232,4 @@ class _Builder:
     def characters(self, text: str) -> None:
         """Keep the text of matrices."""
         if self.open[-1].tag in ("indexes", "u64values"):
-            self.open[-1].text.append(text)
+            self.open[-1].text += text

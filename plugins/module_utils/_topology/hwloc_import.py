@@ -13,13 +13,14 @@ import re
 import typing as t
 
 from .._errors import Failure
-from . import hwloc_devices
-from . import hwloc_export as names
-from .cpuset import LARGEST_ID, CpuSet, CpuSetError
+from . import hwloc_devices, hwloc_distances, hwloc_kinds
+from . import hwloc_names as names
+from .cpuset import LARGEST_ID, CpuSet
 from .derive import derive
-from .hwloc_elements import LARGEST_DEPTH, LARGEST_SET, Element, parse, short, told_number
+from .hwloc_caches import caches_of
+from .hwloc_elements import Element, lines, parse, short, told_mask, told_number, told_set
 from .meanings import INVALID, PAGE_SIZE, PCPU_INVALID, PCPU_ONLINE, SCHEDULERS
-from .model import Cache, Memory, Topology
+from .model import Memory, Topology
 from .raw import RawHost
 
 LARGEST_NODE = 4095  # Linux numbers the memory of accelerators up to 255
@@ -35,20 +36,8 @@ NOT_KEPT = (
     + [f"L{level}Cache" for level in range(1, 6)]
     + [f"L{level}iCache" for level in range(1, 4)]
 )
-BESIDE = ("distances2hetero", "memattr", "cpukind", "memtier")
-
-_MEANS_LATENCY = 4  # HWLOC_DISTANCES_KIND_MEANS_LATENCY
-
-_CACHE = re.compile(r"L([1-9])(i?)Cache\Z")
-_CACHE_TYPES = {"0": "unified", "1": "data", "2": "instruction"}
-_LARGEST_CACHE = 2**40
-
-_BUSID = re.compile(r"[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]\Z")
-_PCI_TYPE = re.compile(
-    r"([0-9a-f]{4}) \[([0-9a-f]{4}):([0-9a-f]{4})\] \[([0-9a-f]{4}):([0-9a-f]{4})\] ([0-9a-f]{2})\Z"
-)
-_BUSES = re.compile(r"([0-9a-f]{4}):\[([0-9a-f]{2})-([0-9a-f]{2})\]\Z")
-_OS_DEVICES = {"0": "block", "1": "gpu", "2": "network", "3": "infiniband"}
+BESIDE = ("distances2hetero", "memattr", "memtier")
+_KINDS = frozenset([*KEPT, *NOT_KEPT])
 
 _XEN_VERSION = re.compile(r"([0-9]{1,9})\.([0-9]{1,9})(.*)\Z", re.ASCII | re.DOTALL)
 _LEFT_OUT = re.compile(
@@ -56,8 +45,6 @@ _LEFT_OUT = re.compile(
     r"cpuset=\S+ complete_cpuset=(?P<cpus>[0-9a-fx,]+):",
     re.ASCII,
 )
-
-Matrix = t.Dict[t.Tuple[int, int], int]
 
 
 def from_hwloc_xml(text: t.Any) -> Topology:
@@ -87,10 +74,13 @@ class _Machine:
         self.version = _version(document)
         self.root = _root(document)
         self.warnings = []  # type: t.List[str]
-        # objects of each kind in the order of the document; the Package and the Core around each, and how deep it lies
+        # objects of each kind in the order of the document; the Package and the Core around each PU; how deep the nodes lie
         self.objects = collections.defaultdict(list)  # type: t.Dict[str, t.List[Element]]
         self.around = {}  # type: t.Dict[Element, t.Tuple[t.Optional[Element], t.Optional[Element]]]
-        self.depth = {}  # type: t.Dict[Element, int]
+        self.node_depths = set()  # type: t.Set[int]
+        # what hangs on the tree: the outermost I/O objects, each with the nodes of what it hangs on; distances of hwloc 1, with their depth
+        self.io = []  # type: t.List[t.Tuple[Element, t.Optional[CpuSet]]]
+        self.old_distances = []  # type: t.List[t.Tuple[int, Element]]
         self._collect()
         self.infos = {}  # type: t.Dict[str, t.List[str]]
         for holder in [*self.objects["Machine"], document]:  # hwloc 3 has them beside the tree
@@ -115,30 +105,49 @@ class _Machine:
         self._find_packages()
         self._find_cores()
         self._find_nodes()
-        caches, devices = self._caches(), self._devices()
+        found = caches_of(self.objects, self.everything, self.infos.get(names.CACHE, ()) if self.ours else ())
+        devices = self._devices()
+        self.kept.update(found.kept)
         self._say_what_is_lost()
-        return self._derive(devices)._replace(caches=caches)
+        topology = self._derive(devices)
+        warnings = []  # type: t.List[str]
+        kinds = hwloc_kinds.read(self.document, topology, self.ours, warnings)
+        return topology._replace(
+            caches=found.caches, cpu_kinds=kinds, warnings=topology.warnings + tuple(warnings)
+        )
 
     def info(self, name: str) -> t.Optional[str]:
         return self.infos[name][0] if name in self.infos else None
 
     def _collect(self) -> None:
-        trail = [(self.root, None, None, 0)]  # type: t.List[t.Tuple[Element, t.Any, t.Any, int]]
+        """Go through the tree once, in the order of the document."""
+        trail = [(self.root, None, None, None, False, 0)]  # type: t.List[t.Tuple[Element, t.Any, t.Any, t.Optional[Element], bool, int]]
         while trail:
-            element, package, core, depth = trail.pop()
+            element, package, core, near, in_io, depth = trail.pop()
             kind = element.kind
-            self.objects[kind if kind in KEPT or kind in NOT_KEPT else "object of unknown type"].append(
-                element
-            )
-            self.around[element] = package, core
-            self.depth[element] = depth
-            if len(self.objects["Machine"]) > 1:
-                raise _several(element)
-            if kind == "Package":
-                package = element
+            if kind not in _KINDS:
+                kind = "object of unknown type"
+            self.objects[kind].append(element)
+            if "nodeset" in element.attributes and not in_io:
+                near = element
+            if kind == "PU":
+                self.around[element] = package, core
             elif kind == "Core":
                 core = element
-            trail += [(child, package, core, depth + 1) for child in reversed(element.below("object"))]
+            elif kind == "Package":
+                package = element
+            elif kind == "NUMANode":
+                self.node_depths.add(depth)
+            elif kind == "Machine" and len(self.objects[kind]) > 1:
+                raise _several(element)
+            elif kind in hwloc_devices.IO and not in_io:
+                self.io.append((element, None if near is None else near.bitmap("nodeset")))
+                in_io = True
+            for child in reversed(element.children):
+                if child.tag == "object":
+                    trail.append((child, package, core, near, in_io, depth + 1))
+                elif child.tag == "distances":
+                    self.old_distances.append((depth, child))
 
     # --- PUs
 
@@ -232,7 +241,7 @@ class _Machine:
             numbers.update(zip(family, t.cast("t.List[int]", told)))
         if counted:
             self.warnings.append(
-                f"The {kind} objects in {_lines(counted)} have no os_index, or share it with another beside them: they are numbered as they come."
+                f"The {kind} objects in {lines(counted)} have no os_index, or share it with another beside them: they are numbered as they come."
             )
         return numbers
 
@@ -260,7 +269,7 @@ class _Machine:
                 package = told_number(found.group("package"), LARGEST_PART)
                 cpus = CpuSet(
                     cpu
-                    for cpu in _told_mask(found.group("cpus")) & lost
+                    for cpu in told_mask(found.group("cpus")) & lost
                     if package is None or package == self.places[cpu].package
                 )
                 self._put(cpus, level, number)
@@ -313,7 +322,7 @@ class _Machine:
             else:
                 local[element], complete[element] = (
                     CpuSet(),
-                    _told_set(told.partition("offline: ")[2]) & self.everything,
+                    told_set(told.partition("offline: ")[2]) & self.everything,
                 )
         for sets in (local, complete):
             rest = self._without("node")
@@ -342,227 +351,16 @@ class _Machine:
                     f"in the model a CPU has one node, so node {number} {left}."
                 )
 
-    # --- distances
-
-    def _distances(self) -> Matrix:
-        """Return the latencies between NUMA nodes, in SLIT units where the machine's firmware told them."""
-        if len(self.memory) == 1:
-            return {(node, node): 10 for node in self.memory}  # so says SLIT's definition
-        found = [*self._new_distances(), *self._old_distances()]
-        if not found:
-            self.warnings.append(
-                "The XML does not tell the distances between the NUMA nodes: they are unknown."
-            )
-            return {}
-        matrix = found[0]
-        if any(matrix[node, node] != 10 for node, _same in matrix):
-            self.warnings.append(
-                "The distances from the NUMA nodes to themselves are not all 10: they may not be in the units of ACPI's SLIT."
-            )
-        return matrix
-
-    def _new_distances(self) -> t.Iterator[Matrix]:
-        """Read ``distances2``, of hwloc 2 and later, as far as they are latencies between nodes."""
-        others = []
-        for element in self.document.below("distances2"):
-            kind = element.number("kind", LARGEST) or 0
-            if (
-                element.kind == "NUMANode"
-                and element.attributes.get("indexing") == "os"
-                and kind & _MEANS_LATENCY
-            ):
-                yield self._matrix(element, element.numbers("indexes"), element.numbers("u64values"))
-            else:
-                others.append(element)
-        self._say_other_distances(others)
-
-    def _old_distances(self) -> t.Iterator[Matrix]:
-        """Read ``distances``, of hwloc 1: they are between all objects so many levels below the one that they stand in."""
-        nodes = self.objects["NUMANode"]
-        numbers = [t.cast(int, node.number("os_index", LARGEST_NODE)) for node in nodes]
-        depths = {self.depth[node] for node in nodes}
-        others = []
-        for holder in self.depth:
-            for element in holder.below("distances"):
-                count = element.number("nbobjs", LARGEST)
-                below = element.number("relative_depth", LARGEST_DEPTH)
-                if holder is self.root and count == len(nodes) and below in depths:
-                    base = element.decimal("latency_base")
-                    values = [
-                        int(latency.decimal("value") * base + 0.5) for latency in element.below("latency")
-                    ]
-                    yield self._matrix(element, numbers, values)
-                else:
-                    others.append(element)
-        self._say_other_distances(others)
-
-    def _say_other_distances(self, others: t.List[Element]) -> None:
-        if others:
-            self.warnings.append(
-                f"The distances in {_lines(others)} are no latencies between all NUMA nodes: they are left out."
-            )
-
-    def _matrix(self, element: Element, nodes: t.List[int], values: t.List[int]) -> Matrix:
-        strange = sorted(set(nodes) - set(self.memory))
-        if strange:
-            raise Failure(f"{element}: there is no NUMA node {strange[0]}")
-        if not nodes or len(values) != len(nodes) ** 2 or len(set(nodes)) < len(nodes):
-            raise Failure(
-                f"{element}: {len(nodes)} different NUMA nodes have {len(nodes) ** 2} distances, and here are {len(values)}"
-            )
-        cells = [(source, target) for source in nodes for target in nodes]
-        return {
-            (source, target): INVALID
-            if value >= INVALID or (source != target and value >= names.UNREACHABLE)
-            else value
-            for (source, target), value in zip(cells, values)
-        }
-
-    # --- caches
-
-    def _caches(self) -> t.Tuple[Cache, ...]:
-        """Return the caches, those of one level, type and form together."""
-        found = {}  # type: t.Dict[t.Tuple[t.Any, ...], t.List[CpuSet]]
-        for kind, elements in list(self.objects.items()):
-            name = _CACHE.match(kind)
-            if not name and kind != "Cache":
-                continue
-            for element in elements:
-                level = int(name.group(1)) if name else element.number("depth", 9)
-                told = element.attributes.get("cache_type", "2" if name and name.group(2) else "0")
-                size = element.number("cache_size", _LARGEST_CACHE)
-                cpus = (
-                    element.bitmap("complete_cpuset") or element.bitmap("cpuset") or CpuSet()
-                ) & self.everything
-                if not (level and size and cpus and told in _CACHE_TYPES):
-                    continue
-                self.kept[kind] += 1
-                ways = element.attributes.get("cache_associativity")
-                key = (
-                    level,
-                    _CACHE_TYPES[told],
-                    size,
-                    told_number(element.attributes.get("cache_linesize"), _LARGEST_CACHE) or None,
-                    -1 if ways == "-1" else told_number(ways, _LARGEST_CACHE) or None,
-                )
-                found.setdefault(key, []).append(cpus)
-        caches = [
-            Cache(
-                key[0],
-                key[1],
-                key[2],
-                key[3],
-                key[4],
-                tuple(sorted(found[key], key=lambda cpus: cpus.first())),
-            )
-            for key in sorted(found, key=lambda key: (key[:3], key[3] or 0, key[4] or 0))
-        ]
-        if self.ours:
-            caches += self._unshared_caches()
-        return tuple(sorted(caches, key=lambda cache: (cache.level, cache.type)))
-
-    def _unshared_caches(self) -> t.Iterator[Cache]:
-        """Read our own infos about caches of which nobody knows who shares them."""
-        for value in self.infos.get(names.CACHE, ()):
-            told = dict(part.partition("=")[::2] for part in value.split())
-            level, size = told_number(told.get("level"), 9), told_number(told.get("size"), _LARGEST_CACHE)
-            ways = told.get("ways")
-            if level and size and told.get("type") in _CACHE_TYPES.values():
-                yield Cache(
-                    level,
-                    told["type"],
-                    size,
-                    told_number(told.get("line"), _LARGEST_CACHE),
-                    -1 if ways == "-1" else told_number(ways, _LARGEST_CACHE),
-                    None,
-                )
-
     # --- devices
 
     def _devices(self) -> t.Dict[str, t.Any]:
-        """Return the sections about PCI devices, if there are any, and DMI."""
-        sections = {}  # type: t.Dict[str, t.Any]
-        dmi = {
-            field: self.infos[name][0]
-            for field, name in hwloc_devices.DMI_NAMES.items()
-            if name in self.infos
-        }
-        if dmi:
-            sections["dmi"] = dmi
-        devices = {}  # type: t.Dict[str, t.Dict[str, t.Any]]
-        places, pci_names, assigned = {}, {}, {}
-        trail = [(self.root, None, None, None)]  # type: t.List[t.Tuple[Element, t.Any, t.Any, t.Any]]
-        while trail:
-            element, parent, device, nodes = trail.pop()
-            here = element.bitmap("nodeset")
-            nodes = nodes if here is None else here
-            if element.kind in ("Bridge", "PCIDev"):
-                device = self._device(element, parent)
-                if device is not None and device["address"] not in devices:
-                    self.kept[element.kind] += 1
-                    address = device["address"]
-                    devices[address] = device
-                    vendor = "%04x" % device["vendor"]
-                    for key, name in (
-                        (vendor, "PCIVendor"),
-                        ("%s:%04x" % (vendor, device["device"]), "PCIDevice"),
-                    ):
-                        told = element.info(name)
-                        if told:
-                            pci_names[key] = told
-                    node = told_number(element.info(hwloc_devices.NODE), LARGEST_NODE)
-                    if node is None and not self.ours and nodes is not None and len(nodes) == 1:
-                        node = nodes.first()
-                    if node is not None:
-                        places[address] = node
-                    owner = told_number(element.info(hwloc_devices.ASSIGNED_TO), LARGEST_ID)
-                    if owner is not None:
-                        assigned[address] = owner
-                    parent = address
-                elif element.kind == "Bridge" and device is None:
-                    buses = _BUSES.match(element.attributes.get("bridge_pci", ""))
-                    parent = "pci%s:%s" % buses.group(1, 2) if buses else None
-                    self.kept["Bridge"] += 1
-            elif element.kind == "OSDev" and device is not None:
-                form = _OS_DEVICES.get(element.attributes.get("osdev_type", ""))
-                called = element.attributes.get("name")
-                if form and called:
-                    self.kept["OSDev"] += 1
-                    device["interfaces"].setdefault(form, []).append(called)
-            trail += [(child, parent, device, nodes) for child in reversed(element.below("object"))]
-        if devices:
-            sections.update(
-                pci_devices=list(devices.values()),
-                pci_nodes=places,
-                pci_names=pci_names,
-                pci_assigned=assigned,
-            )
-        return sections
-
-    @staticmethod
-    def _device(element: Element, parent: t.Optional[str]) -> t.Optional[t.Dict[str, t.Any]]:
-        """Return a PCI device or bridge as its section has it; None for a host bridge, and for what cannot be read."""
-        address = element.attributes.get("pci_busid", "")
-        kind = _PCI_TYPE.match(element.attributes.get("pci_type", ""))
-        if not _BUSID.match(address) or not kind:
-            return None
-        numbers = [int(part, 16) for part in kind.groups()]
-        device = {
-            "address": address,
-            "class": numbers[0] << 8,
-            "vendor": numbers[1],
-            "device": numbers[2],
-            "subsystem_vendor": numbers[3],
-            "subsystem_device": numbers[4],
-            "revision": numbers[5],
-            "driver": element.info(hwloc_devices.DRIVER),
-            "parent": parent,
-            "interfaces": {},
-        }  # type: t.Dict[str, t.Any]
-        buses = _BUSES.match(element.attributes.get("bridge_pci", ""))
-        if element.kind == "Bridge" and buses:
-            device["buses"] = [int(buses.group(2), 16), int(buses.group(3), 16)]
-        return device
+        """Return the sections about PCI devices and DMI, if there are any."""
+        reader = hwloc_devices.Reader(LARGEST_NODE, self.ours)
+        for element, near in self.io:
+            reader.read(element, near)
+        self.kept.update(reader.kept)
+        dmi = hwloc_devices.dmi_of(self.infos)
+        return dict(reader.sections(), dmi=dmi) if dmi else reader.sections()
 
     # --- what is lost
 
@@ -591,8 +389,8 @@ class _Machine:
     # --- the raw host
 
     def _derive(self, devices: t.Dict[str, t.Any]) -> Topology:
-        unplaced = _told_set(self.info(names.UNPLACED)) & self.everything
-        unknown = _told_set(self.info(names.UNKNOWN)) - self.online
+        unplaced = told_set(self.info(names.UNPLACED)) & self.everything
+        unknown = told_set(self.info(names.UNKNOWN)) - self.online
         online = self.online | unplaced
         size = max(self.places) + 1
         nowhere = Place()
@@ -626,7 +424,9 @@ class _Machine:
 
     def _numainfo(self) -> t.Dict[str, t.Any]:
         size = max(self.memory) + 1
-        distances = self._distances()
+        distances = hwloc_distances.Reader(
+            self.document, list(self.memory), self.node_depths, self.old_distances, self.warnings
+        ).matrix()
         return {
             "memsize": [_raw(self.spanned.get(node)) for node in range(size)],
             "memfree": [_raw(self.free.get(node)) for node in range(size)],
@@ -681,7 +481,7 @@ class _Machine:
             number = told_number(told.get("id"), LARGEST_ID)
             if number is None:
                 continue
-            cpus = _told_mask(told.get("cpuset")) & rest
+            cpus = told_mask(told.get("cpuset")) & rest
             rest -= cpus
             pool = {"id": number, "cpus": list(cpus)}  # type: t.Dict[str, t.Any]
             for key, content in (
@@ -693,7 +493,7 @@ class _Machine:
             pools.append(pool)
             if name:
                 pool_names[str(number)] = name
-        free = _told_mask(self.info(names.CPUPOOL_FREE)) & self.everything
+        free = told_mask(self.info(names.CPUPOOL_FREE)) & self.everything
         return {"cpupools": pools, "cpupool_free": list(free), "cpupool_names": pool_names}
 
 
@@ -708,30 +508,6 @@ def _empty_host(online: CpuSet) -> t.Dict[str, t.Any]:
 
 def _raw(value: t.Optional[int]) -> int:
     return INVALID if value is None else value
-
-
-def _lines(elements: t.List[Element]) -> str:
-    lines = [str(element.line) for element in elements]
-    if len(lines) == 1:
-        return "line " + lines[0]
-    more = f" and {len(lines) - 8} more" if len(lines) > 8 else ""
-    return "lines " + ", ".join(lines[:8]) + more
-
-
-def _told_set(text: t.Optional[str]) -> CpuSet:
-    """Read a set in list format out of an info; what somebody else wrote there is none."""
-    try:
-        return CpuSet.parse(text or "")
-    except CpuSetError:
-        return CpuSet()
-
-
-def _told_mask(text: t.Optional[str]) -> CpuSet:
-    """Read a set in hwloc's format out of an info."""
-    try:
-        return CpuSet.from_hwloc((text or "0x0")[:LARGEST_SET])
-    except CpuSetError:
-        return CpuSet()
 
 
 def _scheduler_id(name: t.Optional[str]) -> t.Optional[int]:

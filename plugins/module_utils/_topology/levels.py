@@ -19,30 +19,34 @@ class Group(t.NamedTuple):
     nodes: CpuSet
 
 
-#: The levels, and which fields of a PU say to which object of that level it belongs.
+#: The levels, and by which values of a PU one knows to which object of that level it belongs.
 LEVELS = {
-    "package": ("package",),
-    "core": ("package", "core"),
-    "node": ("node",),
-}  # type: t.Dict[str, t.Tuple[str, ...]]
+    "package": lambda pu: (pu.package,),
+    "core": lambda pu: (pu.package, pu.core),
+    "node": lambda pu: (pu.node,),
+}  # type: t.Dict[str, t.Callable[[Pu], t.Tuple[t.Optional[int], ...]]]
 
 
 def group(pus: t.Iterable[Pu], level: str) -> t.List[Group]:
     """Put together the PUs that have the same place at this level, ordered by that place; those of unknown place are left out."""
+    place = LEVELS[level]
     members = {}  # type: t.Dict[t.Tuple[int, ...], t.List[Pu]]
     for pu in pus:
-        key = tuple(getattr(pu, field) for field in LEVELS[level])
+        key = place(pu)
         if None not in key:
-            members.setdefault(key, []).append(pu)
-    return [
-        Group(
-            key,
-            CpuSet(pu.os_index for pu in members[key] if usable(pu)),
-            CpuSet(pu.os_index for pu in members[key]),
-            CpuSet(pu.node for pu in members[key] if pu.node is not None),
-        )
-        for key in sorted(members)
-    ]
+            members.setdefault(t.cast("t.Tuple[int, ...]", key), []).append(pu)
+    return [_group(key, members[key]) for key in sorted(members)]
+
+
+def _group(key: t.Tuple[int, ...], members: t.List[Pu]) -> Group:
+    complete = CpuSet([pu.os_index for pu in members])
+    online = [pu.os_index for pu in members if usable(pu)]
+    return Group(
+        key,
+        complete if len(online) == len(members) else CpuSet(online),
+        complete,
+        CpuSet({pu.node for pu in members if pu.node is not None}),
+    )
 
 
 def usable(pu: Pu) -> bool:

@@ -135,7 +135,7 @@ class CpuKind(t.NamedTuple):
     """PUs of one kind. `efficiency` counts the kinds from 0, the thriftiest, up; None where nothing tells which kind is.
 
     `threads_per_core` and `max_khz` are those of all its PUs, None where unknown or, if the user made the kind, different. `source` is
-    "xen" or "user".
+    "xen", "user" or, read from hwloc XML, "hwloc_xml".
     """
 
     name: t.Optional[str]

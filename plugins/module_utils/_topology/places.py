@@ -34,7 +34,8 @@ def pus_of(
             "Xen gives every CPU of this host the same core and package and says that cores have one thread, "
             "as it does on Arm: each CPU is taken for a core of its own."
         )
-    exist, denied = [], []
+    exist = []  # type: t.List[t.Tuple[t.Any, ...]]
+    denied = []
     for cpu in range(count):
         place = [valid(value) for value in topo[cpu]] if cpu < len(topo) else [None, None, None]
         absent = cpu < len(infos) and infos[cpu][1] & PCPU_INVALID
@@ -48,7 +49,7 @@ def pus_of(
         if node is not None and node > LARGEST_ID:
             node = None
         info = infos[cpu] if cpu < len(infos) and not absent else (0, 0, INVALID, INVALID)
-        exist.append(Pu(cpu, None, package, core, node, pool_of.get(cpu), valid(info[2]), valid(info[3])))
+        exist.append((cpu, package, core, node, valid(info[2]), valid(info[3])))
     if not exist or not (topo or infos):
         raise Failure(
             "no CPU of this host was heard of, so nothing can be said about its topology: see which components were used"
@@ -57,14 +58,11 @@ def pus_of(
         warnings.append(
             f"Xen says that {_are(CpuSet(denied))} not present, yet names a place or a cpupool: taken for offline."
         )
-    online = _online(heard, CpuSet(pu.os_index for pu in exist), pooled, warnings)
-    speeds = heard.get("px_max_mhz", {})
+    online = _online(heard, CpuSet([found[0] for found in exist]), pooled, warnings)
+    speeds = {int(cpu): mhz * 1000 for cpu, mhz in heard.get("px_max_mhz", {}).items()}
     pus = [
-        pu._replace(
-            online=online[pu.os_index],
-            max_khz=speeds[str(pu.os_index)] * 1000 if str(pu.os_index) in speeds else None,
-        )
-        for pu in exist
+        Pu(cpu, online[cpu], package, core, node, pool_of.get(cpu), apic_id, acpi_id, max_khz=speeds.get(cpu))
+        for cpu, package, core, node, apic_id, acpi_id in exist
     ]
     pus = _placed(pus, policy, _never_brought_up(pus, firmware, warnings), warnings)
     pus = _on_nodes(pus, heard, parameters, firmware)

@@ -77,6 +77,12 @@ MADE = {
         [*SMALL[:3], (INVALID, INVALID, 0), *SMALL[4:6], (INVALID, INVALID, 1), SMALL[7]],
         **offline([3, 6], 8),
     ),
+    # two cores with two threads, and four slower ones with one
+    "hybrid": made_host(
+        [(core, 0, 0) for core in (0, 0, 1, 1, 8, 9, 10, 11)],
+        px_max_mhz={str(cpu): 5201 if cpu < 4 else 3900 for cpu in range(8) if cpu not in (3, 5)},
+        **offline([3, 5], 8),
+    ),
     "wide": made_host(WIDE),
     "wide-offline": made_host(WIDE, **offline([4, 5, 6, 7, 12, 13, 14, 15], 16)),
     "one-node": made_host([(core, package, 0) for core, package, _node in SMALL]),
@@ -162,6 +168,7 @@ def hosts() -> t.Dict[str, Topology]:
     """Return all of them, derived."""
     found = {name: derive(host) for name, host in MADE.items()}
     found.update({"recorded-" + name: derive(recording(name)) for name in recording_names()})
+    found["constructed-arm"] = derive(recording("constructed/arm"))
     return found
 
 
@@ -178,7 +185,12 @@ _SETS = ["cpuset", "complete_cpuset", "nodeset", "complete_nodeset"]
 def bits(mask: str) -> int:
     """Read hwloc's format of a set, by itself so that the tests do not trust the code under test."""
     words = mask.split(",")
-    assert all(re.match(r"0x[0-9a-f]{8}\Z", word) for word in words) or mask == "0x0"
+    first, between, last = words[0], words[1:-1], words[1:][-1:]
+    assert re.match(r"0x[0-9a-f]{8}\Z", first) or mask == "0x0"
+    # hwloc writes nothing for 32 zeros, but for the last word
+    assert all(re.match(r"(0x[0-9a-f]{8})?\Z", word) for word in between)
+    assert all(re.match(r"(0x[0-9a-f]{8}|0x0)\Z", word) for word in last)
+    assert "0x00000000" not in words
     return int("".join(word[2:].rjust(8, "0") for word in words), 16)
 
 

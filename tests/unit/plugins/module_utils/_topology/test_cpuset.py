@@ -65,9 +65,10 @@ def test_any_text_is_read_or_refused_with_a_sentence(text):
         ("0", "0", "0x00000001", "1"),
         ("0-3,8", "0-3,8", "0x0000010f", "10f"),
         (" 8 , 0-1,2-3,1 ", "0-3,8", "0x0000010f", "10f"),
-        ("32", "32", "0x00000001,0x00000000", "100000000"),
-        ("0,95", "0,95", "0x80000000,0x00000000,0x00000001", "800000000000000000000001"),
+        ("32", "32", "0x00000001,0x0", "100000000"),
+        ("0,95", "0,95", "0x80000000,,0x00000001", "800000000000000000000001"),
         ("31-32", "31-32", "0x00000001,0x80000000", "180000000"),
+        ("64,165", "64,165", "0x00000020,,,0x00000001,,0x0", "2" + "0" * 24 + "1" + "0" * 16),
     ],
 )
 def test_formats(text, listed, hwloc, taskset):
@@ -78,6 +79,8 @@ def test_formats(text, listed, hwloc, taskset):
 def test_other_spellings_of_the_formats():
     # hwloc itself leaves words of zeros empty
     assert CpuSet.from_hwloc("0x00000001,,0x00000002") == CpuSet([1, 64])
+    assert CpuSet.from_hwloc("0x00000001,,0x0") == CpuSet.from_hwloc("0x1,0x0,0x00000000") == CpuSet([64])
+    assert CpuSet.from_hwloc("0x0,,0x0") == CpuSet()
     assert CpuSet.from_hwloc("0x3") == CpuSet([0, 1])
     assert CpuSet.from_taskset("0xFF") == CpuSet(range(8))
     # /proc/interrupts and its like
@@ -95,7 +98,8 @@ def test_parse_refuses(text):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "ff", "0x", "0x1,", ",0x1", "0x123456789", "0xf...f,0x0", "0x1 0x2", "-0x1"]
+    "text",
+    ["", "ff", "0x", "0x1,", ",0x1", ",,0x0", "0x1,,", "0x123456789", "0xf...f,0x0", "0x1 0x2", "-0x1"],
 )
 def test_from_hwloc_refuses(text):
     with pytest.raises(CpuSetError) as caught:

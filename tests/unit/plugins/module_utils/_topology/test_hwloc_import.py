@@ -15,6 +15,7 @@ from ansible_collections.dom0.xen.plugins.module_utils._topology.derive import d
 from ansible_collections.dom0.xen.plugins.module_utils._topology.facts import from_facts, to_facts
 from ansible_collections.dom0.xen.plugins.module_utils._topology.hwloc_export import to_hwloc_xml
 from ansible_collections.dom0.xen.plugins.module_utils._topology.hwloc_import import from_hwloc_xml
+from ansible_collections.dom0.xen.plugins.module_utils._topology.kinds import overrides
 from ansible_collections.dom0.xen.plugins.module_utils._topology.model import Distances
 from ansible_collections.dom0.xen.tests.unit.plugins.module_utils._topology.hosts import (
     GIB,
@@ -110,6 +111,9 @@ def check_round_trip(topology):
     wanted.update({field: getattr(topology, field) for field in SAME})
     for field, value in wanted.items():
         assert getattr(back, field) == value, field
+    # where all CPUs are alike there is nothing to write
+    if len([kind for kind in topology.cpu_kinds if kind.cpuset]) > 1:
+        assert back.cpu_kinds == topology.cpu_kinds
     assert from_facts(to_facts(back)) == back
     # and once more, which must change nothing
     again = from_hwloc_xml(to_hwloc_xml(back).text)
@@ -304,10 +308,117 @@ def test_hwloc_2_with_several_kinds_of_memory():
         "NUMA node 0 shares the CPUs 0-1 with the nodes 1: in the model a CPU has one node, so node 0 does without them.",
         "NUMA node 2 shares the CPUs 0-3 with the nodes 0-1: in the model a CPU has one node, "
         "so node 2 is taken for memory without CPUs.",
-        "The model has no place for these parts of the XML: 2 Die, 1 OSDev, 1 PCIDev, 1 cpukind.",
+        "The model has no place for these parts of the XML: 2 Die, 1 OSDev, 1 PCIDev.",
         EMPTY_HOST,
         "The distances in line 27 are no latencies between all NUMA nodes: they are left out.",
+        "The kinds of CPUs in line 27 share CPUs, or leave some out: they are told apart by their threads instead.",
     )
+
+
+def with_kinds(*kinds):
+    """A machine of one core with two threads and two with one, and the kinds of CPUs as given: a mask, attributes, infos."""
+    written = "".join(
+        f'<cpukind cpuset="{mask}"{attributes}>'
+        + "".join(f'<info name="{name}" value="{value}"/>' for name, value in infos.items())
+        + "</cpukind>"
+        for mask, attributes, infos in kinds
+    )
+    text = machine(
+        f"""<object type="Package" os_index="0" {sets("0x0000000f")}>
+<object type="NUMANode" os_index="0" {sets("0x0000000f")} local_memory="4294967296"/>
+<object type="Core" os_index="0" {sets("0x00000003")}>{pu(0)}{pu(1)}</object>
+<object type="Core" os_index="1" {sets("0x00000004")}>{pu(2)}</object>
+<object type="Core" os_index="2" {sets("0x00000008")}>{pu(3)}</object>
+</object>""",
+        written,
+        sets("0x0000000f"),
+    )
+    topology = from_hwloc_xml(text)
+    assert from_facts(to_facts(topology)) == topology
+    return topology
+
+
+def kinds_of(topology):
+    return [
+        (kind.name, kind.efficiency, kind.threads_per_core, kind.max_khz, str(kind.cpuset), kind.source)
+        for kind in topology.cpu_kinds
+    ]
+
+
+@pytest.mark.parametrize(
+    ("fast", "slow", "attributes"),
+    [
+        ({"CoreType": "IntelCore"}, {"CoreType": "IntelAtom"}, ("", "")),
+        ({"FrequencyMaxMHz": "5200"}, {"FrequencyMaxMHz": "3900"}, ("", "")),
+        ({}, {}, (' forced_efficiency="7"', ' forced_efficiency="3"')),
+        # what the file forces counts more than its other words
+        (
+            {"CoreType": "IntelAtom", "FrequencyMaxMHz": "1"},
+            {"CoreType": "IntelCore", "FrequencyMaxMHz": "2"},
+            (' forced_efficiency="1"', ' forced_efficiency="0"'),
+        ),
+    ],
+    ids=["type", "frequency", "forced", "forced first"],
+)
+def test_kinds_of_cpus(fast, slow, attributes):
+    topology = with_kinds(("0x00000003", attributes[0], fast), ("0x0000000c", attributes[1], slow))
+    assert [(kind.efficiency, kind.threads_per_core, str(kind.cpuset)) for kind in topology.cpu_kinds] == [
+        (0, 1, "2-3"),
+        (1, 2, "0-1"),
+    ]
+    assert [kind.name for kind in topology.cpu_kinds] == [slow.get("CoreType"), fast.get("CoreType")]
+    told = [infos.get("FrequencyMaxMHz") for infos in (slow, fast)]
+    assert [kind.max_khz for kind in topology.cpu_kinds] == [mhz and int(mhz) * 1000 for mhz in told]
+    assert {kind.source for kind in topology.cpu_kinds} == {"hwloc_xml"}
+
+
+def test_kinds_of_which_nobody_knows_the_order():
+    topology = with_kinds(
+        ("0x00000003", ' forced_efficiency="1"', {"CoreType": "IntelCore"}), ("0x0000000c", "", {})
+    )
+    assert kinds_of(topology) == [
+        ("IntelCore", None, 2, None, "0-1", "hwloc_xml"),
+        (None, None, 1, None, "2-3", "hwloc_xml"),
+    ]
+
+
+@pytest.mark.parametrize("masks", [("0x00000003", "0x00000004"), ("0x00000007", "0x0000000c")])
+def test_kinds_that_leave_cpus_out_or_share_some(masks):
+    topology = with_kinds(*[(mask, "", {}) for mask in masks])
+    assert [(kind.source, kind.threads_per_core) for kind in topology.cpu_kinds] == [("xen", 1), ("xen", 2)]
+    assert any("kinds of CPUs in lines" in warning for warning in topology.warnings)
+
+
+HYBRID_HOST = [(0, 0, 0), (0, 0, 0), (1, 0, 0), (1, 0, 0), (2, 0, 0), (3, 0, 0), (4, 0, 0)]
+
+
+@pytest.mark.parametrize(
+    ("speeds", "given"),
+    [
+        ({}, ()),
+        ({cpu: 5201 if cpu < 4 else 3900 for cpu in range(7)}, ()),
+        ({}, (("thrifty & <slow>", "4-6"), ("fast", "0-3"))),
+        ({cpu: 4000 - cpu for cpu in range(7)}, (("odd", "0,3,5"), ("rest", "1-2,4,6"))),
+    ],
+    ids=["threads", "frequencies", "named", "mixed"],
+)
+@pytest.mark.parametrize("off", [(), (1, 5)], ids=["all online", "some offline"])
+def test_kinds_of_cpus_come_back(speeds, given, off):
+    host = made_host(
+        HYBRID_HOST,
+        pcpuinfo=[[6, int(cpu not in off), cpu, cpu] for cpu in range(7)],
+        cpupools=[{"id": 0, "sched_id": 6, "n_dom": 1, "cpus": [cpu for cpu in range(7) if cpu not in off]}],
+        physinfo={"nr_cpus": 7 - len(off)},
+        px_max_mhz={str(cpu): mhz for cpu, mhz in speeds.items() if cpu not in off},
+    )
+    before = derive(host, overrides([{"name": name, "cpus": cpus} for name, cpus in given]))
+    assert len(before.cpu_kinds) == 2
+    text = to_hwloc_xml(before).text
+    check_rules(text)
+    after = from_hwloc_xml(text)
+    assert after.warnings == before.warnings == ()
+    assert after.cpu_kinds == before.cpu_kinds
+    assert from_facts(to_facts(after)) == after
 
 
 OLD = """<?xml version="1.0" encoding="UTF-8"?>

@@ -89,7 +89,17 @@ def test_hwloc_counts_what_xen_counts(xml):
 def test_lstopos_own_copy_comes_back_as_the_same_host(xml):
     copied = xml.ask("lstopo-no-graphics", "--input", xml.path, "--of", "xml")
     before, after = from_hwloc_xml(to_hwloc_xml(xml.topology).text), from_hwloc_xml(copied)
-    for field in ("pus", "cores", "packages", "nodes", "distances", "cpupools", "memory", "complete_cpuset"):
+    for field in (
+        "pus",
+        "cores",
+        "packages",
+        "nodes",
+        "distances",
+        "cpupools",
+        "memory",
+        "complete_cpuset",
+        "cpu_kinds",
+    ):
         assert getattr(after, field) == getattr(before, field), field
 
 
@@ -156,3 +166,15 @@ def test_tools_do_find_faults(xml):
     xml.write(to_hwloc_xml(xml.topology).text.replace(" complete_nodeset=", " another_nodeset="))
     code, _output, complaints = xml.run("hwloc-calc", "--input", xml.path, "all")
     assert code != 0 or complaints
+
+
+@pytest.mark.parametrize("name", ["small"])
+@pytest.mark.parametrize(
+    "cpus", ["0", "5,31", "32", "64", "31-32", "0,95", "4095", "64,165", "0-4095", "96-127,4000"]
+)
+def test_hwloc_writes_sets_as_we_do(xml, cpus):
+    """With a made-up machine of hwloc's own, since the recorded ones are small."""
+    items = ["pu:" + item for item in cpus.split(",")]
+    printed = xml.ask("hwloc-calc", "--input", "node:1 core:4096 pu:1", *items)
+    assert printed.strip() == CpuSet.parse(cpus).hwloc()
+    assert CpuSet.from_hwloc(printed) == CpuSet.parse(cpus)

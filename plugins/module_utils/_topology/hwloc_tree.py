@@ -1,0 +1,234 @@
+# Copyright (c) 2026, dom0.xen contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The model as hwloc's tree: a Machine at the top, PUs at the bottom, and between them objects of which none crosses another's boundary.
+
+NUMA nodes hang beside the tree, each on an object with the same CPUs; where there is none, a Group is made. What the tree has no
+place for is an :class:`Omission`.
+"""
+
+import typing as t
+
+from .._errors import Failure
+from . import hwloc_names as names
+from .cpuset import CpuSet
+from .model import Core, NumaNode, Package, Topology
+
+#: Of objects with the same CPUs, which is above.
+RANK = {
+    kind: rank
+    for rank, kind in enumerate(
+        ["Group", "Package"]
+        + [
+            f"L{level}{kind}Cache"
+            for level in (5, 4, 3, 2, 1)
+            for kind in (("", "i") if level < 4 else ("",))
+        ]
+        + ["Core"]
+    )
+}
+
+Infos = t.List[t.Tuple[str, str]]
+
+#: The members of one level of the machine by their CPUs; none has a CPU of another.
+Level = t.Dict[int, CpuSet]
+
+
+class Object:
+    """An object of hwloc's tree. `memory` are the NUMA nodes that hang on it, `children` the normal objects below.
+
+    `attributes` are those beside its number and its sets, as they stand in the element.
+    """
+
+    __slots__ = (
+        "attributes",
+        "children",
+        "complete_cpuset",
+        "cpuset",
+        "infos",
+        "kind",
+        "memory",
+        "os_index",
+    )
+
+    def __init__(
+        self,
+        kind: str,
+        os_index: t.Optional[int],
+        cpuset: CpuSet,
+        complete_cpuset: CpuSet,
+        attributes: str = "",
+    ) -> None:
+        self.kind = kind
+        self.os_index = os_index
+        self.cpuset = cpuset
+        self.complete_cpuset = complete_cpuset
+        self.attributes = attributes
+        self.infos = []  # type: Infos
+        self.memory = []  # type: t.List[Object]
+        self.children = []  # type: t.List[Object]
+
+
+class Omission(t.NamedTuple):
+    """An object that has no place in the tree. `crosses`: it lies across the boundary of a NUMA node; else its CPUs are all offline."""
+
+    what: str
+    cpuset: CpuSet
+    complete_cpuset: CpuSet
+    crosses: bool
+
+    @property
+    def why(self) -> str:
+        """The reason, as the info has it."""
+        if not self.crosses:
+            return "has no CPU to show"
+        return "crosses the boundary of a " + (
+            "NUMA node" if "Cache" not in self.what else "package, core or NUMA node"
+        )
+
+
+def level_of(members: t.Iterable[t.Any]) -> Level:
+    """Return the members of a level (nodes, packages, cores) by their CPUs."""
+    return {cpu: member.complete_cpuset for member in members for cpu in member.complete_cpuset}
+
+
+def crosses(cpus: CpuSet, levels: t.Iterable[Level]) -> bool:
+    """Tell whether a member of a level, of those that share CPUs with these, neither lies within them nor contains them."""
+    first = next(iter(cpus), None)
+    for level in levels:
+        around = level.get(t.cast(int, first))
+        if around is not None and cpus <= around:
+            continue
+        if any(not level[cpu] <= cpus for cpu in cpus if cpu in level):
+            return True
+    return False
+
+
+# --- packages and cores
+
+
+def packages(topology: Topology, omissions: t.List[Omission]) -> t.List[Object]:
+    """Make objects of the packages that have a place in the tree."""
+    things = [("Package", f"Package P#{package.os_index}", package) for package in topology.packages]
+    return _placed(topology, things, omissions)
+
+
+def cores(topology: Topology, omissions: t.List[Omission]) -> t.List[Object]:
+    """Make objects of the cores that have a place in the tree."""
+    things = [("Core", f"Core P#{core.os_index} package={core.package}", core) for core in topology.cores]
+    return _placed(topology, things, omissions)
+
+
+def _placed(
+    topology: Topology,
+    things: t.Sequence[t.Tuple[str, str, t.Union[Package, Core]]],
+    omissions: t.List[Omission],
+) -> t.List[Object]:
+    nodes = level_of(topology.nodes)
+    placed = []
+    for kind, what, thing in things:
+        crossing = bool(thing.cpuset) and crosses(thing.complete_cpuset, [nodes])
+        if crossing or not thing.cpuset:
+            omissions.append(Omission(what, thing.cpuset, thing.complete_cpuset, crossing))
+        else:
+            placed.append(Object(kind, thing.os_index, thing.cpuset, thing.complete_cpuset))
+    return placed
+
+
+# --- NUMA nodes
+
+
+def attach_nodes(
+    topology: Topology, machine: Object, parts: t.Iterable[Object], omissions: t.List[Omission]
+) -> t.List[Object]:
+    """Hang every node on the highest object that has just its CPUs; return the Groups that had to be made for that."""
+    same_cpus = {}  # type: t.Dict[CpuSet, t.List[Object]]
+    for part in [machine, *parts]:  # packages come before cores
+        same_cpus.setdefault(part.cpuset, []).append(part)
+    groups = []
+    if len({node.os_index for node in topology.nodes}) < len(topology.nodes):
+        raise Failure(
+            "the topology contradicts itself: two NUMA nodes have the same number; gather the facts again"
+        )
+    for node in topology.nodes:
+        if node.os_index not in topology.nodeset:
+            what = f"NUMANode P#{node.os_index}"
+            omissions.append(Omission(what, node.cpuset, node.complete_cpuset, False))
+        elif not node.cpuset:
+            machine.memory.append(_node(node))
+        else:
+            hosts = same_cpus.get(node.cpuset, [])
+            host = next((host for host in hosts if node.complete_cpuset <= host.complete_cpuset), None)
+            if host is None:
+                host = _group(node, topology)
+                groups.append(host)
+            host.memory.append(_node(node))
+    if not any(part.memory for part in [machine, *parts, *groups]):
+        machine.memory.append(_made_up_node(topology))
+    return groups
+
+
+def _node(node: NumaNode) -> Object:
+    made = Object("NUMANode", node.os_index, node.cpuset, node.complete_cpuset)
+    if node.memory_total is not None:
+        made.attributes = f' local_memory="{node.memory_total}"'
+        if node.memory_spanned is not None:
+            made.infos.append((names.NODE_SPANNED, str(node.memory_spanned)))
+    elif node.memory_spanned is not None:
+        made.attributes = f' local_memory="{node.memory_spanned}"'
+        made.infos.append((names.NODE_HOLES, "unknown, counted as memory"))
+    if node.proximity_domain is not None:
+        made.infos.append((names.PROXIMITY, str(node.proximity_domain)))
+    if node.memory_free is not None:
+        made.infos.append((names.NODE_FREE, str(node.memory_free)))
+    if not node.cpuset:
+        made.infos.append((names.LOCAL_CPUS, f"none; offline: {node.complete_cpuset or 'none'}"))
+        if node.nearest_cpu_nodes:
+            made.infos.append((names.NEAREST, str(CpuSet(node.nearest_cpu_nodes))))
+    return made
+
+
+def _made_up_node(topology: Topology) -> Object:
+    made = Object("NUMANode", 0, topology.cpuset, topology.complete_cpuset)
+    if topology.memory.total is not None:
+        made.attributes = f' local_memory="{topology.memory.total}"'
+    made.infos.append((names.MADE_UP, "Xen tells of no NUMA node: this one stands for the whole machine"))
+    return made
+
+
+def _group(node: NumaNode, topology: Topology) -> Object:
+    """Make the object for a node whose CPUs are no package: a cluster within one, or several packages."""
+    within = any(node.complete_cpuset < package.complete_cpuset for package in topology.packages)
+    subtype = ' subtype="SubNUMACluster"' if within else ""
+    return Object("Group", None, node.cpuset, node.complete_cpuset, subtype + ' kind="0" subkind="0"')
+
+
+# --- the tree
+
+
+def build(topology: Topology, machine: Object, parts: t.Iterable[Object]) -> None:
+    """Put every part under the smallest one around it, the PUs at the bottom, siblings in the order of their first CPU."""
+    owner = dict.fromkeys(machine.complete_cpuset, machine)  # type: t.Dict[int, Object]
+    for part in sorted(parts, key=lambda part: (-len(part.complete_cpuset), RANK[part.kind])):
+        cpus = part.complete_cpuset
+        members = list(cpus if part.cpuset <= cpus else cpus | part.cpuset)
+        parent = owner.get(members[0])
+        if (
+            parent is None
+            or any(owner.get(cpu) is not parent for cpu in members)
+            or not part.cpuset <= parent.cpuset
+            or len(members) > len(cpus)
+        ):
+            raise Failure(
+                f"the topology contradicts itself: {part.kind} {part.os_index} with the CPUs {part.complete_cpuset} "
+                "overlaps another object or the machine's edge; gather the facts again"
+            )
+        parent.children.append(part)
+        owner.update(dict.fromkeys(members, part))
+    for cpu in topology.cpuset:
+        itself = CpuSet.from_mask(1 << cpu)
+        owner[cpu].children.append(Object("PU", cpu, itself, itself))
+    for part in [machine, *parts]:
+        if len(part.children) > 1:
+            part.children.sort(key=lambda child: child.complete_cpuset.first())
