@@ -4,12 +4,14 @@
 
 """The declarations against the numbers of Xen's public headers, and the generated file against the declarations."""
 
+import importlib
 import pathlib
 import re
 import subprocess
 import sys
 
 import pytest
+from ansible_collections.dom0.xen.plugins.module_utils._topology import meanings
 from ansible_collections.dom0.xen.plugins.module_utils._xen import _xen_ffi, layouts
 
 pytestmark = pytest.mark.skipif(_xen_ffi.ffi is None, reason="this Python has no _cffi_backend")
@@ -181,6 +183,107 @@ def test_layout_does_not_lean_on_alignment():
             assert info.offset == end, name
             end = info.offset + ffi.sizeof(info.type)
         assert end == ffi.sizeof(name), name
+
+
+# Numbers of operations, from the public headers; the same in Xen 4.11 to 4.22 but for those that say otherwise.
+NUMBERS = {
+    "connection": {  # xen.h
+        "HYPERCALL_PLATFORM_OP": 7,
+        "HYPERCALL_MEMORY_OP": 12,
+        "HYPERCALL_XEN_VERSION": 17,
+        "HYPERCALL_SYSCTL": 35,
+        "HYPERCALL_DOMCTL": 36,
+        "HYPERCALL_HYPFS_OP": 42,  # since 4.14
+        "DOMID_FIRST_RESERVED": 0x7FF0,
+    },
+    "sysctl": {  # sysctl.h
+        "READCONSOLE": 1,
+        "PHYSINFO": 3,
+        "SCHED_ID": 4,
+        "GETDOMAININFOLIST": 6,
+        "DEBUG_KEYS": 7,
+        "GET_PMSTAT": 10,
+        "CPU_HOTPLUG": 11,
+        "CPUTOPOINFO": 16,
+        "NUMAINFO": 17,
+        "CPUPOOL_OP": 18,
+        "PCITOPOINFO": 22,
+        "GET_CPU_POLICY": 29,  # since 4.12, x86
+        "CPUPOOL_CREATE": 1,
+        "CPUPOOL_DESTROY": 2,
+        "CPUPOOL_INFO": 3,
+        "CPUPOOL_ADDCPU": 4,
+        "CPUPOOL_RMCPU": 5,
+        "CPUPOOL_MOVEDOMAIN": 6,
+        "CPUPOOL_FREEINFO": 7,
+        "PMSTAT_GET_PXSTAT": 0x12,
+        "POLICY_RAW": 0,
+        "CPU_ONLINE": 0,
+        "CPU_OFFLINE": 1,
+        "SMT_ENABLE": 2,  # since 4.13
+        "SMT_DISABLE": 3,
+        "INVALID_32": 0xFFFFFFFF,
+        "INVALID_DEVICE": 0xFFFFFFFE,
+    },
+    "domctl": {  # domctl.h
+        "GETDOMAININFO": 5,
+        "SETVCPUAFFINITY": 9,
+        "GETVCPUINFO": 14,
+        "GETVCPUAFFINITY": 25,
+        "SETNODEAFFINITY": 68,
+        "GETNODEAFFINITY": 69,
+        "NUMA_OP": 1101,  # XenServer's and XCP-ng's patch
+        "NUMA_OP_GET_NODE_PAGES": 0,
+        "OFFSET_OF_U": 16,
+        "AFFINITY_HARD": 1,
+        "AFFINITY_SOFT": 2,
+        "AFFINITY_FORCE": 4,
+    },
+    "platform": {"GET_CPUINFO": 55, "FLAG_ONLINE": 1, "FLAG_INVALID": 2},  # platform.h
+    "memory": {"MACHINE_MEMORY_MAP": 10, "RAM": 1},  # memory.h, E820
+    "version": {  # version.h
+        "VERSION": 0,
+        "EXTRAVERSION": 1,
+        "CAPABILITIES": 3,
+        "CHANGESET": 4,
+        "PAGESIZE": 7,
+        "COMMANDLINE": 9,
+    },
+    "hypfs": {"OP_READ": 1, "OP_WRITE": 2, "TYPE_STRING": 2, "ENC_PLAIN": 0},  # hypfs.h
+    "probe": {"DOMCTL_GETDOMAININFO": 5, "MAX_NODES": 64},
+    "layouts": {"PLATFORM": 0x03000001},
+}
+
+#: What these files chose for themselves.
+OURS = {
+    "connection": {"REQUEST_ROOM", "RETRIES_AFTER_FAULT"},
+    "sysctl": {
+        "DOMAININFO_ROOM",
+        "DOMAININFO_LEAST",
+        "DOMAINS_AT_ONCE",
+        "CONSOLE_AT_ONCE",
+        "LEAVES_AT_FIRST",
+        "PX_STATES_MOST",
+    },
+    "memory": {"ENTRIES_AT_FIRST", "ENTRIES_MOST"},
+    "hypfs": {"ROOM"},
+    "probe": {"SLACK"},
+    "layouts": {"BEYOND"},
+}
+
+
+@pytest.mark.parametrize("name", sorted(NUMBERS))
+def test_numbers_of_operations(name):
+    module = importlib.import_module(layouts.__name__.rpartition(".")[0] + "." + name)
+    source = pathlib.Path(module.__file__).read_text(encoding="utf-8")
+    # those that it defines, not those that it imports
+    defined = set(re.findall(r"^([A-Z][A-Z0-9_]*)(?:: [^=]+)? = ", source, re.MULTILINE))
+    numbers = {each: getattr(module, each) for each in defined if type(getattr(module, each)) is int}
+    assert {each: numbers[each] for each in set(numbers) - OURS.get(name, set())} == NUMBERS[name]
+
+
+def test_numbers_of_schedulers():
+    assert meanings.SCHEDULERS == {4: "sedf", 5: "credit", 6: "credit2", 7: "arinc653", 8: "rtds", 9: "null"}
 
 
 # Interface versions of each release, from XEN_{SYSCTL,DOMCTL}_INTERFACE_VERSION, and what follows from them.
