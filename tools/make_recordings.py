@@ -90,6 +90,7 @@ TAKES = {
     "big-offline": Take("big", (_OFFLINE.format("3 12"),)),
     "quad": Take("quad"),
     "quad-maxcpus": Take("quad-maxcpus"),
+    "quad-numa-fake": Take("quad-numa-fake"),
     "quad-numa-off": Take("quad-numa-off"),
     "quad-smt-off": Take("quad-smt-off"),
     "shuffled": Take("shuffled"),

@@ -71,6 +71,75 @@ def refusals(xen: Xen) -> None:
     check("CPU that is not there", beyond.flags == platform.FLAG_INVALID, beyond)
 
 
+def odd_requests(xen: Xen) -> None:
+    """Operations that Xen does not have, and memory that it cannot write."""
+    nonsense = 0x7FFF
+
+    def sysctl_op(command: int, **values: int) -> None:
+        with xen.request("struct xen_sysctl") as op:
+            for member in values:
+                setattr(
+                    op.u.cputopoinfo if command == sysctl.CPUTOPOINFO else op.u.pcitopoinfo,
+                    member,
+                    values[member],
+                )
+            xen.sysctl(op, command, "nonsense")
+
+    def domctl_op() -> None:
+        with xen.request("struct xen_domctl") as op:
+            xen.domctl(op, nonsense, "nonsense", 0)
+
+    def platform_op() -> None:
+        with xen.request("struct xen_platform_op") as op:
+            xen.platform_op(op, nonsense, "nonsense")
+
+    refused("unknown sysctl", errors.NotSupported, lambda: sysctl_op(nonsense))
+    refused("unknown domctl", errors.NotSupported, domctl_op)
+    refused("unknown platform_op", errors.NotSupported, platform_op)
+    # nothing is mapped in a process's first page
+    refused(
+        "memory that is not there",
+        errors.XenError,
+        lambda: sysctl_op(sysctl.CPUTOPOINFO, num_cpus=1, cputopo=16),
+    )
+    refused(
+        "PCI devices without room for them", errors.Invalid, lambda: sysctl_op(sysctl.PCITOPOINFO, num_devs=1)
+    )
+
+
+def pools_and_cpus(xen: Xen) -> None:
+    """Changes of cpupools and CPUs that Xen refuses: nothing is changed."""
+    before = sysctl.cpupools(xen), sysctl.physinfo(xen).nr_cpus
+    pools, _online = before
+    there = pools[0].cpus
+    missing = max(pool.cpupool_id for pool in pools) + 77
+    check("no such cpupool", sysctl.cpupool_info(xen, missing) is None)
+    refused(
+        "a cpupool that is there already",
+        errors.Exists,
+        lambda: sysctl.cpupool_create(xen, 0, pools[0].sched_id),
+    )
+    refused("the end of no cpupool", errors.NoSuchCpupool, lambda: sysctl.cpupool_destroy(xen, missing))
+    refused("a CPU for no cpupool", errors.NoSuchCpupool, lambda: sysctl.cpupool_add_cpu(xen, missing, 1))
+    refused("a CPU that is not free", errors.Invalid, lambda: sysctl.cpupool_add_cpu(xen, 0, 0))
+    refused(
+        "Domain-0 in no cpupool", errors.NoSuchCpupool, lambda: sysctl.cpupool_move_domain(xen, missing, 0)
+    )
+    refused(
+        "no domain in a cpupool", errors.NoSuchDomain, lambda: sysctl.cpupool_move_domain(xen, 0, NO_DOMAIN)
+    )
+    refused("CPU 0 offline", errors.Invalid, lambda: sysctl.cpu_hotplug(xen, sysctl.CPU_OFFLINE, 0))
+    refused(
+        "a CPU that is online already", errors.Exists, lambda: sysctl.cpu_hotplug(xen, sysctl.CPU_ONLINE, 0)
+    )
+    refused(
+        "a CPU that is not there",
+        errors.Invalid,
+        lambda: sysctl.cpu_hotplug(xen, sysctl.CPU_ONLINE, sysctl.cpu_bits(xen) + 100),
+    )
+    check("cpupools as they were", (sysctl.cpupools(xen), sysctl.physinfo(xen).nr_cpus) == before, bin(there))
+
+
 def affinity(xen: Xen) -> None:
     """Set, read back, put back."""
     vcpu = sysctl.getdomaininfolist(xen, limit=1)[0].max_vcpu_id
@@ -129,6 +198,7 @@ def interface(xen: Xen) -> None:
     for name, question in (
         ("sysctl", lambda: sysctl.physinfo(xen)),
         ("domctl", lambda: domctl.getvcpuinfo(xen, 0, 0)),
+        ("platform", lambda: platform.get_cpuinfo(xen, 0)),
     ):
         right = xen.interface[name]
         xen.interface[name] = right + 1
@@ -166,6 +236,8 @@ def main() -> int:
         interface(xen)
         hardware(xen)
         refusals(xen)
+        odd_requests(xen)
+        pools_and_cpus(xen)
         affinity(xen)
     tables()
     # The last one: there is no way back.

@@ -162,10 +162,16 @@ def _shown(text: str, exist: int, shown: int) -> str:
     return ",".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs) or "none"
 
 
+def _cpu(cpu: str, stays: bool) -> str:
+    """The CPU that a vCPU is on, where it stays there between two questions; else whether it is on any."""
+    return cpu if stays or cpu == "-" else "any"
+
+
 def vcpus(facts: dict[str, t.Any], text: str) -> Problems:
-    """Every vCPU of `xl vcpu-list`: whose it is, and its hard and soft affinity."""
+    """Every vCPU of `xl vcpu-list`: whose it is, its hard and soft affinity, and the CPU that it is on where that cannot change."""
     row = re.compile(r"(.{32}) +(\d+) +(\d+) +(\S+) +\S+ +[\d.]+ +(\S.*?) / (\S.*?)\s*$")
     exist = max(pu["os_index"] for pu in facts["pus"]) + 1
+    still = {domain["domid"] for domain in facts["domains"] if domain["state"] == "paused"}
     theirs = set()
     for line in text.splitlines()[1:]:
         match = row.match(line)
@@ -173,13 +179,13 @@ def vcpus(facts: dict[str, t.Any], text: str) -> Problems:
             yield f"xl vcpu-list: cannot read {line!r}"
             continue
         name, domid, vcpu, cpu, hard, soft = match.groups()
-        theirs.add((name.rstrip(), int(domid), int(vcpu), cpu != "-", hard, soft))
+        theirs.add((name.rstrip(), int(domid), int(vcpu), _cpu(cpu, int(domid) in still), hard, soft))
     ours = {
         (
             domain["name"],
             domain["domid"],
             vcpu["vcpu"],
-            vcpu["online"],
+            _cpu("-" if vcpu["cpu"] is None else str(vcpu["cpu"]), domain["domid"] in still),
             *(_shown(vcpu[kind], exist, exist) for kind in ("hard", "soft")),
         )
         for domain in facts["domains"]
