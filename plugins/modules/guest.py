@@ -23,6 +23,7 @@ extends_documentation_fragment:
   - dom0.xen._attributes.actiongroup_xen
   - dom0.xen._requirements
   - dom0.xen._requirements.xl
+  - dom0.xen._source.writing
 attributes:
   check_mode:
     details:
@@ -95,6 +96,8 @@ options:
         description:
           - With V(stopped), V(absent) and V(restarted), destroy the guest when it has not shut down in time, cannot be asked to, or is paused.
           - With V(running), V(paused) and V(restarted), destroy what is kept of a guest that has crashed or shut down, and create it anew.
+          - With V(running), let a guest go on that somebody has suspended to save or migrate it. Give it only where nobody is at that
+            any more.
         type: bool
         default: false
       move_by:
@@ -192,8 +195,8 @@ guests:
       sample: absent
     state:
       description: >-
-        The state it is in at the end (in check mode, would be); V(running), V(blocked), V(paused), V(shutdown), V(crashed), V(dying),
-        or V(absent).
+        The state it is in at the end (in check mode, would be); V(running), V(blocked), V(paused), V(suspended), V(shutdown),
+        V(crashed), V(dying), or V(absent).
       returned: success
       type: str
       sample: paused
@@ -284,11 +287,11 @@ from ..module_utils._control import guests as control
 from ..module_utils._control import moves
 from ..module_utils._control.lock import as_stdin, host_lock
 from ..module_utils._errors import Failure
-from ..module_utils._module import failures, open_xen
+from ..module_utils._module import WRITING_ARGUMENTS, failures, open_xen
 from ..module_utils._toolstack import xenstore
 from ..module_utils._toolstack.xl import DomainState, Xl
 from ..module_utils._topology.guests import domain_state, uuid_text
-from ..module_utils._xen import numa_dump, sysctl
+from ..module_utils._xen import numa_dump, suspended, sysctl
 
 if t.TYPE_CHECKING:
     from ..module_utils._xen.connection import Xen
@@ -357,6 +360,7 @@ def argument_spec() -> t.Dict[str, t.Any]:
             },
         },
         "save_dir": {"type": "path", "default": moves.SAVE_FOLDER},
+        **WRITING_ARGUMENTS,
     }
 
 
@@ -387,7 +391,7 @@ def _domains(xen: "Xen") -> t.List[DomainState]:
         DomainState(
             domain.domain,
             names.get(domain.domain),
-            domain_state(domain.flags),
+            _state(domain.flags),
             domain.handle,
             domain.cpu_time,
             domain.tot_pages * PAGE,
@@ -395,6 +399,11 @@ def _domains(xen: "Xen") -> t.List[DomainState]:
         )
         for domain in domains
     ]
+
+
+def _state(flags: int) -> str:
+    state = domain_state(flags)
+    return "suspended" if state == "shutdown" and suspended.is_suspended(flags) else state
 
 
 def _is_made(domid: int, handle: str) -> bool:
@@ -441,6 +450,17 @@ def _memory(xen: "Xen") -> t.Dict[int, t.Dict[int, int]]:
     }
 
 
+def _resume(xen: "Xen", domid: int) -> None:
+    suspended.resume(xen, domid)
+    with xenstore.Xenstore.open() as store:
+        store.resumed(domid)
+
+
+def _recall(domid: int) -> bool:
+    with xenstore.Xenstore.open() as store:
+        return xenstore.recall_suspend(store, domid)
+
+
 def _remove(path: str) -> None:
     """Remove a configuration, and the links that have it started with the host."""
     real = os.path.realpath(path)
@@ -468,6 +488,7 @@ def _host(module: AnsibleModule, xen: "Xen") -> control.Host:
         sleep=time.sleep,
         memory=lambda: _memory(xen),
         folders=moves.Folders(moves.FOLDER, module.params["save_dir"]),
+        suspension=moves.Suspension(lambda domid: _resume(xen, domid), _recall),
         remove=_remove,
     )
 

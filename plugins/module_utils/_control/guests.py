@@ -42,7 +42,7 @@ _KEPT = 30.0
 # Steps.
 CREATE, CREATE_PAUSED, PAUSE, UNPAUSE = "create", "create_paused", "pause", "unpause"
 SHUTDOWN, DESTROY, AWAIT_END = "shutdown", "destroy", "await_end"
-MOVE, REMOVE_CONFIG, RECOVER = "move", "remove_config", "recover"
+MOVE, REMOVE_CONFIG, RECOVER, RESUME = "move", "remove_config", "recover", "resume"
 _CHANGING = (
     CREATE,
     CREATE_PAUSED,
@@ -53,6 +53,7 @@ _CHANGING = (
     MOVE,
     REMOVE_CONFIG,
     RECOVER,
+    RESUME,
 )
 # The states that a configuration is for.
 _CONFIGURED = (RUNNING, PAUSED, RESTARTED, MOVED)
@@ -99,7 +100,7 @@ class Decision(t.NamedTuple):
 
 class Host(t.NamedTuple):
     """The ways out: xl (with its list of domains), free memory of each NUMA node in bytes, and time; for moves also what each domain has
-    of each node's memory, and folders; `remove(path)` removes a configuration."""
+    of each node's memory, folders, and what is done about suspended ones; `remove(path)` removes a configuration."""
 
     xl: Xl
     free_by_node: t.Callable[[], t.Dict[int, int]]
@@ -107,11 +108,20 @@ class Host(t.NamedTuple):
     sleep: t.Callable[[float], None] = time.sleep
     memory: t.Callable[[], t.Dict[int, t.Dict[int, int]]] = dict
     folders: moves.Folders = moves.Folders()
+    suspension: moves.Suspension = moves.Suspension(lambda domid: None)
     remove: t.Callable[[str], None] = os.unlink
 
     def ways(self) -> moves.Ways:
         """What a move needs of it."""
-        return moves.Ways(self.xl, self.memory, self.free_by_node, self.folders, self.clock, self.sleep)
+        return moves.Ways(
+            self.xl,
+            self.memory,
+            self.free_by_node,
+            self.folders,
+            self.clock,
+            self.sleep,
+            self.suspension,
+        )
 
 
 Result = t.Dict[str, t.Any]
@@ -292,6 +302,8 @@ def _with_move(
 
 def _steps(guest: Wanted, domain: t.Optional[DomainState]) -> t.Tuple[str, ...]:
     create = CREATE_PAUSED if guest.state == PAUSED else CREATE
+    if domain is not None and domain.state == "suspended" and guest.state != DESTROYED:
+        return _from_suspension(guest, domain, create)
     if guest.state == MOVED:
         if domain is None or domain.gone:
             raise Failure(
@@ -331,6 +343,18 @@ def _steps(guest: Wanted, domain: t.Optional[DomainState]) -> t.Tuple[str, ...]:
     if domain.gone:
         return (DESTROY, AWAIT_END) if guest.state == ABSENT else ()
     return _ending(guest, domain)
+
+
+def _from_suspension(guest: Wanted, domain: DomainState, create: str) -> t.Tuple[str, ...]:
+    """The steps for a guest that stands still to be saved or migrated, by nobody of ours: only by force."""
+    if guest.force and guest.state == RUNNING:
+        return (RESUME,)
+    if guest.force and guest.state in (STOPPED, ABSENT, RESTARTED):
+        return (DESTROY, AWAIT_END) + ((create,) if guest.state == RESTARTED else ())
+    raise Failure(
+        "guest {0!r} (domain {1}) is suspended: somebody is saving or migrating it, or was killed at that. Wait for the end of that; where "
+        "nobody is at it, let it go on with state running and force".format(guest.name, domain.domid)
+    )
 
 
 def _ending(guest: Wanted, domain: DomainState) -> t.Tuple[str, ...]:
@@ -437,7 +461,7 @@ def forecast(decisions: t.Sequence[Decision], free: t.Mapping[int, int]) -> t.Li
 def expected_state(decision: Decision) -> str:
     """The state a guest is in once its steps are taken."""
     last = decision.steps[-1] if decision.steps else None
-    if last in (CREATE, UNPAUSE, MOVE, RECOVER):
+    if last in (CREATE, UNPAUSE, MOVE, RECOVER, RESUME):
         return "running"
     if last in (CREATE_PAUSED, PAUSE):
         return "paused"
@@ -483,6 +507,8 @@ def _carry_out(decision: Decision, host: Host) -> Result:
                 domid = result["domid"]
             elif step == SHUTDOWN:
                 _ask_to_end(t.cast(int, domid), guest, host)
+            elif step == RESUME:
+                moves.wake(t.cast(int, domid), host.ways())
             elif step == REMOVE_CONFIG:
                 host.remove(t.cast(str, guest.config))
             else:

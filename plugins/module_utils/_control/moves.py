@@ -13,6 +13,9 @@ paging only. So those go live, PV guests by save and restore, and where live mig
 At every moment one of these has the guest's state: the domain as it was, which stays paused beside its successor until that is seen to be
 right, the saved file, or the successor. A :class:`Journal` on disk says which move was begun; :func:`recover` finishes or takes back a move
 whose run was killed, judging by what is there and not by how far the journal says it came.
+
+To be saved or migrated a guest suspends itself. When an xl is killed while it stands still, nobody lets it go on: recover does, the way xl
+does when it fails (:mod:`.._xen.suspended`). A request that the guest has not taken up is taken back; one that it has is waited for.
 """
 
 import contextlib
@@ -40,6 +43,8 @@ _FILE_SPARE = 32 * MIB
 AWAY, INCOMING = "--migratedaway", "--incoming"
 _POLL = 0.5
 _GONE_WITHIN = 120.0
+# Seconds in which a guest that took up a request to suspend has done so, or does not: Linux gives its tasks 20 to freeze.
+_SUSPENDS_WITHIN = 30.0
 
 ByNode = t.Dict[int, int]
 
@@ -52,6 +57,22 @@ def disk_room(folder: str) -> int:
 
 class _StillThere(Failure):
     """A way did not work, and the guest runs on as before."""
+
+
+class _Stuck(Failure):
+    """A guest that is suspended cannot go on."""
+
+
+def _nothing_to_recall(domid: int) -> bool:
+    return False
+
+
+class Suspension(t.NamedTuple):
+    """What Xen and xenstore can do about it: `resume(domid)` lets a domain go on, if it is suspended, and tells xenstore; `recall(domid)`
+    takes back a request to suspend that the domain has not taken up, and says whether there was one."""
+
+    resume: t.Callable[[int], None]
+    recall: t.Callable[[int], bool] = _nothing_to_recall
 
 
 class Folders(t.NamedTuple):
@@ -71,6 +92,7 @@ class Ways(t.NamedTuple):
     folders: Folders
     clock: t.Callable[[], float]
     sleep: t.Callable[[float], None]
+    suspension: Suspension
 
 
 class Move(t.NamedTuple):
@@ -255,7 +277,7 @@ def _by_migration(move: Move, ways: Ways) -> t.Dict[str, t.Any]:
         failure = error
     here, others = _look(move.name, move.domid, move.uuid, ways)
     arrived = [domain for domain in others if domain.name == move.name and domain.state != "dying"]
-    if not arrived and here is not None and here.state in ("running", "blocked", "paused"):
+    if not arrived and here is not None and not here.gone:
         _take_back(journal, here, others, ways)
         reason = failure.message if failure else "xl did not say why"
         raise _StillThere("it could not be migrated live ({0})".format(reason))
@@ -379,7 +401,7 @@ def recover(journal: Journal, ways: Ways) -> str:
     """Finish, or take back, a move whose run was killed. Returns a sentence about what was done.
 
     No xl of that run works any more: it would hold the host's lock. Raises Failure when the guest's state is in its file alone and cannot
-    be restored, or is nowhere.
+    be restored, or in a domain that cannot go on.
     """
     here, others = _look(journal.name, journal.domid, journal.uuid, ways)
     alive = [domain for domain in others if not domain.gone]
@@ -389,22 +411,26 @@ def recover(journal: Journal, ways: Ways) -> str:
             ways.xl.unpause(arrived[-1].domid)
         _settle(journal, arrived[-1], here, None, SAVE, ways)
         return "guest {0!r}: a move that was interrupted is finished".format(journal.name)
+    here = _come_to_rest(journal, here, ways)
     if here is not None and not here.gone:
-        _take_back(journal, here, others, ways)
-        return "guest {0!r}: a move that was interrupted is taken back, it runs on as before".format(
-            journal.name
-        )
-    if not _is_saved(journal.file):
-        if here is None:
-            _forget(journal, ways)
-            return "guest {0!r}: a move was interrupted, and the guest has ended since".format(journal.name)
-        raise Failure(
-            "guest {0!r} was suspended by a move that was interrupted together with its xl, and nothing was saved (domain {1} is {2}): "
-            "destroy that domain, remove {3}, and create the guest anew".format(
-                journal.name, here.domid, here.state, _path(journal.uuid, ways)
-            ),
-            changed=False,
-        )
+        try:
+            _take_back(journal, here, others, ways)
+            return "guest {0!r}: a move that was interrupted is taken back, it runs on as before".format(
+                journal.name
+            )
+        except _Stuck as failure:
+            if not _is_saved(journal.file):
+                raise Failure(
+                    "guest {0!r} stands still: a move of it was interrupted while it was suspended and before it was saved, and domain {1}, "
+                    "which alone has its state, {2}. Mend that and run this again; or give up what the guest had in memory: destroy "
+                    "domain {1}, remove {3}, and create the guest anew".format(
+                        journal.name, here.domid, failure.message, _path(journal.uuid, ways)
+                    ),
+                    changed=False,
+                ) from failure
+    elif not _is_saved(journal.file):
+        _forget(journal, ways)
+        return "guest {0!r}: a move was interrupted, and the guest has ended since".format(journal.name)
     try:
         for domain in others + ([here] if here is not None else []):
             if domain.state != "dying":
@@ -441,9 +467,45 @@ def _take_back(journal: Journal, here: DomainState, others: t.Sequence[DomainSta
         _await_gone(domain.domid, ways)
     if here.name != journal.name:
         ways.xl.rename(here.domid, journal.name)
-    if here.state == "paused":
+    if here.state == "suspended":
+        wake(here.domid, ways)
+    elif here.state == "paused":
+        # Perhaps somebody was killed right after it was resumed: xenstore hears of it in any case.
+        ways.suspension.resume(here.domid)
         ways.xl.unpause(here.domid)
     _forget(journal, ways)
+
+
+def wake(domid: int, ways: Ways) -> None:
+    """Let a suspended domain go on as if it had not been asked to suspend. Raises Failure when it does not.
+
+    It is paused meanwhile: `xl unpause` then also has the device model of an HVM guest go on.
+    """
+    try:
+        ways.xl.pause(domid)
+        ways.suspension.resume(domid)
+        ways.xl.unpause(domid)
+    except Failure as failure:
+        raise _Stuck("cannot go on ({0})".format(failure.message)) from failure
+    domain = ways.xl.domain(domid)
+    if domain is None or domain.gone:
+        raise _Stuck(
+            "ended as soon as it went on (now {0}): its kernel does not know that a request to suspend can come to nothing".format(
+                domain.state if domain else "gone"
+            )
+        )
+
+
+def _come_to_rest(journal: Journal, here: t.Optional[DomainState], ways: Ways) -> t.Optional[DomainState]:
+    """The domain as it is once no request to suspend is on its way to it: one that a killed xl sent may be taken up only now."""
+    asked = journal.stage == "live" or (os.path.exists(journal.file) and os.path.getsize(journal.file) > 0)
+    if not asked or here is None or ways.suspension.recall(here.domid):
+        return here
+    deadline = ways.clock() + _SUSPENDS_WITHIN
+    while here is not None and here.state in ("running", "blocked") and ways.clock() < deadline:
+        ways.sleep(_POLL)
+        here = ways.xl.domain(here.domid)
+    return here
 
 
 def _await_gone(domid: int, ways: Ways) -> None:

@@ -23,16 +23,24 @@ TIMEOUT = 30.0  # seconds without an answer until the daemon counts as stuck
 
 XS_DIRECTORY = 1
 XS_READ = 2
+XS_TRANSACTION_START = 6
+XS_TRANSACTION_END = 7
 XS_WRITE = 11
 XS_RM = 13
 XS_ERROR = 16
+XS_RESUME = 18
 
 HEADER = struct.Struct("=IIII")  # type, req_id, tx_id, len
 LONGEST = 4096  # XENSTORE_PAYLOAD_MAX
+MOST_ATTEMPTS = 100  # of a transaction that others come between
 
 
 class XenstoreError(Failure):
     """Xenstore cannot be reached or does not answer as it should."""
+
+
+class _Again(XenstoreError):
+    """A transaction met another one, and has to be done again."""
 
 
 class Xenstore:
@@ -103,7 +111,30 @@ class Xenstore:
         """Take `path` away with all below it; no error when there is none."""
         self._ask(XS_RM, path)
 
-    def _ask(self, kind: int, path: str, value: bytes = b"") -> t.Optional[bytes]:
+    def exchange(self, path: str, old: bytes, new: bytes) -> bool:
+        """Put `new` in the place of `old`, if that is the value at `path`, in one step; whether it was."""
+        for _attempt in range(MOST_ATTEMPTS):
+            answer = self._ask(XS_TRANSACTION_START, "")
+            if answer is None:
+                break
+            number = int(answer.rstrip(b"\0"))
+            found = self._ask(XS_READ, path, transaction=number) == old
+            if found:
+                self._ask(XS_WRITE, path, new, transaction=number)
+            try:
+                self._ask(XS_TRANSACTION_END, "T" if found else "F", transaction=number)
+            except _Again:
+                continue
+            return found
+        raise XenstoreError(
+            "Xenstore does not take what shall stand at %s: see its log, and try again." % path
+        )
+
+    def resumed(self, domid: int) -> None:
+        """Say that a domain that was suspended goes on, so that its next end is told to those who wait for it."""
+        self._ask(XS_RESUME, str(domid))
+
+    def _ask(self, kind: int, path: str, value: bytes = b"", transaction: int = 0) -> t.Optional[bytes]:
         """Send one request and wait for its answer; None for ENOENT (and for EACCES: nothing there for us)."""
         self._request += 1
         payload = path.encode("utf-8") + b"\0" + value
@@ -112,7 +143,7 @@ class Xenstore:
                 "What shall stand at %s is too long for xenstore: it takes %d bytes." % (path, LONGEST)
             )
         try:
-            self._send(HEADER.pack(kind, self._request, 0, len(payload)) + payload)
+            self._send(HEADER.pack(kind, self._request, transaction, len(payload)) + payload)
             while True:
                 answer, request, _transaction, length = HEADER.unpack(self._exactly(HEADER.size))
                 if length > LONGEST:
@@ -132,6 +163,8 @@ class Xenstore:
             name = body.rstrip(b"\0").decode("ascii", "replace")
             if name in ("ENOENT", "EACCES"):
                 return None
+            if name == "EAGAIN":
+                raise _Again("Somebody else changed what this transaction did in xenstore.")
             raise XenstoreError("Xenstore refused what was asked about %s (%s)." % (path, name))
         return body
 
@@ -176,6 +209,14 @@ def domain_names(store: Xenstore, domids: t.Optional[t.Iterable[int]] = None) ->
     """Name of each domain, by id; of those in `domids`, else of all. A domain that is gone, or was given no name, is not in it."""
     wanted = _numbers(store.directory("/local/domain")) if domids is None else domids
     return _names(store, wanted, "/local/domain/%d/name")
+
+
+def recall_suspend(store: Xenstore, domid: int) -> bool:
+    """Take back a request to suspend that the domain has not taken up; whether there was one.
+
+    A guest that takes it up empties the place itself (docs/misc/xenstore-paths, ~/control/shutdown).
+    """
+    return store.exchange("/local/domain/%d/control/shutdown" % domid, b"suspend", b"")
 
 
 def cpupool_names(store: Xenstore) -> t.Dict[int, str]:

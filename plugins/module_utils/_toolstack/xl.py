@@ -31,8 +31,8 @@ class XlError(Failure):
 class DomainState(t.NamedTuple):
     """A domain, as much of it as starting and stopping need.
 
-    `state` is "running", "blocked", "paused", "shutdown", "crashed" or "dying"; `cpu_time` in ns, `memory` in bytes. `made` is False for
-    one that was left half built: whoever was creating it is no more.
+    `state` is "running", "blocked", "paused", "suspended", "shutdown", "crashed" or "dying"; `cpu_time` in ns, `memory` in bytes. "suspended"
+    is one that stands still to be saved or migrated. `made` is False for one that was left half built: whoever was creating it is no more.
     """
 
     domid: int
@@ -93,10 +93,13 @@ class Xl:
         return made[-1]
 
     def pause(self, domid: int) -> None:
-        """Stop the domain's vCPUs where they are. Raises XlError when it does not become "paused"."""
+        """Stop the domain's vCPUs where they are; those of one that is suspended will not run once it is resumed.
+
+        Raises XlError when it does not become "paused".
+        """
         rc, output = self._run(["pause", str(domid)])
         domain = self.domain(domid)
-        if domain is None or domain.state != "paused":
+        if domain is None or domain.state not in ("paused", "suspended"):
             raise self._failure(
                 "domain {0} could not be paused: it is {1}".format(domid, _state(domain)), rc, output
             )

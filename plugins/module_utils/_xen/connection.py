@@ -23,6 +23,7 @@ DEVICES = ("dev/xen/privcmd", "proc/xen/privcmd")
 HYPERCALL_PLATFORM_OP = 7
 HYPERCALL_MEMORY_OP = 12
 HYPERCALL_XEN_VERSION = 17
+HYPERCALL_HVM_OP = 34
 HYPERCALL_SYSCTL = 35
 HYPERCALL_DOMCTL = 36
 HYPERCALL_HYPFS_OP = 42
@@ -215,6 +216,10 @@ class Xen:
     def memory_op(self, op: t.Any, command: int, question: str, **values: t.Any) -> int:
         """HYPERVISOR_memory_op on the buffer `op`. It knows no interface version. Returns what the hypercall returns."""
         return self._call("memory", question, values, HYPERCALL_MEMORY_OP, command, self.address(op))
+
+    def hvm_op(self, op: t.Any, command: int, question: str, **values: t.Any) -> None:
+        """HYPERVISOR_hvm_op on the buffer `op`. It knows no interface version."""
+        self._call("hvm", question, values, HYPERCALL_HVM_OP, command, self.address(op))
 
     def hypfs_op(
         self,

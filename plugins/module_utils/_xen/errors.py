@@ -273,7 +273,7 @@ _BY_QUESTION: t.Dict[t.Tuple[int, str], _Sentence] = {
     ),
 }
 
-# (errno, kind), kind is one of version, sysctl, domctl, platform, memory, hypfs.
+# (errno, kind), kind is one of version, sysctl, domctl, platform, memory, hvm, hypfs.
 _BY_KIND: t.Dict[t.Tuple[int, str], _Sentence] = {
     (errno.ESRCH, "domctl"): (NoSuchDomain, "There is no domain {domid}: it may have ended meanwhile."),
     (errno.EACCES, "domctl"): (

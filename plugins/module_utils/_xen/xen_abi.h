@@ -101,6 +101,18 @@ struct xen_domctl_nodeaffinity {
     struct xenctl_bitmap nodemap;
 };
 
+/* getvcpucontext and setvcpucontext: `ctxt` is the address of a struct vcpu_guest_context. */
+struct xen_domctl_vcpucontext {
+    uint32_t vcpu;
+    uint32_t pad;
+    uint64_t ctxt;
+};
+
+/* get_address_size: 32 or 64 bits, of a PV guest. */
+struct xen_domctl_address_size {
+    uint32_t size;
+};
+
 /* Not in the public headers: XenServer's own (domctl 1101), sub-operation 0 is "pages on each node". */
 struct xen_domctl_numa_op {
     uint32_t op;
@@ -120,9 +132,40 @@ struct xen_domctl {
         struct xen_domctl_getvcpuinfo getvcpuinfo;
         struct xen_domctl_vcpuaffinity vcpuaffinity;
         struct xen_domctl_nodeaffinity nodeaffinity;
+        struct xen_domctl_vcpucontext vcpucontext;
+        struct xen_domctl_address_size address_size;
         struct xen_domctl_numa_op numa_op;
         uint64_t whole[16];
     } u;
+};
+
+/* ---- arch-x86/xen.h: struct vcpu_guest_context, of which only the register is used that holds what a hypercall returns ---- */
+
+/* Of a 64-bit guest, and of every HVM and PVH guest on a 64-bit hypervisor. */
+struct vcpu_guest_context_64 {
+    uint8_t fpu_ctxt[512];
+    uint64_t flags;
+    uint64_t regs_before[10];
+    uint64_t rax;
+    uint8_t rest[4560];
+};
+
+/* Of a 32-bit PV guest. */
+struct vcpu_guest_context_32 {
+    uint8_t fpu_ctxt[512];
+    uint32_t flags;
+    uint32_t regs_before[6];
+    uint32_t eax;
+    uint8_t rest[2256];
+};
+
+/* ---- hvm/hvm_op.h ---------------------------------------------------------------------------------------------------- */
+
+struct xen_hvm_param {
+    uint16_t domid;
+    uint16_t pad;
+    uint32_t index;
+    uint64_t value;
 };
 
 /* ---- sysctl.h -------------------------------------------------------------------------------------------------------- */

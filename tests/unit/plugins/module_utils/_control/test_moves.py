@@ -32,6 +32,8 @@ class World:
     """A host with one guest on node 0. `deeds` counts what was done; the one numbered `kill` is the last of this run.
 
     fail    command -> how often it fails; "restore" fails after it has left a half-built domain, as an xl that is killed does
+    late    the guest takes up a request to suspend only when somebody waits; a killed xl has sent it
+    deaf    the guest does not hear of it at all
     """
 
     def __init__(self, folder, **options):
@@ -46,6 +48,9 @@ class World:
         self.kill = options.get("kill")
         self.domains = {5: DomainState(5, NAME, "running", UUID, 10, 100 * MIB)}
         self.memory = {5: {0: 100 * MIB, 1: 0}}
+        self.late, self.deaf, self.asked = options.get("late", False), options.get("deaf", False), False
+        self.dies = options.get("dies", False)
+        self.time = 0.0
         self.next = 6
         self.deeds = 0
         self.calls = []
@@ -61,9 +66,31 @@ class World:
             lambda: dict(self.memory),
             lambda: dict(self.free),
             self.folders,
-            lambda: 0.0,
-            lambda seconds: None,
+            lambda: self.time,
+            self.wait,
+            moves.Suspension(self.resume, self.recall),
         )
+
+    def wait(self, seconds):
+        self.time += seconds
+        if self.asked and not self.deaf:
+            self.asked = False
+            self._set(5, state="suspended")
+
+    def resume(self, domid):
+        self.deed()
+        if self.domains[domid].state == "suspended":
+            if self.fail.get("resume", 0) > 0:
+                self.fail["resume"] -= 1
+                raise Failure("Xen does not know resumedomain.")
+            self._set(domid, state="crashed" if self.dies else "paused")
+        self.calls.append("resume")
+        self.deed()
+
+    def recall(self, domid):
+        self.deed()
+        there, self.asked = self.asked and self.deaf, self.asked and not self.deaf
+        return there
 
     def run(self, argv):
         self.deed()
@@ -83,8 +110,22 @@ class World:
 
     def _save(self, domid, path):
         with open(path, "wb") as stream:
-            stream.write(b"Xen saved domain, xl format\n \0 \r" + bytes(64))
+            self.deed()
+            stream.write(b"Xen saved domain, xl format\n \0 \r")
+            stream.flush()
+            self.asked = True
+            self.deed()
+            self.asked = False
+            self._set(domid, state="suspended")
+            self.deed()
+            stream.write(bytes(64))
+            stream.flush()
+            self.deed()
         self._set(domid, state="paused")
+
+    def _pause(self, domid):
+        if self.domains[int(domid)].state != "suspended":
+            self._set(domid, state="paused")
 
     def _rename(self, domid, name):
         assert all(domain.name != name for domain in self.domains.values())
@@ -107,7 +148,8 @@ class World:
         self._arrive()
 
     def _unpause(self, domid):
-        self._set(domid, state="running", cpu_time=self.domains[int(domid)].cpu_time + 1)
+        if self.domains[int(domid)].state == "paused":
+            self._set(domid, state="running", cpu_time=self.domains[int(domid)].cpu_time + 1)
 
     def _destroy(self, domid):
         del self.domains[int(domid)]
@@ -220,7 +262,16 @@ def test_room_is_looked_for_first(tmp_path, options, sentence):
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"kind": "pvh"}, {"free": 50}, {"lands": 0}, {"fail": {"restore": 1}}]
+    "options",
+    [
+        {},
+        {"kind": "pvh"},
+        {"free": 50},
+        {"lands": 0},
+        {"fail": {"restore": 1}},
+        {"deaf": True},
+        {"fail": {"resume": 1}},
+    ],
 )
 def test_killed_anywhere_the_next_run_ends_it(tmp_path, options, monkeypatch):
     """A run is killed after each of its deeds in turn, those on files included, and so is the run that mends it; a third one mends."""
@@ -260,6 +311,9 @@ def test_killed_anywhere_the_next_run_ends_it(tmp_path, options, monkeypatch):
                     break
                 except Killed:
                     continue
+                except Failure as failure:
+                    # It says so when it cannot, and the next one can.
+                    assert "Mend that and run this again" in failure.message, kill
             world.kill = None
         for journal in moves.journals(world.folders.journals):
             moves.recover(journal, world.ways())
@@ -272,6 +326,90 @@ def test_killed_anywhere_the_next_run_ends_it(tmp_path, options, monkeypatch):
     assert reached >= (
         {frozenset({0})} if "lands" in options else {frozenset({1})} if options == {} else set()
     )
+
+
+def suspended(tmp_path, **options):
+    """A world where a run was killed with its xl in the middle of saving, or (late) right after that had asked the guest to suspend."""
+    world = World(tmp_path, kill=options.pop("kill", 4), **options)
+    with pytest.raises(Killed):
+        world.go()
+    world.kill = None
+    return world
+
+
+def mend(world):
+    (journal,) = moves.journals(world.folders.journals)
+    return moves.recover(journal, world.ways())
+
+
+def test_a_guest_that_stands_still_is_let_go_on(tmp_path):
+    world = suspended(tmp_path)
+    assert world.domains[5].state == "suspended"
+    assert "runs on as before" in mend(world)
+    assert world.calls[-3:] == ["pause", "resume", "unpause"]
+    assert (world.guest(), world.left()) == (("running", {0}), [])
+
+
+def test_a_request_to_suspend_that_is_under_way_is_waited_for(tmp_path):
+    world = suspended(tmp_path, kill=3)
+    assert (world.domains[5].state, world.asked) == ("running", True)
+    assert "runs on as before" in mend(world)
+    assert world.calls[-3:] == ["pause", "resume", "unpause"]
+    assert (world.guest(), world.left()) == (("running", {0}), [])
+
+
+def test_a_request_to_suspend_that_nobody_took_up_is_taken_back(tmp_path):
+    world = suspended(tmp_path, kill=3, deaf=True)
+    assert "runs on as before" in mend(world)
+    assert (world.asked, world.time, world.calls[-1]) == (False, 0.0, "save")
+    assert (world.guest(), world.left()) == (("running", {0}), [])
+
+
+def test_a_guest_that_cannot_go_on_is_restored_or_its_loss_is_named(tmp_path):
+    world = suspended(tmp_path, kill=5, fail={"resume": 1})
+    assert "from its saved file" in mend(world)
+    assert (world.guest(), world.left()) == (("running", {1}), [])
+    (tmp_path / "x").mkdir()
+    world = suspended(tmp_path / "x", dies=True)
+    with pytest.raises(
+        Failure, match="domain 5, which alone has its state, ended as soon as it went on"
+    ) as caught:
+        mend(world)
+    assert "destroy domain 5, remove " in caught.value.message
+    assert caught.value.result["changed"] is False
+
+
+@pytest.mark.parametrize(
+    ("state", "force", "steps"),
+    [
+        ("running", True, ("resume",)),
+        ("destroyed", False, ("destroy", "await_end")),
+        ("stopped", True, ("destroy", "await_end")),
+        ("restarted", True, ("destroy", "await_end", "create")),
+        ("running", False, None),
+        ("stopped", False, None),
+        ("paused", True, None),
+        ("moved", True, None),
+    ],
+)
+def test_a_guest_that_somebody_else_has_suspended(tmp_path, state, force, steps):
+    world = World(tmp_path)
+    world._set(5, state="suspended")
+    wanted = guests.Wanted(NAME, state, "/x", nodes=(1,) if state == "moved" else None, force=force)
+    files = {"/x": xlcfg.encode(TEXT)}
+    if steps is None:
+        with pytest.raises(
+            Failure, match="is suspended: somebody is saving or migrating it.*running and force"
+        ):
+            guests.decide([wanted], world.ways().xl.domains(), files)
+        return
+    (decision,), _warnings = guests.decide([wanted], world.ways().xl.domains(), files)
+    assert (decision.steps, decision.changes) == (steps, True)
+    if steps == ("resume",):
+        ways = world.ways()
+        host = guests.Host(ways.xl, lambda: world.free, suspension=ways.suspension)
+        (result,) = guests.carry_out([decision], host)
+        assert (result["state"], result["before"], result["changed"]) == ("running", "suspended", True)
 
 
 @pytest.mark.parametrize(

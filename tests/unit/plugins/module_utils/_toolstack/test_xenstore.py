@@ -40,10 +40,14 @@ class Daemon:
         self.before = before
         self.waiting = b""
         self.closed = 0
+        self.resumed = []
+        # What somebody else writes right before the end of a transaction, each once: (path, value).
+        self.between = []
+        self.begun = None
 
     def answer(self, request):
         kind, number, transaction, length = struct.unpack_from("=IIII", request)
-        assert transaction == 0
+        assert transaction == (0 if self.begun is None else 5)
         assert len(request) == 16 + length
         raw, zero, value = request[16:].partition(b"\0")
         assert zero
@@ -53,6 +57,20 @@ class Daemon:
             parts = path.split("/")
             above = {"/".join(parts[:count]): b"" for count in range(2, len(parts))}
             self.tree = {**above, **self.tree, path: value}
+            body = b"OK\0"
+        elif kind == 6:
+            assert (path, self.begun) == ("", None)
+            self.begun = dict(self.tree)
+            body = b"5\0"
+        elif kind == 7:
+            body, before, self.begun = b"OK\0", self.begun, None
+            if self.between:
+                kind, body, self.tree = 16, b"EAGAIN\0", dict([*before.items(), self.between.pop(0)])
+            elif path != "T":
+                assert path == "F"
+                self.tree = before
+        elif kind == 18:
+            self.resumed.append(path)
             body = b"OK\0"
         elif path not in self.tree:
             kind, body = 16, b"ENOENT\0"
@@ -120,6 +138,44 @@ def test_answer_in_pieces(piece):
     store = Daemon(piece=piece).connect()
     assert store.read("/local/domain/12/name") == b"web one"
     assert store.directory("/local/domain") == ["0", "12", "13", "14", "15"]
+
+
+CONTROL = "/local/domain/12/control/shutdown"
+
+
+@pytest.mark.parametrize(
+    ("value", "between", "recalled", "left"),
+    [
+        (b"suspend", [], True, b""),
+        (b"poweroff", [], False, b"poweroff"),
+        (b"", [], False, b""),
+        (None, [], False, None),
+        # The guest takes it up at the last moment.
+        (b"suspend", [(CONTROL, b"")], False, b""),
+        (b"suspend", [("/other", b"x")], True, b""),
+    ],
+)
+def test_a_request_to_suspend_is_recalled_in_one_step(value, between, recalled, left):
+    daemon = Daemon(dict(TREE, **({} if value is None else {CONTROL: value})))
+    daemon.between = between
+    assert xenstore.recall_suspend(daemon.connect(), 12) is recalled
+    assert (daemon.tree.get(CONTROL), daemon.between, daemon.begun) == (left, [], None)
+
+
+def test_a_transaction_that_never_gets_through_is_given_up():
+    daemon = Daemon(dict(TREE, **{CONTROL: b"suspend"}))
+    daemon.between = [("/other", b"x")] * 1000
+    with pytest.raises(XenstoreError, match="does not take what shall stand at .*control/shutdown"):
+        xenstore.recall_suspend(daemon.connect(), 12)
+    daemon.answer = lambda request: struct.pack("=IIII", 16, 1, 0, 7) + b"EACCES\0"
+    with pytest.raises(XenstoreError, match="does not take"):
+        xenstore.recall_suspend(daemon.connect(), 12)
+
+
+def test_xenstore_hears_of_a_domain_that_goes_on():
+    daemon = Daemon()
+    daemon.connect().resumed(12)
+    assert daemon.resumed == ["12"]
 
 
 def test_watch_events_are_passed_over():

@@ -34,8 +34,12 @@ SYSCTL = {
 DOMCTL = {
     5: "getdomaininfo",
     9: "setvcpuaffinity",
+    12: "setvcpucontext",
+    13: "getvcpucontext",
     14: "getvcpuinfo",
     25: "getvcpuaffinity",
+    27: "resumedomain",
+    36: "get_address_size",
     68: "setnodeaffinity",
     69: "getnodeaffinity",
     1101: "numa_op",
@@ -155,6 +159,8 @@ class FakeXen:
         try:
             if number == 12:
                 return self._memory(first, second)
+            if number == 34:
+                return self._hvm(first, second)
             if number != 17:
                 raise Fault(errno.ENOSYS)
             return self._version(XENVER[first], second)
@@ -646,6 +652,37 @@ class FakeXen:
         assert op == 0
         pages = self.data["memory_by_node"].get(str(domain["domain"]), {})
         self._put(buffer, "%dQ" % count, *[pages.get(str(node), 0) for node in range(count)])
+
+    def _get_address_size(self, u: int, domain: t.Dict[str, t.Any]) -> None:
+        if domain["flags"] & 2:
+            raise Fault(errno.EOPNOTSUPP)
+        self._put(u, "I", domain["address_size"])
+
+    def _context(self, u: int, domain: t.Dict[str, t.Any]) -> t.Any:
+        """Where the registers of a vCPU go to or come from: 2800 bytes for a 32-bit PV guest, else 5168."""
+        vcpu, _pad, address = self._get(u, "IIQ")
+        self._vcpu(domain, vcpu)
+        return self._view(address, len(domain["context"]))
+
+    def _getvcpucontext(self, u: int, domain: t.Dict[str, t.Any]) -> None:
+        self._context(u, domain)[:] = domain["context"]
+
+    def _setvcpucontext(self, u: int, domain: t.Dict[str, t.Any]) -> None:
+        domain["context"] = bytes(self._context(u, domain))
+
+    def _resumedomain(self, _u: int, domain: t.Dict[str, t.Any]) -> None:
+        domain["flags"] &= ~(1 << 2 | 0xFF << 16)
+
+    def _hvm(self, command: int, address: int) -> int:
+        self._ask("get_param" if command == 1 else "hvm %d" % command)
+        domid, index = self._get(address, "H2xI")
+        domain = self.domain(domid)
+        if domain is None:
+            raise Fault(errno.ESRCH)
+        if command != 1 or index != 0 or not domain["flags"] & 2:
+            raise Fault(errno.EINVAL)
+        self._put(address + 8, "Q", domain["callback"])
+        return 0
 
     def _setnodeaffinity(self, u: int, domain: t.Dict[str, t.Any]) -> None:
         mask = self._get_mask(u)
