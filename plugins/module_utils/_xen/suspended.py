@@ -22,10 +22,13 @@ HVMOP_GET_PARAM = 1
 HVM_PARAM_CALLBACK_IRQ = 0  # how Xen's events reach the guest; 0 as long as it has no drivers for Xen
 
 #: XEN_DOMINF_*: flags of a domain.
-HVM_GUEST, SHUT_DOWN = 1 << 1, 1 << 2
-REASON_SHIFT, REASON_MASK, SUSPEND = 16, 0xFF, 2
+HVM_GUEST = 1 << 1
+SHUT_DOWN = 1 << 2
+REASON_SHIFT = 16
+REASON_MASK = 0xFF
+SUSPEND = 2  # SHUTDOWN_suspend
 
-CANCELLED = 1
+CANCELLED = 1  # what SCHEDOP_shutdown returns then
 
 
 def is_suspended(flags: int) -> bool:

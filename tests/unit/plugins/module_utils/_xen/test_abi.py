@@ -201,6 +201,7 @@ NUMBERS = {
         "HYPERCALL_PLATFORM_OP": 7,
         "HYPERCALL_MEMORY_OP": 12,
         "HYPERCALL_XEN_VERSION": 17,
+        "HYPERCALL_HVM_OP": 34,
         "HYPERCALL_SYSCTL": 35,
         "HYPERCALL_DOMCTL": 36,
         "HYPERCALL_HYPFS_OP": 42,  # since 4.14
@@ -238,8 +239,12 @@ NUMBERS = {
     "domctl": {  # domctl.h
         "GETDOMAININFO": 5,
         "SETVCPUAFFINITY": 9,
+        "SETVCPUCONTEXT": 12,
+        "GETVCPUCONTEXT": 13,
         "GETVCPUINFO": 14,
         "GETVCPUAFFINITY": 25,
+        "RESUMEDOMAIN": 27,
+        "GET_ADDRESS_SIZE": 36,
         "SETNODEAFFINITY": 68,
         "GETNODEAFFINITY": 69,
         "NUMA_OP": 1101,  # XenServer's and XCP-ng's patch
@@ -248,6 +253,16 @@ NUMBERS = {
         "AFFINITY_HARD": 1,
         "AFFINITY_SOFT": 2,
         "AFFINITY_FORCE": 4,
+    },
+    "suspended": {  # hvm/hvm_op.h, hvm/params.h, domctl.h, sched.h
+        "HVMOP_GET_PARAM": 1,
+        "HVM_PARAM_CALLBACK_IRQ": 0,
+        "HVM_GUEST": 2,
+        "SHUT_DOWN": 4,
+        "REASON_SHIFT": 16,
+        "REASON_MASK": 0xFF,
+        "SUSPEND": 2,
+        "CANCELLED": 1,
     },
     "platform": {"GET_CPUINFO": 55, "FLAG_ONLINE": 1, "FLAG_INVALID": 2},  # platform.h
     "memory": {"MACHINE_MEMORY_MAP": 10, "RAM": 1},  # memory.h, E820
