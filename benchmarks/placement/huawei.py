@@ -3,18 +3,21 @@
 """The published Huawei requests on their double-NUMA hosts (Dataset for topology-aware VM placement, CC0-1.0; not carried here).
 
 Requests with one NUMA node go to one node, those with two take half of their vCPUs and memory from each. vCPUs are not overcommitted.
-Groups: affinity on one host, anti-affinity on different ones, and of different fault domains on different ones (racks are not told).
+Groups: anti-affinity on different hosts, and of different fault domains on different ones. Affinity is by rack in the publication, and which
+host is in which rack is not told; kept on one host it is a harder rule than was meant, so both are measured.
 """
 
 from __future__ import annotations
 
 import csv
+import dataclasses
 import time
 import typing as t
 from dataclasses import dataclass
 from pathlib import Path
 
 from ansible_collections.dom0.xen.plugins.module_utils._topology.cpuset import CpuSet
+from ansible_collections.dom0.xen.plugins.plugin_utils._placement.bounds import fewest_unplaced
 from ansible_collections.dom0.xen.plugins.plugin_utils._placement.effort import Effort
 from ansible_collections.dom0.xen.plugins.plugin_utils._placement.model import (
     VCPU,
@@ -39,6 +42,13 @@ CPUS = 160
 
 #: The first hosts of the list, on which the requests of C1 take 97 % of the free memory.
 TIGHT = 1099
+
+#: Which groups count.
+READINGS = {
+    "none": (),
+    "anti-affinity, fault domains": ("anti-affinity",),
+    "these, and affinity on one host": ("anti-affinity", "affinity"),
+}
 
 STEPS = 40_000_000
 SECONDS = 25.0
@@ -106,6 +116,17 @@ def read_requests(data: Path, sequence: str) -> list[Request]:
     return guests
 
 
+def read_as(requests: t.Sequence[Request], reading: str) -> list[Request]:
+    """The requests with those of their groups that one of READINGS counts."""
+    kept = READINGS[reading]
+    return [
+        dataclasses.replace(
+            request, groups=tuple(member for member in request.groups if member.group.policy in kept)
+        )
+        for request in requests
+    ]
+
+
 def faults(hosts: t.Sequence[Host], base: Base, state: State) -> list[str]:
     """What the placement breaks, counted anew from the data."""
     found = []
@@ -143,14 +164,18 @@ def faults(hosts: t.Sequence[Host], base: Base, state: State) -> list[str]:
 
 
 def huawei(data: Path, say: t.Callable[[str], None]) -> list[str]:
-    """Place each sequence on all hosts and on the first of them; returns the lines of a table."""
+    """Place C1 on the first hosts in each reading, and every sequence on all hosts; returns the lines of a table."""
     lines = [
-        "| sequence | hosts | requests | placed | broken rules | CPU time | ended by |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
+        "| sequence | hosts | groups | requests | placed | at most | broken rules | CPU time | ended by |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
-    for sequence, count in (("C1", TIGHT), *((f"C{number}", None) for number in range(1, 6))):
+    strict = list(READINGS)[-1]
+    for sequence, count, reading in (
+        *(("C1", TIGHT, reading) for reading in READINGS),
+        *((f"C{number}", None, strict) for number in range(1, 6)),
+    ):
         hosts, base = read_hosts(data, count)
-        requests = read_requests(data, sequence)
+        requests = read_as(read_requests(data, sequence), reading)
         begin = time.process_time()
         effort = Effort(STEPS, lambda begin=begin: time.process_time() - begin > SECONDS)  # type: ignore[misc]
         problem = make_problem(hosts, [Mover(guest) for guest in requests], base)
@@ -158,8 +183,8 @@ def huawei(data: Path, say: t.Callable[[str], None]) -> list[str]:
         seconds = time.process_time() - begin
         placed = sum(1 for option in state.at if option is not None)
         lines.append(
-            f"| {sequence} | {len(hosts)} | {len(requests)} | {placed} | {len(faults(hosts, base, state))} | {seconds:.1f} s | "
-            f"{effort.ended or 'nothing left to improve'} |"
+            f"| {sequence} | {len(hosts)} | {reading} | {len(requests)} | {placed} | {len(requests) - fewest_unplaced(problem)} | "
+            f"{len(faults(hosts, base, state))} | {seconds:.1f} s | {effort.ended or 'nothing left to improve'} |"
         )
         say(lines[-1])
     return lines

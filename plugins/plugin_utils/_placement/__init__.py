@@ -16,6 +16,8 @@ problem.py       hosts and guests as numbers
 state.py         who is where, what is left, what it costs; an index of nodes for fleets
 choose.py        the best place for one guest as things are
 search.py        greedy by size from several orders; improve.py: local search; effort.py: when it ends
+scarcity.py      guests that compete for too few slots on nodes, and groups that no host can have as a whole
+together.py      affinity groups, all of them on one host or as many as one has room for
 exhaustive.py    a bounded search that proves the first levels of the objective
 bounds.py        what no placement can beat
 cores.py         which cores exactly, and the masks that follow

@@ -18,6 +18,7 @@ import typing as t
 from .model import VCPU
 from .options import Mover, Shape
 from .problem import Problem
+from .scarcity import scarcest, torn
 from .state import LARGE
 
 #: So many units of memory are tried at most for the bound of spanning guests.
@@ -27,7 +28,8 @@ MOST_UNITS = 400
 def fewest_unplaced(problem: Problem) -> int:
     """Count guests that cannot all be placed: those that fit nowhere even alone, and those beyond the total memory, smallest first.
 
-    Where every node has a limit of vCPUs, those beyond the total of these limits likewise.
+    Where every node has a limit of vCPUs, those beyond the total of these limits likewise. Or else those that compete for slots on nodes
+    of which there are fewer, or the members of affinity groups that no host can have as a whole.
     """
     needs, vcpus = [], []
     for mover, stay in zip(problem.movers, problem.stays, strict=True):
@@ -44,7 +46,7 @@ def fewest_unplaced(problem: Problem) -> int:
     if limits and None not in limits and not any(_alone(mover) for mover in problem.movers):
         total = sum(t.cast("list[int]", limits)) - sum(problem.base.vcpus.values())
         placed = min(placed, _most_under(sorted(vcpus), total))
-    return len(problem.movers) - placed
+    return max(len(problem.movers) - placed, scarcest(problem).missing, torn(problem))
 
 
 def least_spanning(problem: Problem, unplaced: int) -> int:

@@ -122,15 +122,16 @@ def _indexed(state: State, index: Index, shape: Shape, rule: Rule) -> Option | N
         crowding = max(0, shared - cores) if roomy else 0
         if pus < guest.vcpus or frees[-1][0] < shape.need or (best is not None and crowding > best_key[1]):
             continue
-        for option in _of_a_kind(state, index, kind, shape, rule is by_memory):
+        for option in _of_a_kind(state, index, kind, shape, rule):
             key = (*option.cost, *rule(state, option))
             if best is None or key < best_key:
                 best, best_key = option, key
     return best
 
 
-def _of_a_kind(state: State, index: Index, kind: t.Any, shape: Shape, tight: bool) -> t.Iterator[Option]:
+def _of_a_kind(state: State, index: Index, kind: t.Any, shape: Shape, rule: Rule) -> t.Iterator[Option]:
     maker, need = state.problem.maker, shape.need
+    tight = rule is not by_load
     found = 0
     cells: t.Iterable[int]
     if tight:
@@ -146,5 +147,5 @@ def _of_a_kind(state: State, index: Index, kind: t.Any, shape: Shape, tight: boo
             continue
         yield option
         found += 1
-        if found >= (1 if tight else MOST_OF_A_KIND):
+        if found >= (1 if rule is by_memory else MOST_OF_A_KIND):
             return

@@ -17,28 +17,30 @@ import typing as t
 from .choose import Rule, best_option, by_load, by_memory
 from .effort import Effort
 from .improve import improve
-from .model import Guest, Host
-from .options import units_of
 from .problem import Problem
+from .scarcity import Scarce, by_slots, scarcest
 from .state import Key, State
+from .together import bundles_of, place_together
 
 #: Looks at a place for a guest, after which the search stops with what it has.
 MOST_LOOKS = 1_500_000
-
-#: So many hosts with room are compared for guests that belong together.
-MOST_HOMES = 8
 
 #: With more guests than this one start has to do.
 MANY_GUESTS = 5_000
 
 
 def by_size(problem: Problem) -> list[int]:
-    """Guests in the order in which they are placed: priority, then the largest memory, then the most vCPUs, then the name."""
+    """Guests in the order in which they are placed: priority, then the largest memory, then the most vCPUs, then the name.
+
+    Those of an affinity group count with the memory of all of them.
+    """
     guests = [mover.guest for mover in problem.movers]
+    bundles = bundles_of(problem)
     return sorted(
         range(len(guests)),
         key=lambda index: (
             -guests[index].priority,
+            -sum(guests[other].need for other in bundles.get(index, [index])),
             -guests[index].need,
             -guests[index].vcpus,
             guests[index].name,
@@ -46,22 +48,49 @@ def by_size(problem: Problem) -> list[int]:
     )
 
 
+def by_rarity(problem: Problem, scarce: Scarce) -> list[int]:
+    """Guests in the order in which they are placed when some of them compete for too few slots.
+
+    Groups that keep together first, the largest of them first; then the rivals, the smallest first, which lets in the most; then the others
+    by size.
+    """
+    guests = [mover.guest for mover in problem.movers]
+    rivals = set(scarce.guests)
+    bundles = bundles_of(problem)
+
+    def rank(index: int) -> tuple[t.Any, ...]:
+        guest = guests[index]
+        bundle = bundles.get(index, ())
+        if len(bundle) > 1:
+            return -guest.priority, 0, -sum(guests[other].need for other in bundle), 0, guest.name
+        if index in rivals:
+            return -guest.priority, 1, guest.need, guest.vcpus, guest.name
+        return -guest.priority, 2, -guest.need, -guest.vcpus, guest.name
+
+    return sorted(range(len(guests)), key=rank)
+
+
 def greedy(problem: Problem, order: t.Iterable[int], rule: Rule) -> State:
-    """Place one guest after the other, none ever moved again. Those of an affinity group come together with the first of them."""
+    """Place one guest after the other, none ever moved again. Those of an affinity group come together with the first of them.
+
+    Where no host has room for all of a group, as many as possible come together, and the others have no place.
+    """
     state = State(problem)
     for guest, stay in enumerate(problem.stays):
         if stay is not None:
             state.put(guest, stay)
-    bundles = _bundles(problem)
+    bundles = bundles_of(problem)
+    left_out: set[int] = set()
     hopeless: set[int] = set()
     for guest in order:
-        if state.at[guest] is not None:
+        if state.at[guest] is not None or guest in left_out:
             continue
         bundle = bundles.get(guest)
-        if bundle is not None and _place_together(
-            state, [one for one in bundle if state.at[one] is None], rule
-        ):
-            continue
+        if bundle is not None:
+            rest = [one for one in bundle if state.at[one] is None]
+            if place_together(state, rest, rule):
+                left_out.update(one for one in rest if state.at[one] is None)
+                continue
         # What has no room now will have none later: room only becomes less. Groups are another matter.
         shape = state.shapes[guest]
         if id(shape) in hopeless:
@@ -84,7 +113,7 @@ def solve(
     """Return the best placement found. `floor`: lower bounds of the first levels; once they are reached no other start is tried.
 
     The result is never worse, in the order of the objective, than any of the starts: one guest at a time by size, in the order of
-    names, and by the tightest fit. Of more than :data:`MANY_GUESTS` guests, or of guests that run and may be moved, the starts after the
+    names, by the tightest fit, and where some guests compete for too few slots on nodes, such that as few slots as possible are lost. Of more than :data:`MANY_GUESTS` guests, or of guests that run and may be moved, the starts after the
     first are left out when it reaches the floor. `told` is given a line about each stage.
     """
     tell = told or (lambda _line: None)
@@ -93,12 +122,19 @@ def solve(
     sized = by_size(problem)
     starts = [greedy(problem, sized, by_load)]
     tell(_progress("by size", starts[0]))
+    scarce = scarcest(problem)
+    if scarce.missing:
+        sparing = by_slots(problem, scarce.size)
+        for order in (by_rarity(problem, scarce), sized):
+            if not _late(effort):
+                starts.append(greedy(problem, order, sparing))
+                tell(_progress("sparing slots", starts[-1]))
     few = len(problem.movers) <= MANY_GUESTS and not any(stay is not None for stay in problem.stays)
     if few or starts[0].key()[: len(floor)] > floor:
-        if not effort.over() or few:
+        if not effort.over() or few and not _late(effort):
             starts.append(greedy(problem, sized, by_memory))
             tell(_progress("by tightest fit", starts[-1]))
-        if few:
+        if few and not _late(effort):
             starts.append(greedy(problem, range(len(problem.movers)), by_load))
     starts = sorted((state for state in starts if state.permitted()), key=State.key)
     best = starts[0]
@@ -114,94 +150,11 @@ def solve(
     return best
 
 
+def _late(effort: Effort) -> bool:
+    """Whether a limit of time has passed. Starts are made without regard to steps, but not to time."""
+    return effort.over() and effort.ended == "time"
+
+
 def _progress(stage: str, state: State) -> str:
     missing = sum(1 for option in state.at if option is None)
     return f"{stage}: {len(state.at) - missing} guests placed, {missing} not, {state.spanning} nodes beyond those needed"
-
-
-# Affinity groups.
-
-
-def _bundles(problem: Problem) -> dict[int, list[int]]:
-    """The guests that affinity groups tie to each one, itself among them, the largest first."""
-    tied: dict[str, list[int]] = {}
-    for index, mover in enumerate(problem.movers):
-        for membership in mover.guest.groups:
-            if membership.group.policy == "affinity":
-                tied.setdefault(membership.group.name, []).append(index)
-    leader = list(range(len(problem.movers)))
-
-    def find(index: int) -> int:
-        while leader[index] != index:
-            leader[index] = leader[leader[index]]
-            index = leader[index]
-        return index
-
-    for members in tied.values():
-        for member in members[1:]:
-            leader[find(member)] = find(members[0])
-    sets: dict[int, list[int]] = {}
-    for member in {member for members in tied.values() for member in members}:
-        sets.setdefault(find(member), []).append(member)
-    bundles = {}
-    for members in sets.values():
-        members.sort(key=lambda index: (-problem.movers[index].guest.need, index))
-        bundles.update(dict.fromkeys(members, members))
-    return bundles
-
-
-def _place_together(state: State, bundle: t.Sequence[int], rule: Rule) -> bool:
-    """Place a bundle where all of it has room; tells whether there was such a place. The one with the best first guest is taken."""
-    movers = state.problem.movers
-    guests = [movers[index].guest for index in bundle]
-    need = sum(guest.need for guest in guests)
-    found: list[tuple[Key, list[t.Any]]] = []
-    maker = state.problem.maker
-    rooms = [(state.free[maker.resource[host.name, None]], index) for index, host in enumerate(maker.hosts)]
-    # The tightest first, or the roomiest: the best of a few will do.
-    sign = 1 if rule is by_memory else -1
-    for _room, number in sorted((sign * room, index) for room, index in rooms if room >= need):
-        host = maker.hosts[number]
-        for nodes in _units(host, guests):
-            placed = []
-            for index in bundle:
-                option = best_option(state, index, rule, (host.name, nodes))
-                if option is None:
-                    break
-                state.put(index, option)
-                placed.append(option)
-            key = state.key()
-            for index in bundle[: len(placed)]:
-                state.take(index)
-            if len(placed) == len(bundle):
-                left = state.free[state.problem.maker.resource[host.name, None]] - need
-                found.append(((*key[:5], left if rule is by_memory else key[5], *key[6:]), placed))
-                break
-        if len(found) >= MOST_HOMES:
-            break
-    if not found:
-        return False
-    _key, placed = min(found, key=lambda item: item[0])
-    for index, option in zip(bundle, placed, strict=True):
-        state.put(index, option)
-    return True
-
-
-def _units(host: Host, guests: t.Sequence[Guest]) -> list[tuple[int, ...]]:
-    """Sets of nodes of a host within which all these guests would keep together."""
-    every = tuple(sorted(host.nodes))
-    scopes = {
-        membership.group.scope
-        for guest in guests
-        for membership in guest.groups
-        if membership.group.policy == "affinity"
-    }
-    if "node" in scopes:
-        return [(node,) for node in every]
-    if "package" in scopes:
-        packages: dict[t.Any, list[int]] = {}
-        for node in every:
-            for unit in units_of("package", host, [node]):
-                packages.setdefault(unit, []).append(node)
-        return [tuple(nodes) for _package, nodes in sorted(packages.items())]
-    return [every]

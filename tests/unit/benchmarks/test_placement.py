@@ -17,10 +17,15 @@ if not FOLDER.is_dir():
 sys.path.insert(0, str(FOLDER))
 
 import compare
+import huawei
 import moves
 import placers
 import world
 from ansible_collections.dom0.xen.plugins.plugin_utils._placement.model import MIB, Guest
+from ansible_collections.dom0.xen.plugins.plugin_utils._placement.options import Mover
+from ansible_collections.dom0.xen.plugins.plugin_utils._placement.problem import make_problem
+from ansible_collections.dom0.xen.plugins.plugin_utils._placement.search import solve
+from ansible_collections.dom0.xen.plugins.plugin_utils._placement.state import State
 
 TINY = world.Kind(3, 2, 4, world.matrix(3, lambda a, b: 12 if a + b == 1 else 21))
 
@@ -84,3 +89,27 @@ def test_three_moves_help() -> None:
     means = {line.split("|")[1].strip(): float(line.split("|")[2]) for line in lines[2:6]}
     assert means["3"] < means["0"]
     assert means["any number"] <= means["3"]
+
+
+def test_published_requests_are_read_and_checked(tmp_path: Path) -> None:
+    (tmp_path / "huawei-hosts.csv").write_text(
+        "host,node0_free_vcpus,node0_free_memory_gib,node1_free_vcpus,node1_free_memory_gib\n0,8,16,4,8\n1,4,8,4,8\n"
+    )
+    (tmp_path / "huawei-vm-requests.csv").write_text(
+        "sequence,vcpus,memory_gib,numa_nodes,group_policy,group,fault_domain\n"
+        "C1,8,16,2,,,\nC1,4,8,1,anti-affinity,0,\nC1,4,8,1,anti-affinity,0,\nC1,2,4,1,affinity,0,\nC2,2,4,1,,,\n"
+    )
+    rooms, base = huawei.read_hosts(tmp_path, None)
+    requests = huawei.read_requests(tmp_path, "C1")
+    assert [request.need >> 30 for request in requests] == [16, 8, 8, 4]
+    problem = make_problem(rooms, [Mover(request) for request in requests], base)
+    state = solve(problem, (0, 0))
+    assert None not in state.at
+    assert huawei.faults(rooms, base, state) == []
+    apart = huawei.read_as(requests, "none")
+    assert all(request.groups == () for request in apart)
+    # The same places, with two of the guests on the host that one of them has to keep away from.
+    wrong = State(problem)
+    for index in (1, 2):
+        wrong.put(index, next(option for option in problem.options[index] if option.place.host == "h0000"))
+    assert "anti-affinity 0" in huawei.faults(rooms, base, wrong)
