@@ -14,20 +14,11 @@ from ..module_utils._errors import Failure
 from ..plugin_utils._placement.check import check_plan
 from ..plugin_utils._placement.request import read_all
 from ..plugin_utils._placement.sources import hosts_of_task, topology_of
+from ..plugin_utils._placement.spec import REQUEST_SPEC
 
 ARGUMENT_SPEC = {
+    **REQUEST_SPEC,
     "plan": {"type": "dict", "required": True},
-    "guests": {"type": "list", "elements": "raw", "required": True},
-    "hosts": {"type": "list", "elements": "str"},
-    "facts": {"type": "dict"},
-    "defaults": {"type": "dict"},
-    "reserve": {"type": "dict"},
-    "cpu_allocation_ratio": {"type": "float"},
-    "host_policies": {"type": "dict"},
-    "groups": {"type": "list", "elements": "raw"},
-    "rebalance": {"type": "str", "default": "none"},
-    "max_moves": {"type": "int", "default": 3},
-    "evacuate": {"type": "list", "elements": "str"},
     "fail": {"type": "bool", "default": True},
 }
 

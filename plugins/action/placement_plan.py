@@ -14,26 +14,18 @@ from ansible.utils.display import Display
 
 from ..module_utils._errors import Failure
 from ..plugin_utils._placement.effort import Effort
+from ..plugin_utils._placement.exact import ENGINES, Engine
 from ..plugin_utils._placement.plan import make_plan, summary
 from ..plugin_utils._placement.request import read_all
 from ..plugin_utils._placement.search import MOST_LOOKS
 from ..plugin_utils._placement.sources import hosts_of_task, topology_of
+from ..plugin_utils._placement.spec import REQUEST_SPEC
 
-# Guests, policies, groups and reserves are checked by read_all, whose errors name the entry as well as the field.
 ARGUMENT_SPEC = {
-    "guests": {"type": "list", "elements": "raw", "required": True},
-    "hosts": {"type": "list", "elements": "str"},
-    "facts": {"type": "dict"},
-    "defaults": {"type": "dict"},
-    "reserve": {"type": "dict"},
-    "cpu_allocation_ratio": {"type": "float"},
-    "host_policies": {"type": "dict"},
-    "groups": {"type": "list", "elements": "raw"},
-    "rebalance": {"type": "str", "default": "none"},
-    "max_moves": {"type": "int", "default": 3},
-    "evacuate": {"type": "list", "elements": "str"},
+    **REQUEST_SPEC,
     "capacity": {"type": "list", "elements": "raw"},
     "explain": {"type": "bool", "default": False},
+    "engine": {"type": "str", "choices": list(ENGINES), "default": "auto"},
     "time_limit": {"type": "float"},
 }
 
@@ -71,7 +63,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
                 request.reserve,
                 request.settings,
                 Effort(MOST_LOOKS, expired),
-                told=tell,
+                Engine(args["engine"], None if limit is None else lambda: limit - (time.monotonic() - begin)),
+                tell,
             )
         except Failure as failure:
             return {**result, "failed": True, "msg": failure.message, **failure.result}

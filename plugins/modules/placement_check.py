@@ -15,6 +15,7 @@ description:
     where C(pin) keeps it; that dedicated vCPUs have whole cores that nobody else in the plan may use, and C(thread_policy); trust groups;
     C(cpu_allocation_ratio); PCI devices and their owners; groups; C(do_not_touch); which actions are permitted and how many guests are
     moved; and that each step fits on its nodes and host, with the reserve left alone.
+  - The facts have to be those from before the plan is carried out.
   - What the plan only prefers, such as few nodes or even load, is not its business.
   - The work is done by an action plugin on the control node. No connection to a host is made, and nothing is sent there.
 version_added: 0.1.0
@@ -25,51 +26,12 @@ extends_documentation_fragment:
   - dom0.xen._attributes
   - dom0.xen._attributes.info_module
   - dom0.xen._attributes.actiongroup_xen
+  - dom0.xen._placement
 options:
   plan:
     description: The plan.
     type: dict
     required: true
-  guests:
-    description: As in M(dom0.xen.placement_plan).
-    type: list
-    elements: dict
-    required: true
-  hosts:
-    description: As in M(dom0.xen.placement_plan).
-    type: list
-    elements: str
-  facts:
-    description: As in M(dom0.xen.placement_plan), from before the plan is carried out.
-    type: dict
-  defaults:
-    description: As in M(dom0.xen.placement_plan).
-    type: dict
-  reserve:
-    description: As in M(dom0.xen.placement_plan).
-    type: dict
-  cpu_allocation_ratio:
-    description: As in M(dom0.xen.placement_plan).
-    type: float
-  host_policies:
-    description: As in M(dom0.xen.placement_plan).
-    type: dict
-  groups:
-    description: As in M(dom0.xen.placement_plan).
-    type: list
-    elements: dict
-  rebalance:
-    description: As in M(dom0.xen.placement_plan).
-    type: str
-    default: none
-  max_moves:
-    description: As in M(dom0.xen.placement_plan).
-    type: int
-    default: 3
-  evacuate:
-    description: As in M(dom0.xen.placement_plan).
-    type: list
-    elements: str
   fail:
     description: Whether the task fails when the plan breaks a rule. Otherwise it only reports.
     type: bool

@@ -5,6 +5,7 @@
 """Where guests should go, and why. Pure, on the control node. Private to this collection.
 
 ===============  =======================================================================================
+spec.py          the options of a request
 request.py       what a user wrote, checked: errors name the entry and the field; fields.py reads single values
 sources.py       where topologies come from: facts, recordings, hwloc XML
 model.py         the values that the other files pass round; settings.py: what a plan is to do beside placing
@@ -19,6 +20,7 @@ search.py        greedy by size from several orders; improve.py: local search; e
 scarcity.py      guests that compete for too few slots on nodes, and groups that no host can have as a whole
 together.py      affinity groups, all of them on one host or as many as one has room for
 exhaustive.py    a bounded search that proves the first levels of the objective
+exact.py         the placement as an integer program for solver.py, a program of its own
 bounds.py        what no placement can beat
 cores.py         which cores exactly, and the masks that follow
 moves.py         what has to be done for a placement; steps.py: in an order in which every step fits

@@ -265,44 +265,63 @@ def _host_entry(
     return {"nodes": nodes, "warnings": [sentence(warning) for warning in warnings]}
 
 
-def objective(problem: Problem, state: State, proven: bool) -> list[Plan]:
-    """Return the levels in order, each with the least that any placement could have where that is known."""
+def objective(problem: Problem, state: State, proven: t.Collection[str]) -> list[Plan]:
+    """Return the levels in order, each with the least that any placement could have where that is known.
+
+    `proven`: levels on which no placement that is as good on the levels before can be better.
+    """
     missing = sum(1 for option in state.at if option is None)
-    spanning = state.spanning if proven else min(state.spanning, bounds.least_spanning(problem, missing))
     plain = len(set(problem.weights)) <= 1
-    unplaced = missing if proven and plain else bounds.fewest_unplaced(problem)
-    own = {
-        level: bounds.least_own_cost(problem, level, missing)
-        for level in t.cast(
-            "tuple[t.Literal['crowding', 'distance', 'device'], ...]", ("crowding", "distance", "device")
-        )
-    }
-    return [
-        _level("unplaced", missing, unplaced, "guests"),
-        _level("spanning", state.spanning, spanning, "nodes beyond those needed"),
-        _level("crowding", state.crowding, own["crowding"], "vCPUs on siblings though cores are to spare"),
-        _level("distance", state.distance / 1000, own["distance"] / 1000, "vCPUs x (SLIT / 10 - 1)"),
-        _level(
+    levels: list[tuple[str, float, float | None, str, int]] = [
+        (
+            "unplaced",
+            missing,
+            missing if "unplaced" in proven and plain else bounds.fewest_unplaced(problem),
+            "guests",
+            1,
+        ),
+        (
+            "spanning",
+            state.spanning,
+            min(state.spanning, bounds.least_spanning(problem, missing)),
+            "nodes beyond those needed",
+            1,
+        ),
+        (
+            "crowding",
+            state.crowding,
+            bounds.least_own_cost(problem, "crowding", missing),
+            "vCPUs on siblings though cores are to spare",
+            1,
+        ),
+        (
+            "distance",
+            state.distance,
+            bounds.least_own_cost(problem, "distance", missing),
+            "vCPUs x (SLIT / 10 - 1)",
+            1000,
+        ),
+        (
             "device",
-            state.device / 1000,
-            own["device"] / 1000,
+            state.device,
+            bounds.least_own_cost(problem, "device", missing),
             "ways to devices and backends x (SLIT / 10 - 1)",
+            1000,
         ),
-        _level("smt", state.smt / VCPU, bounds.least_smt(problem, missing) / VCPU, "vCPUs beyond the cores"),
-        _level(
-            "peak_load",
-            state.peak() / 1_000_000,
-            bounds.least_peak(problem, missing) / 1_000_000,
-            "vCPUs for each core",
-        ),
-        _level("moves", state.moves, 0, "running guests that get another place"),
-        _level("imbalance", state.imbalance / 1_000_000, None, "sum of squared load for each core"),
+        ("smt", state.smt, bounds.least_smt(problem, missing), "vCPUs beyond the cores", VCPU),
+        ("peak_load", state.peak(), bounds.least_peak(problem, missing), "vCPUs for each core", 1_000_000),
+        ("moves", state.moves, 0, "running guests that get another place", 1),
+        ("imbalance", state.imbalance, None, "sum of squared load for each core", 1_000_000),
+    ]
+    return [
+        _level(name, value, value if name in proven and name != "unplaced" else bound, unit, scale)
+        for name, value, bound, unit, scale in levels
     ]
 
 
-def _level(name: str, value: float, bound: float | None, unit: str) -> Plan:
+def _level(name: str, value: float, bound: float | None, unit: str, scale: int) -> Plan:
     def tidy(number: float) -> float:
-        return number if isinstance(number, int) else round(number, 3)
+        return number if scale == 1 else round(number / scale, 3)
 
     return {
         "level": name,

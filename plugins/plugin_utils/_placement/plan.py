@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import typing as t
 
 from ...module_utils._topology.model import Topology
@@ -17,6 +18,7 @@ from .capacity import host_room
 from .cores import Claim, choose_cores
 from .effort import Effort
 from .entries import Leaving, Plan, host_entries, mover_entry, objective, stay_entry, summary, unplaced_entry
+from .exact import Engine
 from .exhaustive import prove
 from .explain import Explainer
 from .improve import improve
@@ -41,14 +43,14 @@ from .running import (
 )
 from .search import MOST_LOOKS, by_size, solve
 from .settings import PLAIN, Settings
-from .state import State
+from .state import LEVELS, Key, State
 from .steps import Blocked, order_steps
 from .words import node_words
 
 __all__ = ["SCHEMA_VERSION", "Plan", "make_plan", "summary"]
 
 #: Version of the plan's form: the minor part grows when something is added, the major part when something changes or goes.
-SCHEMA_VERSION = "1.1"
+SCHEMA_VERSION = "1.2"
 
 #: How often moves that block one another are given up and the rest is planned again.
 MOST_ROUNDS = 4
@@ -56,8 +58,6 @@ MOST_ROUNDS = 4
 #: A move has to lower the peak of the load by this part of it, and the vCPUs beyond the cores by this much (thousandths).
 WORTH_A_MOVE = 20
 SMT_WORTH_A_MOVE = 500
-
-Solver = t.Callable[[Problem, State], "State | None"]
 
 
 class Given(t.NamedTuple):
@@ -77,12 +77,12 @@ def make_plan(
     reserve: Reserve,
     settings: Settings = PLAIN,
     effort: Effort | None = None,
-    exact: Solver | None = None,
+    engine: Engine | None = None,
     told: t.Callable[[str], None] | None = None,
 ) -> Plan:
     """Plan the guests on the hosts.
 
-    `topologies`: name of host to topology, with its domains. `effort`: how long to search. `exact`: a second engine, whose answer is
+    `topologies`: name of host to topology, with its domains. `effort`: how long to search. `engine`: a second engine, whose answer is
     taken only if it is better. `told` is given lines about the progress. Raises :class:`Failure` for facts without domains, for guests that
     name what no host has, and for a guest that runs on several hosts. The same input gives the same plan, whatever the order of hosts
     and guests, unless a limit of time ends the search.
@@ -102,24 +102,28 @@ def make_plan(
             wanted, hosts, dataclasses.replace(settings, rebalance="none") if nobody else settings, fixed
         )
         problem = _problem(given, settings)
-        state, proven = solve_problem(problem, effort, exact, told)
+        state, proven = solve_problem(problem, effort, engine, told)
         actions = actions_of(given.hosts, problem, state, given.stays, given.leaving, settings)
         try:
             steps = order_steps(actions.ordered, actions.free)
             break
         except Blocked as blocked:
             fixed |= set(blocked.guests)
-    return _written(given, problem, state, proven, steps, settings, effort)
+    search = {
+        "ended_by": effort.ended or "nothing left to improve",
+        "exact": engine.outcome if engine is not None else "not asked",
+    }
+    return _written(given, problem, state, proven, steps, settings, search)
 
 
 def _written(
     given: Given,
     problem: Problem,
     state: State,
-    proven: bool,
+    proven: t.Collection[str],
     steps: list[Plan],
     settings: Settings,
-    effort: Effort,
+    search: Plan,
 ) -> Plan:
     """Write the plan down."""
     stays = [*given.stays, *_incumbents(given, problem, state)]
@@ -160,7 +164,7 @@ def _written(
         ),
         "hosts": host_entries(given.hosts, problem, state, cores),
         "objective": objective(problem, state, proven),
-        "search": {"ended_by": effort.ended or "nothing left to improve"},
+        "search": search,
         "capacity": [explainer.how_many_more(guest) for guest in settings.capacity],
     }
     return plan
@@ -329,19 +333,36 @@ def _problem(given: Given, settings: Settings) -> Problem:
 
 
 def solve_problem(
-    problem: Problem, effort: Effort, exact: Solver | None, told: t.Callable[[str], None] | None
-) -> tuple[State, bool]:
-    """Search, and where the bounds leave a doubt about the first two levels, look through everything within a limit of steps.
+    problem: Problem, effort: Effort, engine: Engine | None, told: t.Callable[[str], None] | None
+) -> tuple[State, frozenset[str]]:
+    """Search, and where the bounds leave a doubt, look through everything within a limit of steps, and ask the other engine.
 
-    Returns the state and whether its first two levels are proven to be the best.
+    Returns the state and the levels on which it is proven to be the best.
     """
     fewest = bounds.fewest_unplaced(problem)
     floor = (sum(sorted(problem.weights)[:fewest]), bounds.least_spanning(problem, fewest))
     state = solve(problem, floor, effort=effort, told=told)
-    if exact is not None and not effort.over():
-        better = exact(problem, state)
-        if better is not None and better.permitted() and better.key() < state.key():
-            state = better
+    state, sure = _looked_through(problem, state, floor, effort)
+    first = frozenset(("unplaced", "spanning") if sure else ())
+    if engine is None or effort.over():
+        return state, first
+    answer = engine(problem, state, not sure or not _own_costs_least(problem, state))
+    if answer is None or answer.state is None:
+        return state, first
+    # What the program does not know, how even the load is, is left to local search.
+    improve(answer.state, by_size(problem), effort.part(4), displace=False)
+    if answer.state.key() < state.key():
+        state, engine.outcome = answer.state, "better"
+    best = dict(zip(LEVELS, answer.state.key(), strict=True))
+    reached = dict(zip(LEVELS, state.key(), strict=True))
+    proven = itertools.takewhile(
+        lambda level: level in answer.proven and reached[level] == best[level], LEVELS
+    )
+    return state, first | frozenset(proven)
+
+
+def _looked_through(problem: Problem, state: State, floor: Key, effort: Effort) -> tuple[State, bool]:
+    """Return the state or a better one, and whether its first two levels are proven to be the best."""
     reached = (state.unplaced, state.spanning)
     if reached <= floor:
         return state, True
@@ -355,6 +376,13 @@ def solve_problem(
         return state, False
     improve(improved, by_size(problem), effort.part(4))
     return min(improved, state, key=State.key), complete
+
+
+def _own_costs_least(problem: Problem, state: State) -> bool:
+    """Whether on the levels of what guests cost each for itself, no placement can be better."""
+    missing = sum(1 for option in state.at if option is None)
+    levels: tuple[t.Literal["crowding", "distance", "device"], ...] = ("crowding", "distance", "device")
+    return all(getattr(state, level) <= bounds.least_own_cost(problem, level, missing) for level in levels)
 
 
 def _if_permitted(problem: Problem, assignment: t.Sequence[Option | None]) -> State | None:

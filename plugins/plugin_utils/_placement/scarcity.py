@@ -176,17 +176,15 @@ def torn(problem: Problem) -> int:
             if index not in counted:
                 counted.add(index)
                 groups.setdefault(group.name, []).append(index)
-    rooms = (
-        {
-            (problem.capacity[problem.maker.resource[host.name, None]], *_rooms(problem, host))
-            for host in problem.maker.hosts
-            if not host.closed
-        }
-        if groups and all(map(_ordinary, problem.maker.hosts))
-        else set()
-    )
+    if not groups or not all(map(_ordinary, problem.maker.hosts)):
+        return 0
+    rooms = {
+        (problem.capacity[problem.maker.resource[host.name, None]], _rooms(problem, host))
+        for host in problem.maker.hosts
+        if not host.closed
+    }
     lost = 0
-    for members in list(groups.values())[:MOST_GROUPS] if rooms else ():
+    for members in list(groups.values())[:MOST_GROUPS]:
         guests = [problem.movers[member] for member in members]
         if any(
             mover.held or problem.stays[member] is not None
@@ -194,7 +192,8 @@ def torn(problem: Problem) -> int:
         ):
             continue
         lost += len(members) - max(
-            _most_together([mover.guest for mover in guests], room, tuple(nodes)) for room, *nodes in rooms
+            (_most_together([mover.guest for mover in guests], room, nodes) for room, nodes in rooms),
+            default=0,
         )
     return lost
 

@@ -131,7 +131,7 @@ def solve(
                 tell(_progress("sparing slots", starts[-1]))
     few = len(problem.movers) <= MANY_GUESTS and not any(stay is not None for stay in problem.stays)
     if few or starts[0].key()[: len(floor)] > floor:
-        if not effort.over() or few and not _late(effort):
+        if not effort.over() or (few and not _late(effort)):
             starts.append(greedy(problem, sized, by_memory))
             tell(_progress("by tightest fit", starts[-1]))
         if few and not _late(effort):

@@ -16,6 +16,7 @@ pytest.importorskip("ansible")
 
 import yaml
 from ansible_collections.dom0.xen.plugins.action import placement_check, placement_plan
+from ansible_collections.dom0.xen.plugins.doc_fragments import _placement
 from ansible_collections.dom0.xen.plugins.modules import placement_check as documentation
 from ansible_collections.dom0.xen.tests.unit.plugins.plugin_utils._placement import hosts
 
@@ -70,7 +71,10 @@ def test_what_is_no_plan(facts: Data) -> None:
 
 
 def test_documentation_and_checks_agree() -> None:
-    options = yaml.safe_load(documentation.DOCUMENTATION)["options"]
+    options = {
+        **yaml.safe_load(documentation.DOCUMENTATION)["options"],
+        **yaml.safe_load(_placement.ModuleDocFragment.DOCUMENTATION)["options"],
+    }
     assert set(options) == set(placement_check.ARGUMENT_SPEC)
     for name, spec in placement_check.ARGUMENT_SPEC.items():
         assert options[name]["type"] == spec["type"]

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -21,8 +22,13 @@ pytest.importorskip("ansible")
 import yaml
 from ansible.errors import AnsibleError
 from ansible_collections.dom0.xen.plugins.action import placement_plan
+from ansible_collections.dom0.xen.plugins.doc_fragments import _placement
+from ansible_collections.dom0.xen.plugins.module_utils._topology.derive import derive
+from ansible_collections.dom0.xen.plugins.module_utils._topology.facts import to_facts
+from ansible_collections.dom0.xen.plugins.module_utils._topology.hwloc_export import to_hwloc_xml
+from ansible_collections.dom0.xen.plugins.module_utils._topology.raw import RawHost
 from ansible_collections.dom0.xen.plugins.modules import placement_plan as documentation
-from ansible_collections.dom0.xen.plugins.plugin_utils._placement import request
+from ansible_collections.dom0.xen.plugins.plugin_utils._placement import exact, request
 from ansible_collections.dom0.xen.plugins.plugin_utils._placement.model import Policy, Reserve
 from ansible_collections.dom0.xen.plugins.plugin_utils._placement.settings import Settings
 from ansible_collections.dom0.xen.tests.unit.plugins.plugin_utils._placement import hosts
@@ -145,7 +151,10 @@ def test_unknown_and_missing_options_are_refused() -> None:
 
 
 def test_documentation_and_checks_agree() -> None:
-    options = yaml.safe_load(documentation.DOCUMENTATION)["options"]
+    options = {
+        **yaml.safe_load(documentation.DOCUMENTATION)["options"],
+        **yaml.safe_load(_placement.ModuleDocFragment.DOCUMENTATION)["options"],
+    }
     assert set(options) == set(placement_plan.ARGUMENT_SPEC)
     for name, spec in placement_plan.ARGUMENT_SPEC.items():
         assert options[name]["type"] == spec["type"]
@@ -242,3 +251,59 @@ def test_a_play_plans_on_the_control_node(facts: Data, tmp_path: Path) -> None:
     assert [(entry["name"], entry["vcpus"], entry["memory_bytes"]) for entry in plan["guests"]] == [
         ("db", 2, 1 << 30)
     ]
+
+
+def gap_facts() -> Data:
+    """A host on which three guests of 600 MiB cannot each have a node, though the bounds of distance do not see it."""
+    return hosts.facts([(4, 1000), (4, 1000)])
+
+
+WIDE = [{"name": f"g{number}", "vcpus": 1, "memory": 600} for number in range(3)]
+
+
+@pytest.mark.skipif(importlib.util.find_spec(exact.PACKAGE) is None, reason="highspy is not installed")
+def test_the_exact_engine_proves_what_the_bounds_do_not() -> None:
+    args = {"guests": WIDE, "facts": {"alpha": gap_facts()}}
+    without = {level["level"]: level for level in run({**args, "engine": "builtin"})["objective"]}
+    result = run({**args, "engine": "exact"})
+    levels = {level["level"]: level for level in result["objective"]}
+    assert result["search"]["exact"] in ("better", "no better")
+    assert without["distance"]["gap"] > 0
+    assert levels["distance"]["gap"] == levels["smt"]["gap"] == levels["peak_load"]["gap"] == 0
+    assert run({**args, "engine": "auto"}) == result
+    assert run({**args, "engine": "exact"}) == result
+
+
+def test_auto_asks_nobody_where_nothing_is_left_to_prove(facts: Data) -> None:
+    result = run({"guests": WANTED, "facts": {"alpha": facts}})
+    assert result["search"] == {"ended_by": "nothing left to improve", "exact": "nothing left to prove"}
+
+
+def test_without_the_library_auto_is_the_builtin_engine_and_exact_an_error(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "highspy.py").write_text("raise ImportError('no such thing here')\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    args = {"guests": WIDE, "facts": {"alpha": gap_facts()}}
+    result = run(args)
+    assert result["search"]["exact"] == "no highspy"
+    assert {**result, "search": None} == {**run({**args, "engine": "builtin"}), "search": None}
+    failed = run({**args, "engine": "exact"})
+    assert failed["failed"]
+    assert failed["msg"].startswith("engine exact needs the Python package highspy on the control node")
+
+
+def test_a_recording_and_hwloc_xml_do_as_facts() -> None:
+    recording = hosts.recording([(2, 4000), (2, 1000)])
+    topology = derive(RawHost.from_recording(recording))
+    wanted = {"guests": [{"name": "db", "vcpus": 1, "memory": "1GiB"}]}
+    places = []
+    for given in (to_facts(topology), recording, to_hwloc_xml(topology).text):
+        result = run({**wanted, "facts": {"alpha": given}})
+        assert not result.get("failed"), result
+        places.append(
+            [(entry["name"], entry["host"], entry["nodes"], entry["soft"]) for entry in result["guests"]]
+        )
+    assert places == [[("db", "alpha", [0], "0-3")]] * 3
+    broken = run({**wanted, "facts": {"alpha": "<topology"}})
+    assert broken["failed"] and broken["msg"].startswith("the facts of the host alpha cannot be used: ")

@@ -60,7 +60,7 @@ def domain(
     }
 
 
-def facts(
+def raw_host(
     nodes: t.Sequence[tuple[int, int | None]],
     threads: int = 2,
     distance: t.Sequence[t.Sequence[int]] | None = None,
@@ -70,8 +70,8 @@ def facts(
     pools: t.Sequence[tuple[str, t.Collection[int]]] = (),
     spanned: t.Sequence[int] = (),
     claimed: int = 0,
-) -> Raw:
-    """Facts of a host. `nodes`: (cores, MiB free), one package a node; memory None for a node without, cores 0 for one without CPUs.
+) -> RawHost:
+    """What was heard from a host. `nodes`: (cores, MiB free), one package a node; memory None for a node without, cores 0 for one without CPUs.
 
     `distance` defaults to 20 between nodes. `pools` are further cpupools: their CPUs leave Pool-0. `domains` None: not asked for.
     """
@@ -125,7 +125,17 @@ def facts(
             for entry in everyone
             if entry["by_node"]
         }
-    return to_facts(derive(RawHost(data)))
+    return RawHost(data)
+
+
+def facts(nodes: t.Sequence[tuple[int, int | None]], **more: t.Any) -> Raw:
+    """The same as facts."""
+    return to_facts(derive(raw_host(nodes, **more)))
+
+
+def recording(nodes: t.Sequence[tuple[int, int | None]], **more: t.Any) -> Raw:
+    """The same as a recording."""
+    return raw_host(nodes, **more).to_recording()
 
 
 def host(nodes: t.Sequence[tuple[int, int | None]], **more: t.Any) -> Topology:

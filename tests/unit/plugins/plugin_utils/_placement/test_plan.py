@@ -73,7 +73,7 @@ def test_the_form_of_a_plan() -> None:
         "search",
         "capacity",
     ]
-    assert plan["schema_version"] == "1.1"
+    assert plan["schema_version"] == "1.2"
     entry = plan["guests"][0]
     assert {key: entry[key] for key in entry if key not in ("reasons", "warnings")} == {
         "name": "a",

@@ -382,10 +382,10 @@ def test_time_that_is_up_ends_the_search_with_a_plan() -> None:
     request = read_all(["alpha"], {"guests": [guest(name, 1, 300) for name in "abcdef"]})
     machine = {"alpha": hosts.host([(2, 1000), (2, 1000)])}
     plan = make_plan(machine, request.guests, request.reserve, effort=Effort(10**6, lambda: True))
-    assert plan["search"] == {"ended_by": "time"}
+    assert plan["search"] == {"ended_by": "time", "exact": "not asked"}
     assert check_plan(plan, machine, request.guests, request.reserve) == []
     plan = make_plan(machine, request.guests, request.reserve, effort=Effort(0))
-    assert plan["search"] == {"ended_by": "steps"}
+    assert plan["search"] == {"ended_by": "steps", "exact": "not asked"}
     assert len(plan["guests"]) + len(plan["unplaced"]) == 6
 
 
