@@ -18,6 +18,7 @@ level; `seconds` for all, or null. Output: `values` of the columns, null when no
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 import typing as t
@@ -98,12 +99,15 @@ def solve(highspy: t.Any, program: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
 def main() -> int:
     """Answer one program; an empty one asks whether there is a solver."""
     program = json.load(sys.stdin)
-    try:
-        import highspy
-    except ImportError as error:
-        json.dump({"error": str(error), "missing": True}, sys.stdout)
-        return 0
-    json.dump(solve(highspy, program) if program else {}, sys.stdout)
+    # Some releases of HiGHS announce themselves on standard output, which is for the answer.
+    with os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8") as out:
+        os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+        try:
+            import highspy
+        except ImportError as error:
+            json.dump({"error": str(error), "missing": True}, out)
+            return 0
+        json.dump(solve(highspy, program) if program else {}, out)
     return 0
 
 
