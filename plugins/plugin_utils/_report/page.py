@@ -21,7 +21,7 @@ from .fleet import Row, rows
 from .overview import change, small_bars
 from .picture import Data, Picture, View, memory_words, share_words
 from .style import PAGE, PICTURE, PRINT, sheet
-from .svg import MARKS_SHOWN, Drawing, Stock, about, distance_words, farthest, heat_class, sample
+from .svg import Drawing, Stock, about, distance_words, farthest, heat_class, marks_shown, sample
 from .tenants import Tenant
 from .words import count, shown, size_text
 
@@ -34,6 +34,8 @@ MOST_OPEN = 8
 MOST_STEPS = 60
 #: And more PCI devices of a host.
 MOST_DEVICES = 40
+#: Sets of CPUs with more characters may be broken between lines.
+SHORT = 12
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
 
@@ -55,7 +57,7 @@ def page(hosts: t.Sequence[Picture], plan: Data | None = None, title: str = "") 
         _fleet(main, table_of, plan)
     if plan is not None:
         _plan(main, plan, len(hosts) > 1)
-    _legend(main)
+    _legend(main, plan is not None)
     changed = sum(1 for row in table_of if row.steps)
     for number, (host, row) in enumerate(zip(hosts, table_of, strict=True)):
         unfolded = len(hosts) <= MOST_OPEN or (row.steps > 0 and changed <= MOST_OPEN)
@@ -212,11 +214,11 @@ def _reasons(item: Element, reasons: t.Sequence[str]) -> None:
             say(listing, "li", reason)
 
 
-def _legend(main: Element) -> None:
+def _legend(main: Element, planned: bool) -> None:
     section = add(main, "section")
     say(section, "h2", "How to read the pictures")
     listing = add(section, "ul", class_="legend")
-    for kind, meaning in MARKS_SHOWN:
+    for kind, meaning in marks_shown(planned):
         item = add(listing, "li")
         svg = add(
             item, "svg", class_="picture", width=28, height=14, viewBox="-1 -1 28 14", aria_hidden="true"
@@ -334,7 +336,8 @@ def _nodes(parent: Element, host: Picture) -> None:
     for node in host.topology.nodes:
         line = add(body, "tr")
         say(line, "th", str(node.os_index), scope="row")
-        say(line, "td", str(node.complete_cpuset) or "none", class_="words")
+        cpus = str(node.complete_cpuset) or "none"
+        say(line, "td", cpus, class_="words" if len(cpus) > SHORT else None)
         for view in host.views:
             say(line, "td", _node_words(node, view), class_="words")
 

@@ -254,7 +254,10 @@ def cpu_words(pu: t.Any, view: View, picture: Picture) -> str:
     place += [words for words in [picture.kind_words(CpuSet([pu.os_index]))] if words]
     state = {True: "", False: ", offline", None: ", not known whether online"}[pu.online]
     pool = pool_name(pu, picture)
-    marks = [f"{tenant.name} ({mark})" for tenant, mark in view.on(pu.os_index)]
+    marks = [
+        f"{tenant.name} ({mark}{', ' + tenant.action if tenant.changes else ''})"
+        for tenant, mark in view.on(pu.os_index)
+    ]
     said = f"CPU {pu.os_index}{state}: {', '.join(place) or 'place not known'}{', ' + pool if pool else ''}"
     return f"{said}; {', '.join(marks)}" if marks else said
 

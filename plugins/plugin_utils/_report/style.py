@@ -86,6 +86,9 @@ PICTURE: Rules = (
     (".cross", "stroke:$ink;stroke-width:1.2"),
     (".edge", "stroke:$line;stroke-width:0.7"),
     (".hollow", "fill:none"),
+    (".around", "stroke:$ink;stroke-width:1"),
+    # on a guest's colour, which is the same in light and dark
+    (".changed", f"stroke:{palette.INK};stroke-width:1"),
     (".allowed", "fill:$cell;stroke:$dim;stroke-width:0.7;stroke-dasharray:2 2"),
     (".free", "fill:$cell"),
     (".rest", "fill:$faint"),

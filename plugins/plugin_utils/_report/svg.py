@@ -39,7 +39,7 @@ class Stock:
 
     def id_of(self, on: t.Sequence[tuple[Tenant, str]], width: float) -> str:
         """The name of a drawing of these marks, `width` wide, which starts at 0, 0."""
-        key = (number(width), *((tenant.key, mark) for tenant, mark in on))
+        key = (number(width), *((tenant.key, mark, tenant.changes) for tenant, mark in on))
         if key not in self._ids:
             self._ids[key] = f"xen-marks-{len(self._ids)}"
             _draw_marks(add(self.element, "g", id=self._ids[key]), on, width)
@@ -283,7 +283,7 @@ class Drawing:
             write(group, x + 32, top + 10, tenant_words(tenant), "", wide - 40)
         y += math.ceil(len(view.tenants) / abreast) * (CHIP + 5) + 4
         x = 8.0
-        for kind, meaning in MARKS_SHOWN:
+        for kind, meaning in marks_shown(view.title == "after"):
             need = 34 + text_width(meaning, TEXT) + 14
             if x > 8 and x + need > self.width + 8:
                 x, y = 8.0, y + CHIP + 6
@@ -334,6 +334,12 @@ MARKS_SHOWN = (
     ("rest", "memory of Xen, holes, or not measured"),
     ("free", "free memory"),
 )
+CHANGED = "changed by the plan"
+
+
+def marks_shown(planned: bool) -> list[tuple[str, str]]:
+    """The samples that a page or drawing needs."""
+    return [*MARKS_SHOWN, *([("changed", CHANGED)] if planned else [])]
 
 
 def marks_height(marks: int) -> float:
@@ -352,7 +358,12 @@ def chip(parent: Element, x: float, y: float, width: float, height: float, tenan
     rect(parent, x, y, width, height, palette.guest_class(tenant.colour))
     if mark == SOFT:
         rect(parent, x, y, width, height, "", fill="url(#xen-hatch)")
-    rect(parent, x, y, width, height, "edge hollow")
+    if not tenant.changes:
+        rect(parent, x, y, width, height, "edge hollow")
+        return
+    # a line against what is around, and one against the colour
+    rect(parent, x + 0.5, y + 0.5, width - 1, height - 1, "around hollow")
+    rect(parent, x + 1.5, y + 1.5, width - 3, height - 3, "changed hollow")
 
 
 def sample(parent: Element, x: float, y: float, kind: str) -> None:
@@ -371,7 +382,7 @@ def sample(parent: Element, x: float, y: float, kind: str) -> None:
     elif kind == "free":
         rect(parent, x, y, 26, CHIP, "edge free")
     else:
-        anybody = Tenant("", "", 0, 0, {}, "", 0, None)
+        anybody = Tenant("", "", 0, 0, {}, "", 0, None, action="create" if kind == "changed" else "")
         chip(parent, x, y, 26, CHIP, anybody, kind)
 
 

@@ -44,6 +44,11 @@ class Tenant:
     floats: bool = False
     action: str = ""
 
+    @property
+    def changes(self) -> bool:
+        """Whether the plan does anything with it."""
+        return self.action not in ("", "keep")
+
 
 @dataclasses.dataclass(frozen=True)
 class _Found:

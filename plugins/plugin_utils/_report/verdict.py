@@ -418,9 +418,20 @@ def judge_plan(
 _LIMITS = ("name", "nodes", "max_nodes", "hard", "soft")
 
 
+def _limit(value: t.Any, where: str) -> int:
+    """On how many nodes a guest may be."""
+    try:
+        limit = int(value)
+    except (TypeError, ValueError):
+        limit = 0
+    if limit < 1:
+        raise Failure(f"{where}: give a whole number from 1 up, not {value!r}.")
+    return limit
+
+
 def _wanted(entry: t.Any, index: int, topology: Topology, max_nodes: int | None) -> Wanted:
     """One checked entry of the list of guests that an administrator gives."""
-    where = f"guests[{index}]"
+    where = f"verify_guests[{index}]"
     if not isinstance(entry, t.Mapping) or not isinstance(entry.get("name"), str) or not entry["name"]:
         raise Failure(f"{where}: give a mapping with at least the name of a guest, not {entry!r}.")
     for key in entry:
@@ -449,14 +460,7 @@ def _wanted(entry: t.Any, index: int, topology: Topology, max_nodes: int | None)
         raise Failure(f"{where} ({entry['name']}).nodes: the host has no {nodes_text(unknown)}.")
     limit = entry.get("max_nodes", None if nodes else max_nodes)
     if limit is not None:
-        try:
-            limit = int(limit)
-        except (TypeError, ValueError):
-            limit = 0
-        if limit < 1:
-            raise Failure(
-                f"{where} ({entry['name']}).max_nodes: give a whole number from 1 up, not {entry.get('max_nodes')!r}."
-            )
+        limit = _limit(limit, f"{where} ({entry['name']}).max_nodes")
     return Wanted(str(entry["name"]), nodes, limit, masks["hard"], masks["soft"])
 
 
@@ -474,8 +478,9 @@ def judge_limits(
     `configs` are placement keys of configurations, as guest_config returns them before a change; a guest whose name is in one is held to that, too.
 
     An entry of `guests`: ``name`` and any of ``nodes``, ``max_nodes``, ``hard``, ``soft``. `max_nodes` holds for guests that have
-    neither nodes nor a limit of their own. Raises Failure naming the entry and the field.
+    neither nodes nor a limit of their own. Raises Failure naming the entry and the field, as they are called in the role ``verify``.
     """
+    max_nodes = None if max_nodes is None else _limit(max_nodes, "verify_max_nodes")
     topology = _topology(facts, host)
     present = _by_name(domains)
     persistent = {str(keys["name"]): keys for keys in configs if keys.get("name") is not None}

@@ -169,6 +169,17 @@ def test_facts_without_domains_still_have_dom0():
     assert dom0 is None or dom0.name == "Domain-0"
 
 
+def test_what_the_plan_changes_has_a_line_of_its_own_and_says_so():
+    hosts, plan = big_plan()
+    sides = [ElementTree.fromstring(to_svg(hosts, plan=plan, view=view)) for view in ("before", "after")]
+    assert [bool(side.findall(f".//{SVG}rect[@class='changed hollow']")) for side in sides] == [False, True]
+    said = [title.text for title in sides[1].iter(SVG + "title")]
+    assert any("CPU 4: " in text and "db (hard, repin)" in text for text in said)
+    assert any("CPU 8: " in text and "web (soft)" in text for text in said)
+    assert "changed by the plan" in to_html(hosts, plan)
+    assert "changed by the plan" not in to_html(hosts)
+
+
 # memory
 
 

@@ -254,20 +254,26 @@ def test_a_guest_that_is_not_there_is_bad(facts):
 @pytest.mark.parametrize(
     ("entry", "said"),
     [
-        ("web", "guests[1]: give a mapping"),
-        ({"nodes": [1]}, "guests[1]: give a mapping with at least the name"),
-        ({"name": "web", "node": 1}, "guests[1] (web): node is not a known field"),
-        ({"name": "web", "nodes": [9]}, "guests[1] (web).nodes: the host has no node 9"),
-        ({"name": "web", "nodes": 1}, "guests[1] (web).nodes: give node numbers"),
-        ({"name": "web", "nodes": ["x"]}, "guests[1] (web).nodes: give node numbers"),
-        ({"name": "web", "max_nodes": 0}, "guests[1] (web).max_nodes: give a whole number"),
-        ({"name": "web", "hard": "node:7"}, "guests[1] (web).hard:"),
+        ("web", "verify_guests[1]: give a mapping"),
+        ({"nodes": [1]}, "verify_guests[1]: give a mapping with at least the name"),
+        ({"name": "web", "node": 1}, "verify_guests[1] (web): node is not a known field"),
+        ({"name": "web", "nodes": [9]}, "verify_guests[1] (web).nodes: the host has no node 9"),
+        ({"name": "web", "nodes": 1}, "verify_guests[1] (web).nodes: give node numbers"),
+        ({"name": "web", "nodes": ["x"]}, "verify_guests[1] (web).nodes: give node numbers"),
+        ({"name": "web", "max_nodes": 0}, "verify_guests[1] (web).max_nodes: give a whole number"),
+        ({"name": "web", "hard": "node:7"}, "verify_guests[1] (web).hard:"),
     ],
 )
 def test_a_malformed_entry_is_named(facts, entry, said):
     with pytest.raises(Failure) as error:
         judge_limits([domain()], facts, "xen1", [{"name": "web"}, entry])
-    assert said in error.value.message
+    assert error.value.message.startswith(said)
+
+
+@pytest.mark.parametrize("limit", [0, "0", "several", []])
+def test_a_limit_that_is_none_is_refused(facts, limit):
+    with pytest.raises(Failure, match=r"^verify_max_nodes: give a whole number from 1 up, not "):
+        judge_limits([domain()], facts, "xen1", max_nodes=limit)
 
 
 @pytest.mark.parametrize(
