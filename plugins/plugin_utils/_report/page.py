@@ -20,7 +20,7 @@ from .elements import Element, add
 from .fleet import Row, rows
 from .overview import change, small_bars
 from .picture import Data, Picture, View, memory_words, share_words
-from .style import PAGE, PICTURE, PRINT, sheet
+from .style import PAGE, PICTURE, PRINT, SCREEN, sheet
 from .svg import Drawing, Stock, about, distance_words, farthest, heat_class, marks_shown, sample
 from .tenants import Tenant
 from .words import count, shown, size_text
@@ -82,7 +82,7 @@ def _head(html: Element, title: str) -> None:
     # or browsers ask the server for one
     add(head, "link", rel="icon", href="data:,")
     say(head, "title", title)
-    say(head, "style", "\n" + sheet(PICTURE, PAGE) + PRINT)
+    say(head, "style", "\n" + sheet(PICTURE, PAGE) + SCREEN + PRINT)
 
 
 def _overall(hosts: t.Sequence[Picture], plan: Data | None) -> str:

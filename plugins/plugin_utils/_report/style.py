@@ -158,6 +158,12 @@ PAGE: Rules = (
     (".key.d0", f"background:{palette.DOM0}"),
     *((f"td.heat{number}", f"background:{colour}") for number, colour in enumerate(HEAT)),
 )
+#: What can be scrolled sideways fades away where it goes on, in browsers that can tell. Elsewhere it just ends at the edge.
+SCREEN = """@media screen{@supports (animation-timeline:scroll()){
+.scroll{animation:xen-goes-on linear;animation-timeline:scroll(self inline)}
+@keyframes xen-goes-on{from,98%{mask-image:linear-gradient(to right,#000 calc(100% - 40px),transparent)}to{mask-image:none}}
+}}
+"""
 PRINT = """@media print{
 *{print-color-adjust:exact;-webkit-print-color-adjust:exact}
 main{max-width:none;padding:0}

@@ -158,6 +158,26 @@ def colour(browser, selector, name):
     )
 
 
+def test_what_goes_on_sideways_fades_away_until_one_is_there(browser, files):
+    def masked():
+        frames = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+        browser.evaluate(frames)
+        return browser.evaluate(
+            "[...document.querySelectorAll('.scroll')].map((one) => [one.scrollWidth > one.clientWidth, "
+            "getComputedStyle(one).maskImage != 'none'])"
+        )
+
+    browser.open(files["one.html"], 360)
+    if not browser.evaluate("CSS.supports('animation-timeline: scroll()')"):
+        pytest.skip("this browser cannot tell")
+    narrow = masked()
+    assert [True, True] in narrow and all(wider == fades for wider, fades in narrow)
+    browser.evaluate("for (const one of document.querySelectorAll('.scroll')) one.scrollLeft = 9999")
+    assert not any(fades for _wider, fades in masked())
+    browser.open(files["one.html"], 2200)
+    assert masked() == [[False, False]] * len(narrow)
+
+
 def test_colours_follow_the_reader_and_print_is_light(browser, files):
     seen = {}
     browser.open(files["one.html"])
