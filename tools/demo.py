@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The whole way on an emulated, real Xen host: facts, plan, guests, pins, proof. ``make demo`` runs this.
 
-Starts the test host, runs the collection's own playbook against it over SSH, exactly as a user would, prints the summary that the
-role wrote, says where the pictures are that it drew, and stops the host again. With KEEP=1 in the environment the host stays up. Standard library only, Python 3.11+.
+Starts the test host, runs the collection's own playbook against it over SSH, exactly as a user would, prints the summary that the role
+wrote, says where the pictures are that it drew, and stops the host again. With KEEP=1 in the environment the host stays up. Standard
+library only, Python 3.11+.
 """
 
 from __future__ import annotations
