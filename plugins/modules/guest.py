@@ -121,9 +121,9 @@ options:
     type: path
     default: /var/lib/xen/save
 notes:
-  - A run that is killed leaves each guest as it was, as it should be, or, while it is moved, with its state in a paused domain or a saved file.
-    The next task that names the guest finishes the move, or takes it back, before it does what it is asked to. C(/var/lib/dom0-xen) holds
-    what it has to know for that. An C(xl) that is still at work keeps the lock of the host.
+  - A run that is killed leaves each guest as it was, as it should be, or, while it is moved, with its state in a paused or suspended domain or
+    a saved file. The next task that names the guest finishes the move, or takes it back, before it does what it is asked to.
+    C(/var/lib/dom0-xen) holds what it has to know for that. An C(xl) that is still at work keeps the lock of the host.
   - A guest that an C(xl) was building when it was killed is destroyed and created anew.
   - V(moved) presses Xen's debug key C(u) to see where memory is, see the warning of O(dom0.xen.domain_info#module:memory_by_node).
   - Guests with PCI devices or virtual NUMA nodes cannot be moved with their state, and are refused.

@@ -418,7 +418,9 @@ def recover(journal: Journal, ways: Ways) -> str:
             return "guest {0!r}: a move that was interrupted is taken back, it runs on as before".format(
                 journal.name
             )
-        except _Stuck as failure:
+        except Failure as failure:
+            if not isinstance(failure, _Stuck):
+                raise
             if not _is_saved(journal.file):
                 raise Failure(
                     "guest {0!r} stands still: a move of it was interrupted while it was suspended and before it was saved, and domain {1}, "
