@@ -121,6 +121,13 @@ options:
                 V(preferred) counts like a PCI device there. It makes no difference where dom0 may run anywhere.
             type: str
             choices: [ignore, preferred]
+          cache_policy:
+            description:
+              - On nodes with several last-level caches, V(preferred) keeps a guest on one node to one of them, if that has a core for each
+                of its vCPUs and is not busier than the node as a whole. It is the soft affinity that does so, also with a V(hard) one
+                to the node. V(ignore) lets it use all caches of its nodes.
+            type: str
+            choices: [preferred, ignore]
   hosts:
     description:
       - Names of the hosts in the inventory that the plan is for.
@@ -166,6 +173,11 @@ options:
         type: str
         choices: [ignore, preferred]
         default: ignore
+      cache_policy:
+        description: Whether to keep to one last-level cache, see O(guests[].policy.cache_policy).
+        type: str
+        choices: [preferred, ignore]
+        default: preferred
   reserve:
     description: Memory that stays free.
     type: dict

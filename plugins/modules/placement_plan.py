@@ -220,6 +220,12 @@ guests:
       returned: success
       type: str
       sample: 4-5,7
+    cache:
+      description:
+        - The CPUs of the last-level cache that its vCPUs keep to, in list format. V(null) where the node has only one, or it keeps to none.
+      returned: success
+      type: str
+      sample: null
     hard:
       description:
         - Hard affinity for all of its vCPUs, in list format, or V(all). A list with one for each vCPU when they differ.

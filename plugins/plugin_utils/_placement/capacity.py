@@ -124,6 +124,16 @@ def _siblings(topology: Topology, cpuset: CpuSet) -> tuple[CpuSet, ...]:
     return tuple(cores) or tuple(CpuSet([cpu]) for cpu in cpuset)
 
 
+def _last_level_caches(topology: Topology, cpuset: CpuSet) -> tuple[CpuSet, ...]:
+    """The PUs of the set by last-level cache, none where there is but one or it is not known who shares one."""
+    shared = [cache for cache in topology.caches if cache.type != "instruction" and cache.cpusets]
+    last = max(shared, key=lambda cache: cache.level, default=None)
+    if last is None:
+        return ()
+    parts = [part & cpuset for part in last.cpusets or () if part & cpuset]
+    return tuple(sorted(parts, key=lambda part: part.first())) if len(parts) > 1 else ()
+
+
 def _cores(topology: Topology, cpuset: CpuSet) -> int:
     return topology.cores_of(cpuset) or len(cpuset)
 
@@ -168,7 +178,9 @@ def _pools(topology: Topology) -> dict[int, Pool]:
         for node in topology.nodes:
             part = node.cpuset & cpuset
             if part:
-                cells[node.os_index] = Cell(node.os_index, part, _siblings(topology, part))
+                cells[node.os_index] = Cell(
+                    node.os_index, part, _siblings(topology, part), caches=_last_level_caches(topology, part)
+                )
         pools[number] = Pool(number, name or str(number), cpuset, cells)
     return pools
 

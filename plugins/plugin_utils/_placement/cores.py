@@ -32,22 +32,27 @@ class Claim:
 class Cores:
     """`own`: for each guest its vCPUs that have a mask of their own. `trusted`: CPUs of (host, pool, node, trust group).
 
-    `exclusive`: CPUs of each (host, pool) that somebody has for himself.
+    `exclusive`: CPUs of each (host, pool) that somebody has for himself. `caches`: for guests that keep to one last-level cache its CPUs.
     """
 
     own: dict[str, dict[int, CpuSet]] = field(default_factory=dict)
     trusted: dict[tuple[str, int, int, str], CpuSet] = field(default_factory=dict)
     exclusive: dict[tuple[str, int], CpuSet] = field(default_factory=dict)
+    caches: dict[str, CpuSet] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Affinity:
-    """Masks for each vCPU, None for any CPU, and `cpuset`, all CPUs that the plan has for the guest. `every`: those of its cpupool."""
+    """Masks for each vCPU, None for any CPU, and `cpuset`, all CPUs that the plan has for the guest. `every`: those of its cpupool.
+
+    `cache`: those of the last-level cache that its shared vCPUs keep to, None for no such.
+    """
 
     cpuset: CpuSet
     hard: tuple[CpuSet | None, ...]
     soft: tuple[CpuSet | None, ...]
     every: CpuSet
+    cache: CpuSet | None = None
 
     def text(self, kind: str) -> str | list[str]:
         """Write the masks in list format or "all": one for all vCPUs, or when they differ a list with one for each."""
@@ -82,7 +87,10 @@ def choose_cores(claims: t.Iterable[Claim]) -> Cores:
     for claim in fresh:
         cores.own[claim.guest.name] = _fresh(claim, taken)
     groups: dict[tuple[str, int, int, str], tuple[Claim, int]] = {}
+    by_node: dict[tuple[str, int, int], list[Claim]] = {}
     for claim in ordered:
+        for node in claim.cpu_nodes:
+            by_node.setdefault((claim.host.name, claim.pool.id, node), []).append(claim)
         group = claim.guest.trust_group
         if group is None or claim.host.core_scheduling:
             continue
@@ -99,7 +107,61 @@ def choose_cores(claims: t.Iterable[Claim]) -> Cores:
         cores.trusted[host, pool, node, group] = chosen
         _take(taken, claim, chosen)
     cores.exclusive = taken
+    for (host, pool, node), there in by_node.items():
+        cores.caches |= _share_caches(there, node, taken.get((host, pool), CpuSet()))
     return cores
+
+
+def _share_caches(claims: t.Sequence[Claim], node: int, taken: CpuSet) -> dict[str, CpuSet]:
+    """Give guests of one node that fit a last-level cache one each, so that no cache has more load for each core than the node.
+
+    A guest fits a cache that has a core for each of its shared vCPUs. One that runs keeps to the cache that it keeps to now where that will
+    do. The guests of the node that fit none, or are on other nodes too, use all caches alike.
+    """
+    cell = claims[0].pool.cells[node]
+    free = [core for core in cell.siblings if not core & taken]
+    room = {cache: sum(1 for core in free if core <= cache) for cache in cell.caches}
+    sharing = [claim for claim in claims if _shared_parts(claim).get(node) and not _apart(claim)]
+    whole = sum(_shared_parts(claim)[node] for claim in sharing)
+    load = dict.fromkeys(room, 0)
+
+    def fits(claim: Claim, cache: CpuSet) -> bool:
+        part = _shared_parts(claim)[node]
+        after = load[cache] + part
+        return part <= room[cache] * VCPU and after * len(free) <= room[cache] * max(whole, len(free) * VCPU)
+
+    chosen: dict[str, CpuSet] = {}
+    ordered = sorted(
+        (
+            claim
+            for claim in sharing
+            if room
+            and len(claim.cpu_nodes) == 1
+            and claim.guest.policy_on(claim.host.name).cache_policy == "preferred"
+        ),
+        key=lambda claim: (_now(claim, room) is None, -claim.guest.vcpus, claim.guest.name),
+    )
+    for claim in ordered:
+        now = _now(claim, room)
+        homes = [cache for cache in ([now] if now is not None else room) if fits(claim, cache)]
+        homes = homes or [cache for cache in room if fits(claim, cache)]
+        if homes:
+            best = min(homes, key=lambda cache: (load[cache] * 1000 // room[cache], cache.first()))
+            chosen[claim.guest.name] = CpuSet(cpu for core in free if core <= best for cpu in core)
+            load[best] += _shared_parts(claim)[node]
+    return chosen
+
+
+def _apart(claim: Claim) -> bool:
+    return claim.guest.trust_group is not None and not claim.host.core_scheduling
+
+
+def _now(claim: Claim, caches: t.Iterable[CpuSet]) -> CpuSet | None:
+    """The cache that a running guest keeps to now."""
+    if claim.running is None:
+        return None
+    now = {soft if soft < claim.pool.cpuset else hard for hard, soft in claim.running.masks}
+    return next((cache for cache in caches if now and all(mask and mask <= cache for mask in now)), None)
 
 
 def affinity_of(claim: Claim, cores: Cores) -> Affinity:
@@ -115,11 +177,13 @@ def affinity_of(claim: Claim, cores: Cores) -> Affinity:
         else:
             shared |= pool.cells[node].cpuset & rest
     pin = guest.policy_on(host.name).pin
+    cache = cores.caches.get(guest.name) if pin != "none" else None
     masks: tuple[CpuSet | None, CpuSet | None]
     if apart or pin == "hard":
-        masks = (shared, None)
+        masks = (shared, cache)
     else:
         # Nobody may run where somebody is to be alone.
+        shared = cache or shared
         masks = (rest if exclusive else None, shared if pin == "soft" else None)
     own = cores.own.get(guest.name, {})
     each = [(own[vcpu], None) if vcpu in own else masks for vcpu in range(guest.vcpus)]
@@ -127,7 +191,7 @@ def affinity_of(claim: Claim, cores: Cores) -> Affinity:
     for mask in own.values():
         cpuset |= mask
     return Affinity(
-        cpuset, tuple(hard for hard, _soft in each), tuple(soft for _hard, soft in each), pool.cpuset
+        cpuset, tuple(hard for hard, _soft in each), tuple(soft for _hard, soft in each), pool.cpuset, cache
     )
 
 
@@ -150,6 +214,13 @@ def _available(cell: Cell, taken: CpuSet) -> list[CpuSet]:
     ]
 
 
+def _by_cache(cell: Cell, free: list[CpuSet], wanted: int) -> list[CpuSet]:
+    """The same cores, those first of the cache with the fewest that are enough; where none has enough, of the caches with the most."""
+    homes = [[core for core in free if core <= cache] for cache in cell.caches]
+    homes.sort(key=lambda home: (len(home) < wanted, len(home) if len(home) >= wanted else -len(home)))
+    return [core for home in homes for core in home] if sum(map(len, homes)) == len(free) else free
+
+
 def _whole_cores(pool: Pool, cpus: CpuSet) -> CpuSet:
     whole = CpuSet()
     for cell in pool.cells.values():
@@ -167,7 +238,10 @@ def _fresh(claim: Claim, taken: dict[tuple[str, int], CpuSet]) -> dict[int, CpuS
     vcpus = iter(own)
     for node, number in deal(len(own), claim.cpu_nodes).items():
         cell = claim.pool.cells[node]
-        free = _available(cell, taken.get((claim.host.name, claim.pool.id), CpuSet()))
+        wanted = number if isolate else -(-number // cell.threads)
+        free = _by_cache(
+            cell, _available(cell, taken.get((claim.host.name, claim.pool.id), CpuSet())), wanted
+        )
         used = CpuSet()
         for place in range(number):
             core = free[place if isolate else place // cell.threads]

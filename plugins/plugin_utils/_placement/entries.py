@@ -140,6 +140,8 @@ def entry(
     warnings: list[str],
 ) -> Plan:
     """Make an entry of `guests`."""
+    if affinity.cache is not None:
+        reasons = [*reasons, f"keeps to one last-level cache, that of CPUs {affinity.cache}"]
     return {
         "name": guest.name,
         "host": host.name,
@@ -153,6 +155,7 @@ def entry(
         "memory_by_node": {str(node): size for node, size in sorted(memory.items())},
         "pin": guest.policy_on(host.name).pin,
         "cpuset": str(affinity.cpuset),
+        "cache": None if affinity.cache is None else str(affinity.cache),
         "hard": affinity.text("hard"),
         "soft": affinity.text("soft"),
         "from": None,

@@ -50,7 +50,8 @@ class Policy:
     number of nodes as text. `pin`: "soft", "hard" or "none", which affinity the plan sets. `cpu_policy`: "shared", "dedicated" or
     "mixed". `thread_policy`: "prefer", "isolate" or "require", how dedicated vCPUs use the threads of their cores.
     `memory_only_nodes`: "avoid" or "allow", whether memory may come from nodes without CPUs. `backend_locality`: "ignore" or
-    "preferred", whether to be near the nodes that dom0 is pinned to.
+    "preferred", whether to be near the nodes that dom0 is pinned to. `cache_policy`: "preferred" or "ignore", whether to keep to one
+    last-level cache.
     """
 
     numa_policy: str = "preferred"
@@ -59,6 +60,7 @@ class Policy:
     memory_only_nodes: str = "avoid"
     thread_policy: str = "prefer"
     backend_locality: str = "ignore"
+    cache_policy: str = "preferred"
 
     @property
     def node_count(self) -> int | None:
@@ -171,12 +173,14 @@ class Cell:
     """The part of a cpupool that lies on one node: what vCPUs compete for. `siblings`: its online PUs by core.
 
     Where Xen does not tell cores, each PU is one. `blocked`: those of the cores that a domain is pinned to; no guest can have them alone.
+    `caches`: its online PUs by last-level cache, none where there is but one or it is not known who shares one.
     """
 
     node: int
     cpuset: CpuSet
     siblings: tuple[CpuSet, ...] = ()
     blocked: frozenset[CpuSet] = frozenset()
+    caches: tuple[CpuSet, ...] = ()
 
     @property
     def cores(self) -> int:

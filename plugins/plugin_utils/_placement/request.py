@@ -45,6 +45,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "memory_only_nodes": ("avoid", "allow"),
     "thread_policy": ("prefer", "isolate", "require"),
     "backend_locality": ("ignore", "preferred"),
+    "cache_policy": ("preferred", "ignore"),
 }
 REBALANCE = ("none", "migrate", "restart")
 GROUP_POLICIES = ("affinity", "anti-affinity")

@@ -80,12 +80,16 @@ def check(plan: Data, facts: Data, guests: t.Sequence[Data], node_reserve: int =
         with_cpus = [node for node in nodes if host.pus[node]]
         with_memory = [node for node in nodes if node in host.free]
         assert nodes and with_cpus and with_memory
-        assert mask == set().union(*(host.pus[node] for node in with_cpus))
+        whole = set().union(*(host.pus[node] for node in with_cpus))
+        hard = guest.get("policy", {}).get("pin") == "hard"
+        # It may keep to one of several caches of its node; a hard affinity is that of the node even then.
+        cache = None if entry["cache"] is None else cpus(entry["cache"])
+        assert cache is None or (len(nodes) == 1 and cache < whole and len(cache) >= guest["vcpus"])
+        assert mask == (whole if hard or cache is None else cache)
         assert mask <= host.online
         assert host.reachable(nodes)
-        hard = guest.get("policy", {}).get("pin") == "hard"
         assert (entry["hard"], entry["soft"]) == (
-            (entry["cpuset"], "all") if hard else ("all", entry["cpuset"])
+            (entry["cpuset"], entry["cache"] or "all") if hard else ("all", entry["cpuset"])
         )
         assert sum(entry["memory_by_node"].values()) == entry["memory_bytes"] == guest["memory"] * MIB
         assert entry["need_bytes"] == need(guest)

@@ -88,6 +88,7 @@ def test_the_form_of_a_plan() -> None:
         "memory_by_node": {"0": 512 * MIB},
         "pin": "hard",
         "cpuset": "0-3",
+        "cache": None,
         "hard": "0-3",
         "soft": "all",
         "from": None,
