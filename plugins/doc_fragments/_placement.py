@@ -44,6 +44,12 @@ options:
         description: The NUMA nodes that it has to be on, all of them. Without it the plan chooses.
         type: list
         elements: int
+      cpus:
+        description:
+          - The CPUs that its vCPUs get, as a list or as a text such as V(4-7), by the affinity that C(pin) says. Without it the plan chooses.
+          - A new guest has its memory on the nodes of these CPUs, a guest that runs keeps it where it is. Nobody gets a core of them alone.
+            Where there are several hosts, O(guests[].host) has to be given too.
+        type: raw
       pool:
         description:
           - Name or number of the cpupool that it runs in. A guest that runs stays in the one it is in; a new one gets V(Pool-0), as with xl.

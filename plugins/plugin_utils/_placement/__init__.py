@@ -11,6 +11,7 @@ sources.py       where topologies come from: facts, recordings, hwloc XML
 model.py         the values that the other files pass round; settings.py: what a plan is to do beside placing
 capacity.py      a host's topology as room for guests: memory of nodes, cores of cpupools, who holds what
 running.py       guests that run: whether they may stay, and what everybody holds before anything is placed
+fixed.py         guests whose CPUs the user has chosen
 places.py        sets of nodes of a host
 options.py       the places that a guest can have, with what each takes and costs, made when they are looked at
 problem.py       hosts and guests as numbers

@@ -248,10 +248,16 @@ class _Check:
                     "masks",
                     f"vCPU {vcpu} of {guest.name} could run on no online CPU of its cpupool",
                 )
+        pinned = seat.hard if seat.policy.pin == "hard" else seat.soft if seat.policy.pin == "soft" else []
+        if guest.cpus is not None and not guest.do_not_touch and any(mask != guest.cpus for mask in pinned):
+            self.say(
+                guest.name,
+                "cpus",
+                f"{guest.name} is to have CPUs {seat.entry['cpuset']}, but {guest.cpus} are asked for",
+            )
         if seat.entry["action"] in ("keep", "repin"):
             return
         allowed = seat.cpus()
-        pinned = seat.hard if seat.policy.pin == "hard" else seat.soft if seat.policy.pin == "soft" else []
         for vcpu, mask in enumerate(pinned):
             if vcpu not in seat.own and seat.trust_group is None and not mask <= allowed:
                 self.say(

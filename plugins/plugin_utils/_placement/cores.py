@@ -136,6 +136,7 @@ def _share_caches(claims: t.Sequence[Claim], node: int, taken: CpuSet) -> dict[s
             claim
             for claim in sharing
             if room
+            and claim.guest.cpus is None
             and len(claim.cpu_nodes) == 1
             and claim.guest.policy_on(claim.host.name).cache_policy == "preferred"
         ),
@@ -176,6 +177,8 @@ def affinity_of(claim: Claim, cores: Cores) -> Affinity:
             shared |= cores.trusted.get((host.name, pool.id, node, t.cast(str, guest.trust_group)), CpuSet())
         else:
             shared |= pool.cells[node].cpuset & rest
+    if guest.cpus is not None:
+        shared = guest.cpus
     pin = guest.policy_on(host.name).pin
     cache = cores.caches.get(guest.name) if pin != "none" else None
     masks: tuple[CpuSet | None, CpuSet | None]

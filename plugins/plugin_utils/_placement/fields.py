@@ -122,6 +122,19 @@ def vcpu_ids(value: t.Any) -> tuple[int, ...]:
     return node_ids(value)
 
 
+def cpus(value: t.Any) -> CpuSet:
+    """Read CPUs: a list of numbers, or a text such as 0-1,3."""
+    if not isinstance(value, str):
+        return CpuSet(node_ids(value))
+    try:
+        found = CpuSet.parse(value)
+    except CpuSetError as error:
+        raise Fault(str(error)) from error
+    if not found:
+        raise Fault("there is no CPU in it: leave it out to let the plan choose")
+    return found
+
+
 def ratio(value: t.Any) -> float:
     """Read how many vCPUs there may be for each PU."""
     try:

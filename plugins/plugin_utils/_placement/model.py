@@ -111,7 +111,7 @@ class Guest:
 
     `host_policies`: policies on hosts whose defaults differ. `dedicated_vcpus`: those of a guest with cpu_policy mixed. `pci_devices`:
     (address, "required" or "preferred"). `groups`: what it is a member of. `trust_group`: guests of different ones never
-    share a core. `do_not_touch`: it is left as it runs.
+    share a core. `do_not_touch`: it is left as it runs. `cpus`: those that the user has chosen for its vCPUs.
     """
 
     name: str
@@ -130,6 +130,7 @@ class Guest:
     trust_group: str | None = None
     do_not_touch: bool = False
     host_policies: t.Mapping[str, Policy] = field(default_factory=dict)
+    cpus: CpuSet | None = None
 
     @property
     def need(self) -> int:

@@ -21,6 +21,7 @@ from .entries import Leaving, Plan, host_entries, mover_entry, objective, stay_e
 from .exact import Engine
 from .exhaustive import prove
 from .explain import Explainer
+from .fixed import chosen_on, with_nodes
 from .improve import improve
 from .model import MIB, Guest, Host, Reserve, Running
 from .moves import actions_of
@@ -91,8 +92,10 @@ def make_plan(
         host_room(name, topologies[name], settings.reserves.get(name, reserve), name in settings.evacuate)
         for name in sorted(topologies)
     ]
-    wanted = sorted(_with_evacuated(guests, hosts), key=lambda guest: guest.name)
-    _check_against_hosts(wanted, hosts)
+    faults: list[str] = []
+    every = with_nodes(_with_evacuated(guests, hosts), hosts, faults)
+    wanted = sorted(every, key=lambda guest: guest.name)
+    _check_against_hosts(wanted, hosts, faults)
     if effort is None:
         effort = Effort(MOST_LOOKS)
     fixed: set[str] = set()
@@ -191,9 +194,8 @@ def _with_evacuated(guests: t.Sequence[Guest], hosts: t.Sequence[Host]) -> list[
     return [*guests, *more]
 
 
-def _check_against_hosts(guests: t.Sequence[Guest], hosts: t.Sequence[Host]) -> None:
-    """Refuse guests that ask for what is nowhere."""
-    faults = []
+def _check_against_hosts(guests: t.Sequence[Guest], hosts: t.Sequence[Host], faults: list[str]) -> None:
+    """Refuse guests that ask for what is nowhere. `faults`: what is wrong already."""
     for guest in guests:
         if (
             guest.pool is None
@@ -254,7 +256,7 @@ def _sort_out(
             if (host.name, running.domid) not in base.ours or (host.name, running.domid) in frozen:
                 alone[host.name].add(running.domid)
     base.left_alone = {(name, domid) for name, domids in alone.items() for domid in domids}
-    hosts = [with_blocked_cores(host, alone[host.name]) for host in hosts]
+    hosts = [with_blocked_cores(host, alone[host.name], chosen_on(wanted, host)) for host in hosts]
     current = {host.name: host for host in hosts}
     base.devices |= {
         (host.name, address)
@@ -268,6 +270,9 @@ def _sort_out(
     candidates.sort(key=lambda item: (wants_cores(item[0], item[1]), item[0].name))
     for guest, old_host, running in candidates:
         host = current[old_host.name]
+        if guest.cpus is not None:
+            # Its memory stays where it is; the nodes of its CPUs are for a guest that is started.
+            guest = dataclasses.replace(guest, nodes=None)
         if guest.do_not_touch:
             guest = _as_it_runs(guest)
         stay = make_stay(guest, host, running)
@@ -307,13 +312,17 @@ def _sort_out(
 def _as_it_runs(guest: Guest) -> Guest:
     """The guest without wishes that would have to be carried out: it is not to be touched."""
     policy = dataclasses.replace(guest.policy, cpu_policy="shared")
-    return dataclasses.replace(guest, policy=policy, host_policies={}, dedicated_vcpus=(), trust_group=None)
+    return dataclasses.replace(
+        guest, policy=policy, host_policies={}, dedicated_vcpus=(), trust_group=None, cpus=None
+    )
 
 
 def _movable(stay: Stay) -> bool:
     """Whether a running guest could be moved: it is not fixed, its place is one that a plan can count, and it is as large as asked for."""
     guest, host, running = stay.guest, stay.host, stay.running
-    if guest.do_not_touch or guest.nodes is not None or not running.held or wants_cores(guest, host):
+    if guest.do_not_touch or guest.nodes is not None or guest.cpus is not None:
+        return False
+    if not running.held or wants_cores(guest, host):
         return False
     if guest.memory > max(running.memory, running.max_memory or 0):
         return False

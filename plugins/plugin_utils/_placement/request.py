@@ -14,6 +14,7 @@ import typing as t
 from ...module_utils._errors import Failure
 from .fields import (
     Fault,
+    cpus,
     guest_name,
     node_ids,
     pci_devices,
@@ -57,6 +58,7 @@ _GUEST_KEYS = (
     "memory",
     "host",
     "nodes",
+    "cpus",
     "pool",
     "priority",
     "weight",
@@ -110,6 +112,11 @@ def read_all(hosts: t.Sequence[str], given: t.Mapping[str, t.Any]) -> Request:
     guests = reader.guests(given.get("guests"), "guests", base, bases)
     guests = reader.groups(given.get("groups"), guests)
     capacity = reader.guests(given.get("capacity") or [], "capacity", base, bases)
+    reader.faults += [
+        f"{shape.label}.cpus: leave it out, a shape may be anywhere"
+        for shape in capacity
+        if shape.cpus is not None
+    ]
     rebalance = given.get("rebalance") or "none"
     if rebalance not in REBALANCE:
         reader.faults.append(f"rebalance: {show(rebalance)} is none of {', '.join(REBALANCE)}")
@@ -196,6 +203,7 @@ class _Reader:
         memory = take("memory", lambda value: read_size(value, MIB), needed=True)
         host = take("host", self._host)
         nodes = take("nodes", node_ids)
+        chosen = take("cpus", cpus)
         pool = take("pool", text)
         priority = take("priority", lambda value: whole(value, -1000, 1000))
         weight = take("weight", lambda value: whole(value, 1, 65535))
@@ -215,6 +223,8 @@ class _Reader:
                     f"{label}.nodes: {len(nodes)} nodes are named, but numa_policy is {one.numa_policy}"
                 )
                 break
+        if chosen is not None:
+            self.faults += [f"{label}.cpus: {fault}" for fault in self._with_cpus(entry, host, each)]
         mixed = any(one.cpu_policy == "mixed" for one in each)
         if mixed and not dedicated:
             self.faults.append(f"{label}.dedicated_vcpus: is missing, and cpu_policy is mixed")
@@ -243,7 +253,21 @@ class _Reader:
             trust,
             bool(untouched),
             {where: other for where, other in policies.items() if other != policy},
+            chosen,
         )
+
+    def _with_cpus(
+        self, entry: t.Mapping[str, t.Any], host: str | None, policies: t.Sequence[Policy]
+    ) -> t.Iterator[str]:
+        """What cannot go with CPUs that the user has chosen."""
+        if host is None and len(self.hosts) > 1:
+            yield "say with host on which of the hosts they are"
+        if entry.get("nodes") is not None:
+            yield "leave out nodes, which follow from the CPUs"
+        if entry.get("trust_group") is not None or any(one.cpu_policy != "shared" for one in policies):
+            yield "cores for it alone are for the plan to choose: leave out the CPUs, or cpu_policy and trust_group"
+        if any(one.pin == "none" for one in policies):
+            yield "with pin none no affinity is set"
 
     def _host(self, value: t.Any) -> str:
         if value not in self.hosts:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from ...module_utils._errors import Failure
 from ...module_utils._topology.cpuset import CpuSet
 from .capacity import split_load
+from .fixed import nodes_of
 from .model import MIB, NORMAL_WEIGHT, VCPU, Cell, Guest, Host, Pool, Running, memory_need, split_evenly
 from .options import cores_needed, deal, units_of
 from .problem import Base, CellName
@@ -88,6 +89,8 @@ def make_stay(guest: Guest, host: Host, running: Running) -> Stay:
     pool = host.pools[running.pool]
     cpu_nodes = tuple(node for node in running.nodes if node in pool.cells)
     warnings = []
+    if guest.cpus is not None:
+        cpu_nodes = nodes_of(guest, pool)
     if not cpu_nodes:
         cpu_nodes = _nearest_cells(host, pool, running.nodes)
         away = "has no online CPU" if len(running.nodes) == 1 else "have no online CPU"
@@ -266,9 +269,12 @@ def add_others(base: Base, hosts: t.Sequence[Host], ours: t.Collection[tuple[str
                 base.committed[where] = base.committed.get(where, 0) + running.vcpus_online
 
 
-def with_blocked_cores(host: Host, left_alone: t.Collection[int]) -> Host:
-    """Return the host with the cores marked that domains which the plan leaves alone (`left_alone`: domids) are pinned to."""
-    pinned: dict[int, CpuSet] = {}
+def with_blocked_cores(host: Host, left_alone: t.Collection[int], chosen: CpuSet) -> Host:
+    """Return the host with the cores marked that nobody can have alone.
+
+    Domains which the plan leaves alone (`left_alone`: domids) are pinned to them, or guests have them by the user's choice (`chosen`).
+    """
+    pinned = {number: pool.cpuset & chosen for number, pool in host.pools.items() if pool.cpuset & chosen}
     for running in host.running:
         if running.domid not in left_alone:
             continue
