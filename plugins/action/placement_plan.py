@@ -24,6 +24,7 @@ from ..plugin_utils._placement.spec import REQUEST_SPEC
 ARGUMENT_SPEC = {
     **REQUEST_SPEC,
     "capacity": {"type": "list", "elements": "raw"},
+    "earlier_plan": {"type": "dict"},
     "explain": {"type": "bool", "default": False},
     "engine": {"type": "str", "choices": list(ENGINES), "default": "auto"},
     "time_limit": {"type": "float"},

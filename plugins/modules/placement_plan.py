@@ -32,6 +32,12 @@ options:
       - Guests as in O(guests), of which the plan says how many more like each would fit beside it. They are not planned themselves.
     type: list
     elements: dict
+  earlier_plan:
+    description:
+      - A plan from before, as this module returned it. Guests that do not run yet keep the places that they have in it, unless other
+        places let more guests have one, make fewer of them span nodes, shorten ways, or lower the load noticeably.
+      - Guests that run are another matter, see O(rebalance).
+    type: dict
   explain:
     description: Whether to tell for each new place which other places were possible, and on which level of the objective they lost.
     type: bool

@@ -20,6 +20,7 @@ choose.py        the best place for one guest as things are
 search.py        greedy by size from several orders; improve.py: local search; effort.py: when it ends
 scarcity.py      guests that compete for too few slots on nodes, and groups that no host can have as a whole
 together.py      affinity groups, all of them on one host or as many as one has room for
+earlier.py       guests that do not run yet keep their places of an earlier plan
 exhaustive.py    a bounded search that proves the first levels of the objective
 exact.py         the placement as an integer program for solver.py, a program of its own
 bounds.py        what no placement can beat

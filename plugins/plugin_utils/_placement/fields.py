@@ -169,3 +169,14 @@ def pci_devices(value: t.Any) -> tuple[tuple[str, str], ...]:
             raise Fault(f"policy: {show(policy)} is none of required, preferred")
         found[pci_address(entry.get("address"))] = str(policy)
     return tuple(sorted(found.items()))
+
+
+def read_places(plan: t.Any) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """Read the places of a plan. Raises :class:`Fault` when it is none."""
+    try:
+        return {
+            str(entry["name"]): (str(entry["host"]), tuple(sorted(int(node) for node in entry["nodes"])))
+            for entry in plan["guests"]
+        }
+    except (KeyError, TypeError, ValueError) as error:
+        raise Fault(f"{show(plan)} is no plan of dom0.xen.placement_plan") from error

@@ -16,6 +16,7 @@ from ...module_utils._topology.model import Topology
 from . import bounds
 from .capacity import host_room
 from .cores import Claim, choose_cores
+from .earlier import priced, with_places
 from .effort import Effort
 from .entries import Leaving, Plan, host_entries, mover_entry, objective, stay_entry, summary, unplaced_entry
 from .exact import Engine
@@ -44,7 +45,7 @@ from .running import (
 )
 from .search import MOST_LOOKS, by_size, solve
 from .settings import PLAIN, Settings
-from .state import LEVELS, Key, State
+from .state import LEVELS, Key, State, state_of
 from .steps import Blocked, order_steps
 from .words import node_words
 
@@ -55,10 +56,6 @@ SCHEMA_VERSION = "1.2"
 
 #: How often moves that block one another are given up and the rest is planned again.
 MOST_ROUNDS = 4
-
-#: A move has to lower the peak of the load by this part of it, and the vCPUs beyond the cores by this much (thousandths).
-WORTH_A_MOVE = 20
-SMT_WORTH_A_MOVE = 500
 
 
 class Given(t.NamedTuple):
@@ -105,7 +102,10 @@ def make_plan(
             wanted, hosts, dataclasses.replace(settings, rebalance="none") if nobody else settings, fixed
         )
         problem = _problem(given, settings)
-        state, proven = solve_problem(problem, effort, engine, told)
+        asked = with_places(problem, settings.earlier) if settings.earlier else problem
+        state, proven = solve_problem(asked, effort, engine, told)
+        if asked is not problem:
+            state = state_of(problem, state.assignment())
         actions = actions_of(given.hosts, problem, state, given.stays, given.leaving, settings)
         try:
             steps = order_steps(actions.ordered, actions.free)
@@ -156,6 +156,12 @@ def _written(
             unplaced.append(unplaced_entry(mover.guest, explainer, index, leaving))
         elif name not in staying:
             entries.append(mover_entry(state, index, explainer, cores, leaving, given.warnings.get(name, [])))
+    for entry in entries:
+        if entry["action"] == "create" and settings.earlier.get(entry["name"]) == (
+            entry["host"],
+            tuple(entry["nodes"]),
+        ):
+            entry["reasons"].append("The earlier plan has it there, too.")
     order = {"keep": 0, "repin": 1, "migrate": 2, "move": 3, "restart": 4, "create": 5}
     entries.sort(key=lambda entry: (order[entry["action"]], -entry["need_bytes"], entry["name"]))
     plan = {
@@ -334,11 +340,7 @@ def _problem(given: Given, settings: Settings) -> Problem:
     if not any(mover.stay is not None for mover in given.movers):
         return make_problem(given.hosts, given.movers, given.base)
     problem = make_problem(given.hosts, given.movers, given.base, settings.max_moves)
-    now = State(problem)
-    for index, stay in enumerate(problem.stays):
-        if stay is not None:
-            now.put(index, stay)
-    return dataclasses.replace(problem, coarse=(SMT_WORTH_A_MOVE, max(1, now.peak() // WORTH_A_MOVE)))
+    return priced(problem)
 
 
 def solve_problem(
@@ -362,12 +364,14 @@ def solve_problem(
     improve(answer.state, by_size(problem), effort.part(4), displace=False)
     if answer.state.key() < state.key():
         state, engine.outcome = answer.state, "better"
-    best = dict(zip(LEVELS, answer.state.key(), strict=True))
-    reached = dict(zip(LEVELS, state.key(), strict=True))
-    proven = itertools.takewhile(
-        lambda level: level in answer.proven and reached[level] == best[level], LEVELS
-    )
+    proven = set(answer.proven) & _levels_as_good(answer.state, state)
     return state, first | frozenset(proven)
+
+
+def _levels_as_good(one: State, other: State) -> set[str]:
+    """The first levels, as far as both are the same: what is proven of one holds for the other that far."""
+    pairs = zip(LEVELS, one.key(), other.key(), strict=True)
+    return {level for level, _mine, _theirs in itertools.takewhile(lambda pair: pair[1] == pair[2], pairs)}
 
 
 def _looked_through(problem: Problem, state: State, floor: Key, effort: Effort) -> tuple[State, bool]:

@@ -19,6 +19,7 @@ from .fields import (
     node_ids,
     pci_devices,
     ratio,
+    read_places,
     read_size,
     refuse_others,
     show,
@@ -117,6 +118,7 @@ def read_all(hosts: t.Sequence[str], given: t.Mapping[str, t.Any]) -> Request:
         for shape in capacity
         if shape.cpus is not None
     ]
+    earlier = reader.take(given, "earlier_plan", "", read_places) or {}
     rebalance = given.get("rebalance") or "none"
     if rebalance not in REBALANCE:
         reader.faults.append(f"rebalance: {show(rebalance)} is none of {', '.join(REBALANCE)}")
@@ -136,6 +138,7 @@ def read_all(hosts: t.Sequence[str], given: t.Mapping[str, t.Any]) -> Request:
         tuple(capacity),
         bool(given.get("explain")),
         reserves,
+        earlier,
     )
     return Request(tuple(guests), kept, settings)
 

@@ -20,7 +20,8 @@ class Settings:
 
     `rebalance`: "none", "migrate" or "restart", what may be done to guests that run so that the whole becomes better; `max_moves`: to how
     many of them. `evacuate`: hosts that are to be emptied. `capacity`: shapes of guests of which the plan says how many more would
-    fit. `explain`: tell of the places that lost. `reserves`: of hosts that have one of their own.
+    fit. `explain`: tell of the places that lost. `reserves`: of hosts that have one of their own. `earlier`: (host, nodes) of guests by an
+    earlier plan.
     """
 
     rebalance: str = "none"
@@ -29,6 +30,7 @@ class Settings:
     capacity: tuple[Guest, ...] = ()
     explain: bool = False
     reserves: t.Mapping[str, Reserve] = field(default_factory=dict)
+    earlier: t.Mapping[str, tuple[str, tuple[int, ...]]] = field(default_factory=dict)
 
 
 #: What nobody asked for.

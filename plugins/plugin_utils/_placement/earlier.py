@@ -1,0 +1,55 @@
+# Copyright (c) 2026, dom0.xen contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This file is private to the collection: it may change or go away in any release.
+
+"""Guests that do not run yet and have a place by an earlier plan: another place has to be worth it, as for guests that run."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from .options import Option
+from .problem import Problem
+from .search import by_size
+from .state import State
+
+#: Places by the name of the guest: (host, nodes).
+Places = t.Mapping[str, tuple[str, tuple[int, ...]]]
+
+#: What makes another place worth it: so much less load beyond the cores (thousandths), and this part of the peak.
+SMT_WORTH_A_MOVE = 500
+PEAK_WORTH_A_MOVE = 20
+
+
+def with_places(problem: Problem, places: Places) -> Problem:
+    """Return the problem in which guests start from their places, as far as these have room together, and are moved if that is worth it."""
+    state = State(problem)
+    stays: list[Option | None] = list(problem.stays)
+    for index, stay in enumerate(stays):
+        if stay is not None:
+            state.put(index, stay)
+    for index in by_size(problem):
+        mover = problem.movers[index]
+        host, nodes = places.get(mover.guest.name, ("", ()))
+        shape = problem.maker.shape(mover)
+        if mover.held_host is not None or host not in shape.host_names:
+            continue
+        there = problem.maker.by_name[host]
+        pool = there.find_pool(mover.guest.pool)
+        option = None if pool is None else problem.maker.option(shape, there, pool, nodes)
+        if option is not None and state.fits(option):
+            state.put(index, option)
+            stays[index] = option
+    return priced(dataclasses.replace(problem, stays=tuple(stays)))
+
+
+def priced(problem: Problem) -> Problem:
+    """Return the problem with small differences of load left out, so that nobody is moved for them."""
+    now = State(problem)
+    for index, stay in enumerate(problem.stays):
+        if stay is not None:
+            now.put(index, stay)
+    return dataclasses.replace(problem, coarse=(SMT_WORTH_A_MOVE, max(1, now.peak() // PEAK_WORTH_A_MOVE)))
