@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import typing as t
 
-from ansible_collections.dom0.xen.plugins.module_utils._topology.model import Topology
+from ansible_collections.dom0.xen.plugins.module_utils._topology.cpuset import CpuSet
+from ansible_collections.dom0.xen.plugins.module_utils._topology.model import Cache, Topology
 from ansible_collections.dom0.xen.plugins.plugin_utils._placement.check import check_plan
 from ansible_collections.dom0.xen.plugins.plugin_utils._placement.plan import make_plan
 from ansible_collections.dom0.xen.plugins.plugin_utils._placement.request import read_all
@@ -193,3 +194,43 @@ def test_a_running_guest_is_never_given_up(one: t.Any, guests: list[t.Any], sett
     still = plan_of(machines, {**asked, "rebalance": "none"})[0]
     lost = {entry["name"] for entry in plan["unplaced"]} - {entry["name"] for entry in still["unplaced"]}
     assert not {name for name in lost if name.startswith("old")}
+
+
+def with_caches(topology: Topology, width: int) -> Topology:
+    """The same host with a last-level cache for each run of so many of its CPUs."""
+    last = max(topology.complete_cpuset, default=0)
+    parts = [
+        CpuSet(range(first, first + width)) & topology.complete_cpuset for first in range(0, last + 1, width)
+    ]
+    cache = Cache(3, "unified", 1 << 24, 64, 16, tuple(part for part in parts if part))
+    return topology._replace(caches=(cache,))
+
+
+@given(
+    HOSTS,
+    st.lists(GUESTS, min_size=1, max_size=7),
+    SETTINGS,
+    st.integers(2, 6),
+    st.lists(st.sets(st.integers(0, 31), max_size=8), min_size=7, max_size=7),
+    st.integers(0, 7),
+)
+def test_no_plan_breaks_a_rule_with_chosen_cpus_caches_and_an_earlier_plan(
+    one: t.Any, guests: list[t.Any], settings: Data, width: int, chosen: list[set[int]], known: int
+) -> None:
+    machines = {"alpha": with_caches(machine(one, "alpha"), width)}
+    asked = requested(guests, [], settings)
+    online = set(machines["alpha"].cpupools[0].cpuset)
+    for entry, cpus in zip(asked["guests"], chosen, strict=False):
+        policy = entry["policy"]
+        plain = policy["cpu_policy"] == "shared" and entry["trust_group"] is None and policy["pin"] != "none"
+        if plain and len(cpus & online) >= entry["vcpus"]:
+            entry["cpus"] = sorted(cpus & online)
+            policy["numa_policy"] = "preferred"
+    earlier = plan_of(machines, {**asked, "guests": asked["guests"][:known]})[0]
+    plan, request = plan_of(machines, {**asked, "earlier_plan": earlier})
+    note(json.dumps(plan["guests"], indent=1))
+    assert check_plan(plan, machines, request.guests, request.reserve, request.settings) == []
+    turned = {**asked, "guests": asked["guests"][::-1], "earlier_plan": earlier}
+    assert json.dumps(plan_of(machines, turned)[0]) == json.dumps(plan)
+    for level in plan["objective"]:
+        assert level["bound"] is None or level["bound"] <= level["value"], level
