@@ -244,7 +244,8 @@ options:
         required: true
   rebalance:
     description:
-      - What may be done to guests that run so that the whole becomes better. V(none) leaves them where their memory is, and sets only their affinity. V(migrate) lets the
+      - What may be done to guests that run so that the whole becomes better. V(none) leaves them where their memory is, and sets only
+        their affinity. V(migrate) lets the
         plan ask for up to O(max_moves) of them to be migrated within their host or moved to another one, V(restart) also for restarts where
         a move has no room.
       - A move has to make fewer guests span nodes, shorten ways, or lower the load noticeably. Guests with O(guests[].nodes), with CPUs of

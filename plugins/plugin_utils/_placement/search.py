@@ -113,7 +113,8 @@ def solve(
     """Return the best placement found. `floor`: lower bounds of the first levels; once they are reached no other start is tried.
 
     The result is never worse, in the order of the objective, than any of the starts: one guest at a time by size, in the order of
-    names, by the tightest fit, and where some guests compete for too few slots on nodes, such that as few slots as possible are lost. Of more than :data:`MANY_GUESTS` guests, or of guests that run and may be moved, the starts after the
+    names, by the tightest fit, and where some guests compete for too few slots on nodes, such that as few slots as possible are lost.
+    Of more than :data:`MANY_GUESTS` guests, or of guests that run and may be moved, the starts after the
     first are left out when it reaches the floor. `told` is given a line about each stage.
     """
     tell = told or (lambda _line: None)

@@ -12,7 +12,8 @@ with one thread and a fixed seed, and ends after a number of nodes of its search
 Input: `upper` of each column (lower bounds are 0), `integers`, whether each column is whole; `rows`: [lower or null, upper or null,
 columns, values]; `levels`: [columns, values], minimised one after the other, each kept once it is; `start`: [columns, values] of a
 first solution; `nodes` for each
-level; `seconds` for all, or null. Output: `values` of the columns, null when nothing was found, and for each level that was looked at whether it is `proven`; or `error`.
+level; `seconds` for all, or null. Output: `values` of the columns, null when nothing was found, and for each level that was looked
+at whether it is `proven`; or `error`.
 """
 
 from __future__ import annotations
