@@ -469,7 +469,7 @@ class _Check:
                 still = {one.entry["action"], other.entry["action"]} <= {"keep", "repin"}
                 if still:
                     continue  # they run so
-                if group.policy == "affinity" and (mine != theirs or len(mine) != 1):
+                if group.policy == "affinity" and not _near(frozenset(mine), frozenset(theirs), there):
                     self.say(
                         one.guest.name,
                         "groups",
@@ -560,6 +560,14 @@ def _spread(topology: Topology, cpus: CpuSet, vcpus: int) -> dict[int, float]:
     }
     total = sum(cores.values())
     return {node: vcpus * number / total for node, number in cores.items() if number} if total else {}
+
+
+def _near(mine: frozenset[t.Any], theirs: frozenset[t.Any], there: t.Collection[frozenset[t.Any]]) -> bool:
+    """Whether two guests are in one unit. One that runs in several (`there`: those of guests that run) is in each of them."""
+    for wide, other in ((mine, theirs), (theirs, mine)):
+        if len(wide) > 1 and wide in there:
+            return len(other) == 1 and other <= wide
+    return mine == theirs and len(mine) == 1
 
 
 def _units(scope: str, seat: Seat) -> set[t.Any]:

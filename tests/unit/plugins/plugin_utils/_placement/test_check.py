@@ -159,3 +159,32 @@ def test_the_ratio(planned: Data) -> None:
 def test_what_is_no_plan(plan: Data) -> None:
     with pytest.raises(Failure, match="this is no plan"):
         broken(plan)
+
+
+def test_with_a_guest_that_runs_on_several_packages_one_of_them_is_together() -> None:
+    topologies = {
+        "alpha": hosts.host([(4, 2000)] * 3, domains=[hosts.domain(1, "old", 2, 512, [0, 1], soft=range(16))])
+    }
+    asked = {
+        "guests": [
+            {"name": "old", "vcpus": 2, "memory": 512},
+            {"name": "a", "vcpus": 1, "memory": 100},
+            {"name": "b", "vcpus": 1, "memory": 100},
+        ],
+        "groups": [{"name": "crew", "policy": "affinity", "scope": "package", "members": ["old", "a", "b"]}],
+        "reserve": {"low_memory": False},
+    }
+    request = read_all(["alpha"], asked)
+    plan = make_plan(topologies, request.guests, request.reserve, request.settings)
+
+    def rules() -> list[str]:
+        found = check_plan(plan, topologies, request.guests, request.reserve, request.settings)
+        return [violation.rule for violation in found]
+
+    entries = {entry["name"]: entry for entry in plan["guests"]}
+    assert entries["a"]["nodes"] == entries["b"]["nodes"]
+    assert rules() == []
+    # On another package than the other one, and on one where the running guest is not.
+    for node in (1 - entries["b"]["nodes"][0], 2):
+        entries["a"]["nodes"] = [node]
+        assert "groups" in rules()
