@@ -350,7 +350,8 @@ def _columns(problem: Problem, state: State) -> tuple[list[list[Option]], int | 
         chosen: list[list[Option]] = []
         total = 0
         for guest, mover in enumerate(problem.movers):
-            choice = list(problem.maker.options(mover, most))
+            options = problem.maker.options(mover, most)
+            choice = [option for option in options if most is None or option.excess <= most]
             for extra in (problem.stays[guest], state.at[guest]):
                 if extra is not None and not any(extra is one for one in choice):
                     choice.append(extra)

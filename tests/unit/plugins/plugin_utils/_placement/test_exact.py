@@ -154,6 +154,21 @@ def test_never_worse_than_the_built_in_engine_and_never_below_the_bounds(
     assert bounds.least_peak(problem, missing) <= found.state.peak()
 
 
+@needs_solver
+def test_places_on_more_nodes_than_needed_are_left_out_where_all_are_too_many(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Two guests with three places each are six columns; with those on one node alone they are four.
+    movers = [Mover(guest(f"g{n}", 1, 100)) for n in range(2)]
+    problem = make_problem([room([(4, 900), (4, 900)])], movers)
+    assert [len(options) for options in problem.options] == [3, 3]
+    monkeypatch.setattr(exact, "MOST_COLUMNS", 4)
+    found = exact.solve_exactly(problem, start_of(problem))
+    assert found is not None and found.state is not None
+    # Nothing that was left out could be better.
+    assert found.state.key()[:2] == (0, 0) and "spanning" in found.proven
+
+
 def test_too_large_a_problem_is_left_to_the_built_in_engine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exact, "MOST_COLUMNS", 3)
     problem = make_problem([room([(4, 900), (4, 900)])], [Mover(guest(f"g{n}", 1, 100)) for n in range(4)])
