@@ -43,10 +43,10 @@ class Host:
         with Xen.open() as xen, xenstore.Xenstore.open() as store:
             hands = pool_steps.Hands(
                 xen,
-                lambda pool, name: xenstore.name_cpupool(store, pool, name),
-                lambda: xenstore.cpupool_names(store),
                 journal,
                 topology.complete_cpuset,
+                lambda pool, name: xenstore.name_cpupool(store, pool, name),
+                lambda: xenstore.cpupool_names(store),
             )
             return pool_steps.carry_out(plan.steps, hands, lambda: pool_steps.check_cpupools(plan, hands))
 

@@ -173,7 +173,7 @@ import zipfile
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils import _restore
-from ..module_utils._control import affinity, boot_state, cpupools
+from ..module_utils._control import affinity, boot_state, cpupools, pool_order
 from ..module_utils._control.lock import host_lock
 from ..module_utils._discovery.registry import DOMAINS
 from ..module_utils._errors import Failure
@@ -239,11 +239,11 @@ def _state(module: AnsibleModule, before: t.Optional[bytes]) -> boot_state.State
         if pools is not None:
             raise Failure("give cpupools, or numa_split: true, not both")
         pools = cpupools.numa_split(topology)
-        pools[0]["former_name"] = cpupools.POOL_0
+        pools[0]["former_name"] = pool_order.POOL_0
     first = next((pool.name for pool in topology.cpupools if pool.id == 0), None)
     for entry in pools or ():
-        if entry["name"] == first and first != cpupools.POOL_0 and entry.get("former_name") is None:
-            entry["former_name"] = cpupools.POOL_0
+        if entry["name"] == first and first != pool_order.POOL_0 and entry.get("former_name") is None:
+            entry["former_name"] = pool_order.POOL_0
     if affinities is not None or params["plan"] is not None:
         affinities = affinity.without_plan(affinities, params["plan"], params["plan_host"])
     return boot_state.merged(

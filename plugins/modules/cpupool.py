@@ -11,7 +11,8 @@ description:
   - Compares with what the hypervisor has, and works out an order in which every step is possible. CPUs leave one cpupool before they join
     another, guests move to a cpupool that has CPUs, and the cpupool of dom0 is never emptied. Everything is checked before anything is done.
   - Xen resets the affinity of a guest that moves to another cpupool, so that its virtual CPUs may run anywhere there. The module puts
-    it back. If it is killed in between, the next run does.
+    it back. If it is killed in between, the next run does, of this module or of M(dom0.xen.vcpu_affinity), M(dom0.xen.pcpu) or
+    M(dom0.xen.guest).
   - When a step fails, those before it are undone, last first.
   - Cpupools are gone when the host is booted again. The role P(dom0.xen.cpupools#role) has them restored then.
 version_added: 0.1.0
@@ -58,13 +59,16 @@ options:
         description:
           - Its scheduler. Xen gives it to a cpupool when it is made, and the module refuses to change it.
           - Without it, a new cpupool gets the scheduler that Xen was booted with.
+          - With V(credit), an error of Xen can bring the whole host down when a CPU leaves the cpupool (seen with Xen 4.17; a part of it
+            is mended in 4.22). The module then warns.
         type: str
         choices: [credit, credit2, 'null', rtds]
       granularity:
         description:
           - What its scheduler treats as one, a CPU, a core with all of its threads, or a package. With V(core), virtual CPUs of different
             guests never share a core.
-          - From Xen 4.15 on, on x86. Set while the cpupool has no CPUs, so that there must be no guests in it.
+          - From Xen 4.15 on, on x86. Set while the cpupool has no CPUs, so that guests in it must wait elsewhere, see O(by_way_of),
+            and O(cpupools[].cpus) must say which it has afterwards.
           - A cpupool with V(core) or V(socket) has whole cores or packages. The first one has what Xen was booted with (C(sched-gran)).
         type: str
         choices: [cpu, core, socket]
@@ -91,6 +95,15 @@ options:
       - Anything else names the CPUs for them, as in O(cpupools[].cpus).
     type: raw
     default: refuse
+  by_way_of:
+    description:
+      - A cpupool, by name, in which guests may wait for a moment where there is no way otherwise, C(Pool-0) for example. They come back with
+        their affinity.
+      - Needed to change the O(cpupools[].granularity) of a cpupool with guests, as it must have no CPUs then. Also used when cpupools
+        exchange their last CPUs and C(Pool-0) has none to lend for a moment.
+      - The guests that have to wait must be named in O(cpupools[].domains), so that the next run can bring them back if this one is killed.
+      - Without it, guests leave their cpupool only for the one in which they shall be.
+    type: str
 notes:
   - Works by hypercall. The names are written to xenstore, where C(xl) has them.
   - A CPU that was to be taken offline while it was in a cpupool other than the first one is refused by every cpupool from then on, until the
@@ -116,13 +129,20 @@ EXAMPLES = r"""
   dom0.xen.cpupool:
     cpupools:
       - {name: red, cpus: "4-7", granularity: core, domains: [red1, red2]}
-      - {name: blue, cpus: "8-15", granularity: core, scheduler: credit, domains: [blue1]}
+      - {name: blue, cpus: "8-15", granularity: core, scheduler: credit2, domains: [blue1]}
   become: true
 
 - name: One cpupool for each NUMA node
   dom0.xen.cpupool:
     numa_split: true
     broken_affinity: nearest
+  become: true
+
+- name: Change what the scheduler hands out, with guests in it
+  dom0.xen.cpupool:
+    cpupools:
+      - {name: blue, cpus: "8-15", granularity: cpu, domains: [blue1]}
+    by_way_of: Pool-0
   become: true
 
 - name: Rename one, and remove another
@@ -223,6 +243,7 @@ def main() -> None:
             "cpupools": {"type": "list", "elements": "dict", "options": control.ENTRY},
             "numa_split": {"type": "bool", "default": False},
             "broken_affinity": {"type": "raw", "default": "refuse"},
+            "by_way_of": {"type": "str"},
             **WRITING_ARGUMENTS,
         },
         supports_check_mode=True,
@@ -242,16 +263,17 @@ def main() -> None:
                 control.numa_split(topology) if split else asked,
                 module.params["broken_affinity"],
                 journal.load(),
+                module.params["by_way_of"],
             )
             notes = list(topology.warnings + plan.notes)
             if plan.steps and not module.check_mode:
                 store = stack.enter_context(xenstore.Xenstore.open())
                 hands = pool_steps.Hands(
                     stack.enter_context(open_xen(module)),
-                    lambda pool, name: xenstore.name_cpupool(store, pool, name),
-                    lambda: xenstore.cpupool_names(store),
                     journal,
                     topology.complete_cpuset,
+                    lambda pool, name: xenstore.name_cpupool(store, pool, name),
+                    lambda: xenstore.cpupool_names(store),
                 )
                 notes += pool_steps.carry_out(
                     plan.steps, hands, lambda: pool_steps.check_cpupools(plan, hands)

@@ -253,7 +253,9 @@ guests:
         "0": 0
         "1": 100663296
 recovered:
-  description: One sentence for each guest whose move had been interrupted, and was finished or taken back.
+  description:
+    - One sentence for each guest whose move had been interrupted, and was finished or taken back.
+    - And for each whose affinity a killed run of M(dom0.xen.cpupool) had left lifted, and which has it again.
   returned: success
   type: list
   elements: str
@@ -284,12 +286,15 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._control import guests as control
-from ..module_utils._control import moves
+from ..module_utils._control import moves, pool_steps
+from ..module_utils._control.journal import Journal
 from ..module_utils._control.lock import as_stdin, host_lock
+from ..module_utils._discovery.registry import DOMAINS
 from ..module_utils._errors import Failure
-from ..module_utils._module import WRITING_ARGUMENTS, failures, open_xen
+from ..module_utils._module import WRITING_ARGUMENTS, failures, gather, open_xen
 from ..module_utils._toolstack import xenstore
 from ..module_utils._toolstack.xl import DomainState, Xl
+from ..module_utils._topology.derive import derive
 from ..module_utils._topology.guests import domain_state, uuid_text
 from ..module_utils._xen import numa_dump, suspended, sysctl
 
@@ -313,11 +318,13 @@ def main() -> None:
             interrupted = moves.journals()
             recovered = []  # type: t.List[str]
             if module.check_mode:
+                pools = _finish_pools(module)
                 names = frozenset(journal.name for journal in interrupted)
                 decisions, warnings = _decide(wanted, host, True, names)
                 results = control.forecast(decisions, host.free_by_node())
             else:
                 with host_lock() as lock, as_stdin(lock):
+                    pools = _finish_pools(module)
                     names = frozenset(guest.name for guest in wanted)
                     for journal in moves.journals():
                         if journal.name in names:
@@ -325,7 +332,8 @@ def main() -> None:
                     decisions, warnings = _decide(wanted, host, False)
                     control.forecast(decisions, host.free_by_node())
                     results = control.carry_out(decisions, host)
-        for warning in warnings:
+        recovered += pools.recovered if pools else []
+        for warning in warnings + (pools.notes if pools else []):
             module.warn(warning)
         for journal in interrupted:
             if journal.name not in [guest.name for guest in wanted]:
@@ -338,8 +346,18 @@ def main() -> None:
             changed=bool(recovered) or any(result["changed"] for result in results),
             guests=results,
             recovered=recovered,
-            diff=[control.difference(result) for result in results if result["changed"]],
+            diff=(pools.diff if pools else [])
+            + [control.difference(result) for result in results if result["changed"]],
         )
+
+
+def _finish_pools(module: AnsibleModule) -> t.Optional[pool_steps.Finished]:
+    """Put back affinity that a killed run of cpupool has left lifted; None, and nothing asked, where none was killed."""
+    journal = Journal()
+    if not journal.load():
+        return None
+    way = None if module.check_mode else lambda: open_xen(module)
+    return pool_steps.finish_killed(derive(gather(module, [DOMAINS])), way, journal)
 
 
 def argument_spec() -> t.Dict[str, t.Any]:

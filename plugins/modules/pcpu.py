@@ -73,6 +73,12 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+recovered:
+  description: One sentence for each guest whose affinity a killed run of M(dom0.xen.cpupool) had left lifted, and which has it again.
+  returned: success
+  type: list
+  elements: str
+  sample: []
 online:
   description: The CPUs that are online, or in check mode would be.
   returned: success
@@ -175,7 +181,10 @@ def main() -> None:
     with failures(module), contextlib.ExitStack() as stack:
         if not module.check_mode:
             stack.enter_context(host_lock())
-        topology = derive(gather(module, [DOMAINS]))
+        finished = pool_steps.finish_killed(
+            derive(gather(module, [DOMAINS])), None if module.check_mode else lambda: open_xen(module)
+        )
+        topology = finished.topology
         plan = control.plan_pcpus(
             topology,
             granularity.of_cpupools(topology),
@@ -184,25 +193,24 @@ def main() -> None:
             module.params["smt"],
             module.params["broken_affinity"],
         )
-        notes = list(topology.warnings + plan.notes)
+        notes = list(topology.warnings + plan.notes) + finished.notes
         everything = topology.complete_cpuset
         if plan.steps and not module.check_mode:
-            hands = pool_steps.Hands(
-                stack.enter_context(open_xen(module)), lambda pool, name: None, dict, Journal(), everything
-            )
+            hands = pool_steps.Hands(stack.enter_context(open_xen(module)), Journal(), everything)
             notes += pool_steps.carry_out(
                 plan.steps, hands, lambda: pool_steps.check_online(plan.after, hands)
             )
         for note in notes:
             module.warn(note)
         module.exit_json(
-            changed=bool(plan.steps),
+            changed=bool(plan.steps or finished.recovered),
+            recovered=finished.recovered,
             online=str(plan.after),
             offline=str(everything - plan.after),
             online_before=str(plan.before),
             affinities=control.affinity_results(plan, everything),
             steps=[pool_steps.described(step) for step in plan.steps],
-            diff=control.differences(plan, everything),
+            diff=finished.diff + control.differences(plan, everything),
         )
 
 

@@ -154,6 +154,12 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+recovered:
+  description: One sentence for each guest whose affinity a killed run of M(dom0.xen.cpupool) had left lifted, and which has it again.
+  returned: success
+  type: list
+  elements: str
+  sample: []
 guests:
   description: The guests, in the order in which they are first named, each with the virtual CPUs that were asked for.
   returned: success
@@ -235,6 +241,7 @@ from ..module_utils._control.affinity import (
     planned_guests,
 )
 from ..module_utils._control.lock import host_lock
+from ..module_utils._control.pool_steps import finish_killed
 from ..module_utils._discovery.registry import DOMAINS
 from ..module_utils._module import WRITING_ARGUMENTS, failures, gather, open_xen
 from ..module_utils._topology.derive import derive
@@ -255,19 +262,28 @@ def main() -> None:
     with failures(module), contextlib.ExitStack() as stack:
         if not module.check_mode:
             stack.enter_context(host_lock())
-        topology = derive(gather(module, [DOMAINS]))
+        finished = finish_killed(
+            derive(gather(module, [DOMAINS])), None if module.check_mode else lambda: open_xen(module)
+        )
+        topology = finished.topology
         affinities, plan, host = (module.params[name] for name in ("affinities", "plan", "plan_host"))
         if affinities is None:
             running = [domain.name for domain in topology.domains or () if domain.name is not None]
             affinities = planned_guests(plan, host, running)
         actions = plan_affinity(topology, affinities, plan, host)
-        for warning in topology.warnings + tuple(note for action in actions for note in action.notes):
+        notes = [note for action in actions for note in action.notes]
+        for warning in list(topology.warnings) + finished.notes + notes:
             module.warn(warning)
         changed = any(action.changed for action in actions)
         diff = [guest_diff(action) for action in actions if action.changed]
         if changed and not module.check_mode:
             actions = apply_affinity(stack.enter_context(open_xen(module)), actions)
-        module.exit_json(changed=changed, guests=[guest_result(action) for action in actions], diff=diff)
+        module.exit_json(
+            changed=changed or bool(finished.recovered),
+            guests=[guest_result(action) for action in actions],
+            recovered=finished.recovered,
+            diff=finished.diff + diff,
+        )
 
 
 if __name__ == "__main__":

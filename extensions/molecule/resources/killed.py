@@ -4,7 +4,8 @@
 
     python3 killed.py GUEST=HARD/SOFT,... ...      what `xl vcpu-list` shows of each vCPU of each guest, in their order
 
-Runs in dom0, where boot_state has put the program. It goes to and fro between two states. After a kill each guest must be in its old or its
+Runs in dom0, where boot_state has put the program. It goes to and fro between two states. So that each kill hits its work and not Python's
+start, the program is loaded once, and each run is a child of that. After a kill each guest must be in its old or its
 new cpupool, with its affinity, or with that in the journal; after the next run, with its affinity in the new one, and nothing left over. What is
 seen is asked of xl. Prints a line a kill; any deviation is an error.
 """
@@ -17,7 +18,7 @@ import subprocess
 import sys
 import time
 
-PROGRAM = ["python3", "/usr/local/lib/dom0-xen/restore.pyz"]
+PROGRAM = "/usr/local/lib/dom0-xen/restore.pyz"
 STATE = "/etc/dom0-xen/state.json"
 JOURNAL = "/run/dom0-xen-moves.json"
 POINTS = 12
@@ -66,6 +67,26 @@ def homes(guests):
     return found
 
 
+def start():
+    """Run the program in a child; its pid."""
+    sys.path[:1] = [PROGRAM]
+    from dom0_xen import _restore
+
+    sys.stdout.flush()
+    child = os.fork()
+    if child == 0:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        os._exit(_restore.main([]))
+    return child
+
+
+def finish(child):
+    """Wait for a run that nobody kills."""
+    status = os.waitpid(child, 0)[1]
+    if status != 0:
+        sys.exit("a run that was not killed ended with %d" % status)
+
+
 def main():
     """Go to and fro, and kill."""
     guests = {}
@@ -74,20 +95,24 @@ def main():
         # A mask has commas only between the vCPUs: none of these names two ranges.
         guests[name] = masks.split(",")
     wanted = states(guests)
+    write(wanted[1])
+    # As the host itself does when it boots.
+    subprocess.run(["python3", PROGRAM], check=True, stdout=subprocess.DEVNULL)
     write(wanted[0])
+    finish(start())
+    write(wanted[1])
     begin = time.monotonic()
-    subprocess.run(PROGRAM, check=True, stdout=subprocess.DEVNULL)
+    finish(start())
     whole = time.monotonic() - begin
     interrupted = 0
     for point in range(POINTS):
-        new = wanted[(point + 1) % 2]
+        new = wanted[point % 2]
         before = homes(guests)
         write(new)
-        process = subprocess.Popen(PROGRAM, stdout=subprocess.DEVNULL)
-        # It takes a while to be loaded; what comes after is the interesting part.
-        time.sleep(whole * (0.3 + 0.8 * point / POINTS))
-        process.send_signal(signal.SIGKILL)
-        killed = process.wait() == -signal.SIGKILL
+        child = start()
+        time.sleep(whole * (point + 0.5) / POINTS)
+        os.kill(child, signal.SIGKILL)
+        killed = os.waitpid(child, 0)[1] == signal.SIGKILL
         interrupted += killed
         between, kept = homes(guests), affinities(guests)
         journal = []
@@ -100,7 +125,7 @@ def main():
             for have, want in zip(kept[name], masks, strict=True):
                 if have != want and not (noted and have == "all/all"):
                     sys.exit("killed at point %d: %s has %s, not %s, and no note" % (point, name, have, want))
-        subprocess.run(PROGRAM, check=True, stdout=subprocess.DEVNULL)
+        finish(start())
         after = homes(guests)
         here = {name: "Pool-0" if new is wanted[1] else "pool of %s" % name for name in guests}
         if after != here or affinities(guests) != guests or os.path.exists(JOURNAL):

@@ -4,9 +4,8 @@
 
 """Cpupools that shall be, against those that are: one ordered list of steps. Pure. Private to this collection.
 
-:func:`plan_cpupools` decides and checks everything; it plays each step on a copy of the state before it is taken up, so that no step
-comes before the one that it needs: a CPU leaves a cpupool before it joins another, a domain moves to a cpupool that has CPUs, a
-cpupool with domains never loses its last CPU, and no vCPU's hard affinity is without a CPU on the way. :mod:`.pool_steps` carries out.
+:func:`plan_cpupools` reads what is wanted, decides and checks everything. :mod:`.pool_order` finds an order in which each step is
+possible, :mod:`.pool_steps` carries out.
 """
 
 import typing as t
@@ -14,19 +13,17 @@ import typing as t
 from .._errors import Failure
 from .._topology.cpuset import CpuSet
 from .._topology.expression import resolve
-from .._topology.facts import affinity_text
 from .._topology.meanings import SCHEDULERS
-from .._topology.model import CpuPool, Domain, Topology
+from .._topology.model import Domain, Topology
 from . import granularity as gran
 from . import masks
-from .journal import Moved, masks_to_restore
+from .journal import Moved
+from .pool_order import Order, Pool, PoolState, pool_name
+from .steps import Masks, Step, affinity_difference, credit_notes, owed_note
 
-POOL_0 = "Pool-0"
 PRESENT, ABSENT = "present", "absent"
 
 _SCHEDULER_IDS = {name: number for number, name in SCHEDULERS.items()}
-
-Masks = t.Dict[int, t.Tuple[CpuSet, CpuSet]]
 
 #: What an entry for :func:`plan_cpupools` has, as an argument spec.
 ENTRY: t.Dict[str, t.Dict[str, t.Any]] = {
@@ -39,39 +36,6 @@ ENTRY: t.Dict[str, t.Dict[str, t.Any]] = {
     "domains": {"type": "list", "elements": "str"},
     "evacuate_to": {"type": "str"},
 }
-
-
-class Step(t.NamedTuple):
-    """One change. `kind` is one of those below; of the rest, what that kind needs.
-
-    rename (pool, name, before), create (pool, name, value: scheduler), granularity (pool, value, before), add and remove (pool, cpus:
-    one unit), move (pool, before: pool, domain, masks: those to set there, masks_before), pin (domain, masks, masks_before), loosen
-    (pool, domain, masks_before: its affinity becomes "all" for a while), destroy (pool, name, value: scheduler, before: granularity).
-    Of :mod:`.pcpus`: online (cpus), offline (cpus, before: those of them in no cpupool), smt (value: on or off, cpus, before likewise).
-    `keep` are masks that must come back in the end, whatever happens between.
-    """
-
-    kind: str
-    pool: int = 0
-    name: str = ""
-    value: str = ""
-    before: t.Any = None
-    cpus: CpuSet = CpuSet()
-    domain: t.Optional[Domain] = None
-    masks: t.Optional[Masks] = None
-    masks_before: t.Optional[Masks] = None
-    keep: t.Optional[Masks] = None
-
-
-class PoolState(t.NamedTuple):
-    """A cpupool as the user is told of it. `domains` are domids."""
-
-    id: int
-    name: str
-    scheduler: t.Optional[str]
-    granularity: str
-    cpus: CpuSet
-    domains: t.FrozenSet[int]
 
 
 class PoolPlan(t.NamedTuple):
@@ -106,7 +70,7 @@ def numa_split(topology: Topology) -> t.List[t.Dict[str, t.Any]]:
     for node in nodes:
         entry = {"name": "Pool-node%d" % node.os_index, "cpus": "node:%d" % node.os_index}
         if not entries:
-            entry["former_name"] = _pool_name(next(pool for pool in topology.cpupools if pool.id == 0))
+            entry["former_name"] = pool_name(next(pool for pool in topology.cpupools if pool.id == 0))
         entries.append(entry)
     return entries
 
@@ -117,43 +81,18 @@ def plan_cpupools(
     wanted: t.Sequence[t.Mapping[str, t.Any]],
     policy: masks.Policy = masks.REFUSE,
     pending: t.Iterable[Moved] = (),
+    by_way_of: t.Optional[str] = None,
 ) -> PoolPlan:
     """Compare what is wanted with what is.
 
     `wanted` is a list of {name, state, former_name, cpus, scheduler, granularity, domains, evacuate_to}; all but name may be absent
     or None. `policy` says what becomes of hard affinity that would be left without CPUs: see :mod:`.masks`. `pending` is what a run
-    that was killed has left in the journal.
+    that was killed has left in the journal. `by_way_of` names the cpupool in which guests may wait for a while, where there is no way
+    otherwise: None for not at all.
 
     Raises :class:`Failure` that names the entry, for what is unknown, contradicts itself, or cannot be.
     """
-    return _Planner(topology, granularities, policy, pending).plan(wanted)
-
-
-def _pool_name(pool: CpuPool) -> str:
-    return pool.name or (POOL_0 if pool.id == 0 else "")
-
-
-class _Pool:
-    """A cpupool while the steps are played."""
-
-    def __init__(
-        self, number: int, name: str, scheduler: t.Optional[str], granularity: str, cpus: CpuSet
-    ) -> None:
-        self.id = number
-        self.name = name
-        self.scheduler = scheduler
-        self.granularity = granularity
-        self.cpus = cpus
-        self.domains = set()  # type: t.Set[int]
-        # What it shall have in the end; None: it shall be gone.
-        self.target = cpus  # type: t.Optional[CpuSet]
-        # The granularity that it shall get as soon as it has no CPU.
-        self.regranulate = None  # type: t.Optional[str]
-
-    def state(self) -> PoolState:
-        return PoolState(
-            self.id, self.name, self.scheduler, self.granularity, self.cpus, frozenset(self.domains)
-        )
+    return _Planner(topology, granularities, policy, pending, by_way_of).plan(wanted)
 
 
 class _Planner:
@@ -163,66 +102,49 @@ class _Planner:
         granularities: gran.Granularities,
         policy: masks.Policy,
         pending: t.Iterable[Moved],
+        by_way_of: t.Optional[str],
     ) -> None:
         self.topology = topology
         self.policy = policy
+        self.by_way_of = by_way_of
         self.notes = []  # type: t.List[str]
-        self.steps = []  # type: t.List[Step]
-        self.free = topology.cpupool_free & topology.online_cpuset
-        self.pools = {
-            pool.id: _Pool(
-                pool.id,
-                _pool_name(pool),
-                pool.scheduler,
-                granularities.get(pool.id, gran.CPU),
-                pool.cpuset & topology.online_cpuset,
-            )
-            for pool in topology.cpupools
-        }
-        self.domains = {domain.domid: domain for domain in masks.scheduled(topology)}
-        self.home = {}  # type: t.Dict[int, int]
-        for domain in self.domains.values():
-            self.home[domain.domid] = t.cast(int, domain.cpupool)
-            self.pools[t.cast(int, domain.cpupool)].domains.add(domain.domid)
-        #: The masks that vCPUs have, or once what a killed run began is finished.
-        self.masks = {
-            domid: {vcpu.vcpu: (vcpu.hard, vcpu.soft) for vcpu in domain.vcpus}
-            for domid, domain in self.domains.items()
-        }
-        #: Masks that a killed run has left out, for which the cpupool has no CPU yet.
-        self.owed = {}  # type: t.Dict[int, Masks]
-        for domid, lost in masks_to_restore(topology, pending).items():
-            if all(hard & self.pools[self.home[domid]].cpus for hard, _soft in lost.values()):
-                self._pin(domid, lost)
-            else:
-                self.owed[domid] = lost
+        self.order = Order(topology, granularities, pending)
+        self.pools = self.order.pools
+        self.domains = self.order.domains
 
     def plan(self, wanted: t.Sequence[t.Mapping[str, t.Any]]) -> PoolPlan:
+        order = self.order
         before = tuple(pool.state() for pool in self.pools.values())
         entries = self._read(wanted)
         self._rename_and_create(entries)
         self._set_targets(entries)
-        goal = self._set_homes(entries)
-        self._set_granularities(entries, goal)
-        later = self._mend(goal)
-        self._play(goal)
-        for domid in sorted(set(self.owed) | set(later)):
-            self._pin(domid, {**self.owed.get(domid, {}), **later.get(domid, {})})
+        self._set_homes(entries)
+        self._set_detour()
+        self._set_granularities(entries)
+        later = self._mend()
+        order.play()
+        for domid in sorted(set(order.owed) | set(later)):
+            shall = {**order.owed.get(domid, {}), **later.get(domid, {})}
+            here = self.pools[order.home[domid]].cpus
+            if all(hard & here for hard, _soft in shall.values()):
+                order.pin(domid, shall, last=True)
+            else:
+                self.notes.append(owed_note(self.domains[domid]))
         for pool in sorted(self.pools.values(), key=lambda pool: pool.id):
             if pool.target is None:
                 self._step(Step("destroy", pool.id, pool.name, pool.scheduler or "", before=pool.granularity))
                 del self.pools[pool.id]
         return PoolPlan(
-            tuple(self.steps),
+            tuple(order.steps),
             before,
             tuple(self.pools[number].state() for number in sorted(self.pools)),
-            tuple((self.domains[domid], self.masks[domid]) for domid in sorted(self.domains)),
+            tuple((self.domains[domid], order.masks[domid]) for domid in sorted(self.domains)),
             tuple(entry.name for entry in entries),
-            tuple(self.notes),
+            tuple(self.notes + credit_notes(self.topology, order.steps)),
         )
 
     def _step(self, step: Step) -> None:
-        self.steps.append(step)
+        self.order.steps.append(step)
 
     # --- what the user says
 
@@ -326,7 +248,7 @@ class _Planner:
         for entry in entries:
             if entry.new and entry.pool is not None:
                 scheduler = entry.asked.get("scheduler") or self.topology.xen.scheduler or "credit2"
-                made = _Pool(entry.pool, entry.name, scheduler, gran.booted_with(self.topology), CpuSet())
+                made = Pool(entry.pool, entry.name, scheduler, gran.booted_with(self.topology), CpuSet())
                 self.pools[made.id] = made
                 self._step(Step("create", made.id, made.name, scheduler))
 
@@ -362,7 +284,7 @@ class _Planner:
         if 0 not in said or said[0].cpus is None:
             # Whatever nobody is to have belongs to cpupool 0, as it does when Xen boots.
             shaped = any(entry.cpus is not None or entry.absent for entry in entries)
-            first.target = (first.cpus | (released | self.free if shaped else CpuSet())) - claimed
+            first.target = (first.cpus | (released | self.order.free if shaped else CpuSet())) - claimed
             if not first.target:
                 raise Failure(
                     f"cpupool {first.name!r}, in which dom0 is, would have no CPU left: leave it at least one"
@@ -377,22 +299,23 @@ class _Planner:
                     )
 
     @staticmethod
-    def _granularity_wanted(pool: _Pool, entry: t.Optional[_Entry]) -> str:
+    def _granularity_wanted(pool: Pool, entry: t.Optional[_Entry]) -> str:
         asked = None if entry is None else entry.asked.get("granularity")
         return pool.granularity if asked is None else str(asked)
 
-    def _set_homes(self, entries: t.Sequence[_Entry]) -> t.Dict[int, int]:
-        """Return for each domain the cpupool that it shall be in."""
-        goal = dict(self.home)
+    def _set_homes(self, entries: t.Sequence[_Entry]) -> None:
+        """Say for each domain which cpupool it shall be in."""
+        goal = self.order.goal
         named = {}  # type: t.Dict[int, str]
         for entry in entries:
             for ref in entry.asked.get("domains") or ():
                 domain = self._guest(entry, ref)
                 if named.setdefault(domain.domid, entry.where) != entry.where:
                     raise Failure(f"{entry.where} and {named[domain.domid]} both want {domain.title}")
-                if domain.domid == 0 and entry.pool != self.home[0]:
+                if domain.domid == 0 and entry.pool != self.order.home[0]:
                     raise Failure(f"{entry.where}: Domain-0 stays in its cpupool, Xen does not move it")
                 goal[domain.domid] = t.cast(int, entry.pool)
+        self.order.named = set(named)
         for entry in entries:
             if not entry.absent or entry.pool is None:
                 continue
@@ -404,8 +327,11 @@ class _Planner:
                     f"{entry.where}: {titles} would have no cpupool: say where they go (evacuate_to), or name them in another entry's domains"
                 )
             for domid in left:
-                goal[domid] = self._pool_called(entry, t.cast(str, to))
-        return goal
+                goal[domid] = self._pool_called(f"{entry.where}: evacuate_to", t.cast(str, to))
+
+    def _set_detour(self) -> None:
+        if self.by_way_of is not None:
+            self.order.by_way_of = self._pool_called("by_way_of", self.by_way_of)
 
     def _guest(self, entry: _Entry, ref: t.Any) -> Domain:
         try:
@@ -418,13 +344,13 @@ class _Planner:
             )
         return domain
 
-    def _pool_called(self, entry: _Entry, name: str) -> int:
+    def _pool_called(self, where: str, name: str) -> int:
         for pool in self.pools.values():
             if pool.name == name and pool.target is not None:
                 return pool.id
-        raise Failure(f"{entry.where}: evacuate_to names {name!r}, and there will be no such cpupool")
+        raise Failure(f"{where} names {name!r}, and there will be no such cpupool")
 
-    def _set_granularities(self, entries: t.Sequence[_Entry], goal: t.Mapping[int, int]) -> None:
+    def _set_granularities(self, entries: t.Sequence[_Entry]) -> None:
         for entry in entries:
             asked = entry.asked.get("granularity")
             if asked is None or entry.pool is None:
@@ -440,32 +366,38 @@ class _Planner:
                 raise Failure(
                     f"{entry.where}: it is cpupool 0, whose granularity ({pool.granularity}) is that of Xen's command line (sched-gran)"
                 )
-            staying = [domid for domid in pool.domains if goal[domid] == pool.id]
-            if staying:
+            staying = [domid for domid in pool.domains if self.order.goal[domid] == pool.id]
+            if staying and not self.order.send_away(pool):
                 titles = ", ".join(self.domains[domid].title for domid in sorted(staying))
                 raise Failure(
-                    f"{entry.where}: its granularity can be set only while it has no CPUs, and {titles} need some: move them "
-                    "to another cpupool first"
+                    f"{entry.where}: its granularity can be set only while it has no CPUs, and {titles} need some: allow them to wait "
+                    "in another cpupool meanwhile (by_way_of), or move them there first"
+                )
+            if pool.cpus and entry.cpus is None:
+                raise Failure(
+                    f"{entry.where}: its granularity can be set only while it has no CPUs: say which it shall have afterwards (cpus, now "
+                    f"{pool.cpus}), so that the next run can give it them if this one is killed"
                 )
             pool.regranulate = asked
 
     # --- affinities
 
-    def _mend(self, goal: t.Mapping[int, int]) -> t.Dict[int, Masks]:
+    def _mend(self) -> t.Dict[int, Masks]:
         """Deal with hard masks that would have no CPU in the end, before anything is taken away. Returns what is to be set last."""
+        order, goal = self.order, self.order.goal
         later = {}  # type: t.Dict[int, Masks]
         refusals = []  # type: t.List[str]
         for domid, domain in sorted(self.domains.items()):
             target = t.cast(CpuSet, self.pools[goal[domid]].target)
-            now = self.pools[self.home[domid]].cpus
+            now = self.pools[order.home[domid]].cpus
             first = {}  # type: Masks
             last = {}  # type: Masks
-            for number, (hard, soft) in {**self.masks[domid], **self.owed.get(domid, {})}.items():
+            for number, (hard, soft) in {**order.masks[domid], **order.owed.get(domid, {})}.items():
                 # One that has no CPU as it is was not broken by us.
                 if (
-                    self._everywhere(hard)
+                    order.everywhere(hard)
                     or hard & target
-                    or (goal[domid] == self.home[domid] and not hard & now)
+                    or (goal[domid] == order.home[domid] and not hard & now)
                 ):
                     continue
                 if self.policy == masks.REFUSE:
@@ -478,15 +410,15 @@ class _Planner:
                     new = masks.instead(self.topology, hard, target, self.policy)
                 except Failure as failure:
                     raise Failure(f"broken_affinity: {failure.message}, those of {domain.title}") from None
-                if domid in self.owed:
+                if domid in order.owed:
                     last[number] = (new, soft)
-                elif new & now and not self._moves(domid, goal):
+                elif new & now and not order.moves(domid):
                     first[number] = (new, soft)
                 else:
                     first[number] = (hard | new, soft)
                     last[number] = (new, soft)
             if first:
-                self._pin(domid, first)
+                order.pin(domid, first)
             if last:
                 later[domid] = last
         if refusals:
@@ -497,174 +429,6 @@ class _Planner:
                 broken=refusals,
             )
         return later
-
-    def _everywhere(self, hard: CpuSet) -> bool:
-        return self.topology.complete_cpuset <= hard
-
-    def _moves(self, domid: int, goal: t.Mapping[int, int]) -> bool:
-        return goal[domid] != self.home[domid]
-
-    def _pin(self, domid: int, wanted: Masks) -> None:
-        domain = self.domains[domid]
-        have = {vcpu.vcpu: (vcpu.hard, vcpu.soft) for vcpu in domain.vcpus}
-        before = {number: self.masks[domid].get(number, have[number]) for number in wanted}
-        self._step(Step("pin", domain=domain, masks=dict(wanted), masks_before=before))
-        self.masks[domid].update(wanted)
-
-    # --- the order of things
-
-    def _play(self, goal: t.Mapping[int, int]) -> None:
-        """Take every step that is possible, over and over, until all is as it shall be."""
-        while True:
-            if self._add_cpus() or self._remove_cpus() or self._set_granularity():
-                continue
-            if self._move_domains(goal, whole=True):
-                continue
-            left = self._unfinished(goal)
-            if not left:
-                return
-            # An affinity that is in the way of its own move, or has CPUs there only later, is set again in the end.
-            if not (self._move_domains(goal, whole=False) or self._loosen(goal)):
-                raise Failure(
-                    f"there is no way from here to there, one step after the other: {left}; go there by way of a cpupool with another CPU"
-                )
-
-    def _units(self, pool: _Pool, cpus: CpuSet) -> t.List[CpuSet]:
-        units = []  # type: t.List[CpuSet]
-        for cpu in cpus:
-            if not any(cpu in unit for unit in units):
-                units.append(gran.unit(self.topology, pool.granularity, cpu))
-        return units
-
-    def _add_cpus(self) -> bool:
-        for pool in sorted(self.pools.values(), key=lambda pool: pool.id):
-            if pool.target is None or pool.regranulate is not None:
-                continue
-            for unit in self._units(pool, (pool.target - pool.cpus) & self.free):
-                if unit <= self.free:
-                    self._step(Step("add", pool.id, pool.name, cpus=unit))
-                    pool.cpus |= unit
-                    self.free -= unit
-                    return True
-        return False
-
-    def _remove_cpus(self) -> bool:
-        for pool in sorted(self.pools.values(), key=lambda pool: pool.id):
-            keep = CpuSet() if pool.target is None or pool.regranulate is not None else pool.target
-            for unit in self._units(pool, pool.cpus - keep):
-                left = pool.cpus - unit
-                if pool.domains and (not left or self._would_break(pool, left)):
-                    continue
-                self._step(Step("remove", pool.id, pool.name, cpus=unit & pool.cpus))
-                pool.cpus = left
-                self.free |= unit
-                return True
-        return False
-
-    def _would_break(self, pool: _Pool, left: CpuSet) -> bool:
-        return any(
-            not hard & left and hard & pool.cpus and not self._everywhere(hard)
-            for domid in pool.domains
-            for hard, _soft in self.masks[domid].values()
-        )
-
-    def _set_granularity(self) -> bool:
-        for pool in self.pools.values():
-            if pool.regranulate is not None and not pool.cpus:
-                self._step(Step("granularity", pool.id, pool.name, pool.regranulate, before=pool.granularity))
-                pool.granularity, pool.regranulate = pool.regranulate, None
-                return True
-        return False
-
-    def _move_domains(self, goal: t.Mapping[int, int], whole: bool) -> bool:
-        for domid in sorted(self.domains):
-            to = self.pools[goal[domid]]
-            if self.home[domid] == to.id or not to.cpus:
-                continue
-            shall = self.masks[domid]
-            if whole and not all(self._everywhere(hard) or hard & to.cpus for hard, _soft in shall.values()):
-                continue
-            domain = self.domains[domid]
-            keep = {**self._confined(shall), **self.owed.get(domid, {})}
-            self._refuse_split_units(domain, to, {**shall, **keep})
-            self._step(
-                Step(
-                    "move",
-                    to.id,
-                    to.name,
-                    before=self.home[domid],
-                    domain=domain,
-                    masks=self._confined(shall) if whole else {},
-                    masks_before=self._confined(shall),
-                    keep=keep,
-                )
-            )
-            if not whole:
-                self._owe(domid, keep)
-            self.pools[self.home[domid]].domains.discard(domid)
-            to.domains.add(domid)
-            self.home[domid] = to.id
-            return True
-        return False
-
-    def _loosen(self, goal: t.Mapping[int, int]) -> bool:
-        """Let a domain run everywhere for a while, whose affinity keeps CPUs from leaving its cpupool."""
-        for domid in sorted(self.domains, key=lambda domid: (not self._moves(domid, goal), domid)):
-            pool = self.pools[self.home[domid]]
-            confined = self._confined(self.masks[domid])
-            if confined and (self._moves(domid, goal) or pool.cpus != pool.target):
-                keep = {**confined, **self.owed.get(domid, {})}
-                self._step(
-                    Step(
-                        "loosen",
-                        pool.id,
-                        pool.name,
-                        domain=self.domains[domid],
-                        masks_before=confined,
-                        keep=keep,
-                    )
-                )
-                self._owe(domid, keep)
-                return True
-        return False
-
-    def _confined(self, shall: Masks) -> Masks:
-        """Those of the masks that are not "all"."""
-        return {
-            number: (hard, soft)
-            for number, (hard, soft) in shall.items()
-            if not (self._everywhere(hard) and self._everywhere(soft))
-        }
-
-    def _owe(self, domid: int, keep: Masks) -> None:
-        if keep:
-            self.owed[domid] = keep
-        everywhere = (self.topology.complete_cpuset, self.topology.complete_cpuset)
-        self.masks[domid] = dict.fromkeys(self.masks[domid], everywhere)
-
-    def _refuse_split_units(self, domain: Domain, to: _Pool, shall: Masks) -> None:
-        size = gran.vcpus_in_unit(self.topology, to.granularity)
-        units = {}  # type: t.Dict[int, t.Set[t.Tuple[CpuSet, CpuSet]]]
-        for number, pair in shall.items():
-            units.setdefault(number // size, set()).add(pair)
-        if any(len(pairs) > 1 for pairs in units.values()):
-            raise Failure(
-                f"cpupool {to.name!r} schedules by {to.granularity}: there {size} neighbouring vCPUs have one affinity, and those of "
-                f"{domain.title} differ; give each {size} the same first (vcpu_affinity)"
-            )
-
-    def _unfinished(self, goal: t.Mapping[int, int]) -> str:
-        left = [
-            f"cpupool {pool.name!r} has {pool.cpus} and shall have {pool.target or 'none'}"
-            for pool in self.pools.values()
-            if pool.cpus != (pool.target or CpuSet()) or pool.regranulate is not None
-        ]
-        left += [
-            f"{self.domains[domid].title} is in {self.pools[pool].name!r} and shall be in {self.pools[goal[domid]].name!r}"
-            for domid, pool in self.home.items()
-            if goal[domid] != pool
-        ]
-        return ", ".join(left)
 
 
 # --- telling
@@ -726,19 +490,5 @@ def differences(
     for domain, now in plan.affinities:
         was = {vcpu.vcpu: (vcpu.hard, vcpu.soft) for vcpu in domain.vcpus if vcpu.vcpu in now}
         if was != now:
-            entries.append(
-                {
-                    "before_header": domain.title,
-                    "after_header": domain.title,
-                    "before": _masks_told(was, everything),
-                    "after": _masks_told(now, everything),
-                }
-            )
+            entries.append(affinity_difference(domain, now, everything))
     return entries
-
-
-def _masks_told(told: Masks, everything: CpuSet) -> t.Dict[str, str]:
-    return {
-        f"vCPU {number}": f"hard {affinity_text(hard, everything)} / soft {affinity_text(soft, everything)}"
-        for number, (hard, soft) in sorted(told.items())
-    }

@@ -18,11 +18,11 @@ PATH = "/run/dom0-xen-moves.json"
 
 
 class Moved(t.NamedTuple):
-    """A domain on its way to `pool`, and the masks that its vCPUs shall have there: {vCPU: (hard, soft)}."""
+    """A domain in one of `pools`, perhaps on its way, and the masks that its vCPUs shall have in the end: {vCPU: (hard, soft)}."""
 
     domid: int
     uuid: str
-    pool: int
+    pools: t.Tuple[int, ...]
     masks: t.Dict[int, t.Tuple[CpuSet, CpuSet]]
 
 
@@ -41,7 +41,7 @@ class Journal:
                     entry["domid"]: Moved(
                         entry["domid"],
                         entry["uuid"],
-                        entry["pool"],
+                        tuple(entry["pools"]),
                         {
                             vcpu: (CpuSet.from_mask(hard), CpuSet.from_mask(soft))
                             for vcpu, hard, soft in entry["masks"]
@@ -72,7 +72,7 @@ class Journal:
             {
                 "domid": moved.domid,
                 "uuid": moved.uuid,
-                "pool": moved.pool,
+                "pools": moved.pools,
                 "masks": [[vcpu, hard.mask, soft.mask] for vcpu, (hard, soft) in moved.masks.items()],
             }
             for moved in self._moved.values()
@@ -95,7 +95,7 @@ def masks_to_restore(
     found = {}
     for moved in pending:
         domain = domains.get(moved.domid)
-        if domain is None or domain.uuid != moved.uuid or domain.cpupool != moved.pool:
+        if domain is None or domain.uuid != moved.uuid or domain.cpupool not in moved.pools:
             continue
         lost = {
             vcpu.vcpu: moved.masks[vcpu.vcpu]

@@ -18,7 +18,7 @@ from .._topology.facts import affinity_text
 from .._topology.model import Domain, Topology
 from . import granularity as gran
 from . import masks
-from .cpupools import Masks, Step
+from .steps import Masks, Step, credit_notes
 
 
 class PcpuPlan(t.NamedTuple):
@@ -111,7 +111,13 @@ def plan_pcpus(
     else:
         falling_singly = falling
     steps += [Step("offline", cpus=CpuSet([cpu]), before=freed & CpuSet([cpu])) for cpu in falling_singly]
-    return PcpuPlan(tuple(steps), before, (before | rising) - falling, tuple(affinities), tuple(notes))
+    return PcpuPlan(
+        tuple(steps),
+        before,
+        (before | rising) - falling,
+        tuple(affinities),
+        tuple(notes + credit_notes(topology, steps)),
+    )
 
 
 def _check_smt(topology: Topology) -> None:

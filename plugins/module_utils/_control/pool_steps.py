@@ -16,24 +16,32 @@ from functools import partial
 from .._errors import Failure
 from .._topology.cpuset import CpuSet
 from .._topology.meanings import SCHEDULERS
-from .._topology.model import Domain
+from .._topology.model import Domain, Topology
 from .._xen import domctl, errors, hypfs, sysctl
 from . import granularity
-from .cpupools import Masks, PoolPlan, Step
+from .cpupools import PoolPlan
 from .journal import Journal, Moved
 from .patience import Patience
+from .steps import Masks, Step, affinity_difference, owed_note, settle
 
 _SCHEDULER_IDS = {name: number for number, name in SCHEDULERS.items()}
 
 
+def _no_names() -> t.Mapping[int, str]:
+    return {}
+
+
 class Hands(t.NamedTuple):
-    """The ways to the host. `name(pool, text or None)` writes or removes a cpupool's name; `everything` are the CPUs that exist."""
+    """The ways to the host; `everything` are the CPUs that exist.
+
+    `name(pool, text or None)` writes or removes a cpupool's name, `names` reads them all: only steps that change cpupools need them.
+    """
 
     xen: t.Any
-    name: t.Callable[[int, t.Optional[str]], None]
-    names: t.Callable[[], t.Mapping[int, str]]
     journal: Journal
     everything: CpuSet
+    name: t.Callable[[int, t.Optional[str]], None] = lambda pool, text: None
+    names: t.Callable[[], t.Mapping[int, str]] = _no_names
     patience: Patience = Patience()
 
 
@@ -77,6 +85,43 @@ def carry_out(steps: t.Sequence[Step], hands: Hands, check: t.Callable[[], None]
     return notes
 
 
+class Finished(t.NamedTuple):
+    """What a killed run had left: the host after it is done, and sentences and entries for --diff on what was, or would be."""
+
+    topology: Topology
+    recovered: t.List[str]
+    notes: t.List[str]
+    diff: t.List[t.Dict[str, t.Any]]
+
+
+def finish_killed(
+    topology: Topology,
+    open_xen: t.Optional[t.Callable[[], t.ContextManager[t.Any]]],
+    journal: t.Optional[Journal] = None,
+) -> Finished:
+    """Put back the affinities that a killed run has left lifted; without `open_xen` only say so. Raises Failure.
+
+    Whatever changes guests or CPUs does this first: it must not plan with masks that are there by mischance.
+    """
+    journal = journal or Journal()
+    settled = settle(topology, journal.load())
+    everything = topology.complete_cpuset
+    notes = [owed_note(domain) for domain in topology.domains or () if domain.domid in settled.owed]
+    if settled.steps and open_xen is not None:
+        with open_xen() as xen:
+            notes += carry_out(settled.steps, Hands(xen, journal, everything), lambda: None)
+    return Finished(
+        settled.topology,
+        [described(step) for step in settled.steps],
+        notes,
+        [
+            affinity_difference(step.domain, step.masks or {}, everything)
+            for step in settled.steps
+            if step.domain is not None
+        ],
+    )
+
+
 def described(step: Step) -> str:
     """A step as people read it."""
     title = step.domain.title if step.domain is not None else ""
@@ -89,6 +134,7 @@ def described(step: Step) -> str:
         "move": f"{title} moved to cpupool {step.name!r}",
         "pin": f"affinity of {title} set",
         "loosen": f"affinity of {title} lifted for a while",
+        "settle": f"affinity of {title} put back, which a run that was killed had lifted",
         "destroy": f"cpupool {step.name!r} removed",
         "online": f"CPU {step.cpus} brought online",
         "offline": f"CPU {step.cpus} taken offline",
@@ -131,18 +177,18 @@ def _take(step: Step, hands: Hands) -> None:
 
 def _change_domain(step: Step, domain: Domain, hands: Hands) -> None:
     """Move a domain, lift its affinity for a while, or set it. In between, the journal has what it shall be in the end."""
-    if step.kind == "pin":
-        _pin(domain, step.masks or {}, hands)
-        hands.journal.end(domain.domid)
-        return
-    if step.keep:
-        hands.journal.begin(Moved(domain.domid, domain.uuid, step.pool, step.keep))
+    keep = step.keep or {}
+    masks = step.masks or {}
+    if step.kind in ("move", "loosen") and keep:
+        # Until it has moved it is where it was, and may have lost its affinity before.
+        pools = {step.pool} if step.kind == "loosen" else {step.before, step.pool}
+        hands.journal.begin(Moved(domain.domid, domain.uuid, tuple(sorted(pools)), keep))
     if step.kind == "loosen":
-        _pin(domain, dict.fromkeys(step.keep or {}, (hands.everything, hands.everything)), hands)
-        return
-    hands.patience.ask(lambda: sysctl.cpupool_move_domain(hands.xen, step.pool, domain.domid))
-    _pin(domain, step.masks or {}, hands)
-    if step.masks == step.keep:
+        masks = dict.fromkeys(keep, (hands.everything, hands.everything))
+    elif step.kind == "move":
+        hands.patience.ask(lambda: sysctl.cpupool_move_domain(hands.xen, step.pool, domain.domid))
+    _pin(domain, masks, hands)
+    if keep and step.kind != "loosen" and keep.keys() <= masks.keys():
         hands.journal.end(domain.domid)
 
 
@@ -191,8 +237,11 @@ def _roll_back(done: t.Sequence[Step], hands: Hands) -> t.Tuple[t.List[str], t.L
     undone = []  # type: t.List[str]
     left = []  # type: t.List[str]
     for step in reversed(done):
+        backwards = inverse(step)
+        if not backwards:
+            continue
         try:
-            for back in inverse(step):
+            for back in backwards:
                 _take(back, hands)
             undone.append(described(step))
         except (Failure, OSError) as error:
@@ -218,6 +267,9 @@ def inverse(step: Step) -> t.List[Step]:
                 pool=step.before, before=step.pool, masks=step.masks_before, masks_before=step.masks
             )
         ]
+    if step.kind == "settle":
+        # It was due whatever comes of this run.
+        return []
     if step.kind in ("pin", "loosen"):
         return [step._replace(kind="pin", masks=step.masks_before, masks_before=step.masks)]
     if step.kind in ("online", "offline", "smt"):

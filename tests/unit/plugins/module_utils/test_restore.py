@@ -45,10 +45,10 @@ class Booted:
         with Xen(self.fake, machine="x86_64") as xen:
             hands = pool_steps.Hands(
                 xen,
-                self.name,
-                lambda: {int(key): name for key, name in self.names.items()},
                 journal,
                 topology.complete_cpuset,
+                self.name,
+                lambda: {int(key): name for key, name in self.names.items()},
             )
             return pool_steps.carry_out(plan.steps, hands, lambda: pool_steps.check_cpupools(plan, hands))
 

@@ -103,3 +103,17 @@ def test_a_failure_says_what_was_undone(monkeypatch, capsys, host):
     assert "cpupool 'web pool' made" in result["rolled_back"]
     assert result["not_rolled_back"] == []
     assert host.data == before
+
+
+def test_a_guest_waits_elsewhere_while_its_cpupool_gets_another_granularity(monkeypatch, capsys, host):
+    host.data["sched_gran"] = {"0": "cpu"}
+    run(monkeypatch, capsys, cpupool, cpupools=WANTED)
+    wanted = [dict(WANTED[0], granularity="core")]
+    refused = run(monkeypatch, capsys, cpupool, cpupools=wanted)
+    assert "by_way_of" in refused["msg"]
+    checked = run(monkeypatch, capsys, cpupool, check_mode=True, cpupools=wanted, by_way_of="Pool-0")
+    done = run(monkeypatch, capsys, cpupool, cpupools=wanted, by_way_of="Pool-0")
+    assert done == checked
+    assert done["cpupools"][0]["after"]["granularity"] == "core"
+    assert "disc web (domid 2) moved to cpupool 'Pool-0'" in done["steps"]
+    assert run(monkeypatch, capsys, cpupool, cpupools=wanted, by_way_of="Pool-0")["changed"] is False

@@ -11,9 +11,13 @@ import pytest
 
 pytest.importorskip("ansible.module_utils.basic")
 
+from ansible_collections.dom0.xen.plugins.module_utils._control.journal import Journal, Moved
 from ansible_collections.dom0.xen.plugins.module_utils._control.lock import host_lock
+from ansible_collections.dom0.xen.plugins.module_utils._topology.cpuset import CpuSet
+from ansible_collections.dom0.xen.plugins.module_utils._topology.derive import derive
 from ansible_collections.dom0.xen.plugins.module_utils._xen.sysctl import DomainInfo, NumaInfo
 from ansible_collections.dom0.xen.plugins.modules import guest
+from ansible_collections.dom0.xen.tests.unit.plugins.module_utils._topology.hosts import recording
 from ansible_collections.dom0.xen.tests.unit.plugins.modules.running import run, warnings_of
 
 MIB = 1 << 20
@@ -187,3 +191,27 @@ def test_without_xl(call, host, monkeypatch):
     (host.folder / "bin" / "xl").unlink()
     monkeypatch.setattr(guest.AnsibleModule, "get_bin_path", lambda *arguments, **options: None)
     assert "there is no xl on this host" in call({"name": "web", "config": host.config("web")})["msg"]
+
+
+def test_what_a_killed_run_of_cpupool_has_left_is_done_first(monkeypatch, capsys, host):
+    heard = recording("small-guests")
+    web = next(domain for domain in derive(heard).domains if domain.domid == 2)
+    everything = list(range(8))
+    for vcpu in next(domain for domain in heard.data["domains"] if domain["domain"] == 2)["vcpus"]:
+        vcpu.update(hard=everything, hard_all=True, soft=everything, soft_all=True)
+    journal = Journal(str(host.folder / "pools.json"))
+    taken = []
+    monkeypatch.setattr(guest, "Journal", lambda: journal)
+    monkeypatch.setattr(guest, "gather", lambda module, subset: heard)
+    monkeypatch.setattr(guest.pool_steps, "carry_out", lambda steps, hands, check: taken.extend(steps) or [])
+    arguments = {"guests": [{"name": "gone", "state": "absent"}]}
+    assert run(monkeypatch, capsys, guest, **arguments)["changed"] is False
+    journal.begin(Moved(2, web.uuid, (0,), {0: (CpuSet([4]), CpuSet([4]))}))
+    checked = run(monkeypatch, capsys, guest, check_mode=True, **arguments)
+    assert taken == []
+    done = run(monkeypatch, capsys, guest, **arguments)
+    assert [step.kind for step in taken] == ["settle"]
+    assert done["changed"] is checked["changed"] is True
+    assert done["recovered"] == checked["recovered"]
+    assert "put back" in done["recovered"][0]
+    assert done["diff"][0]["after"] == {"vCPU 0": "hard 4 / soft 4"}

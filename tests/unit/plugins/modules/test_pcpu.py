@@ -202,3 +202,22 @@ def test_a_run_that_is_killed_at_any_point_is_finished_by_the_next(monkeypatch, 
         run(monkeypatch, capsys, pcpu, **wanted)
         assert (online(host), masks(host, 2), host.data["cpupools"]) == outcome
         assert host.locked == set()
+
+
+def test_what_a_killed_run_has_left_is_done_first(monkeypatch, capsys, host, left_by_a_killed_run):
+    journal = left_by_a_killed_run(pcpu, host, 2, hard=[5], soft=[5])
+    refused = run(monkeypatch, capsys, pcpu, check_mode=True, offline="5")
+    assert "hard affinity 5 of vCPU 0-3 of disc web (domid 2) would have no CPU any more" in refused["msg"]
+    checked = run(monkeypatch, capsys, pcpu, check_mode=True, offline="5", broken_affinity="nearest")
+    done = run(monkeypatch, capsys, pcpu, offline="5", broken_affinity="nearest")
+    assert checked == done
+    assert len(done["recovered"]) == 1
+    assert masks(host, 2) == [[4, 6, 7]] * 4
+    assert journal.load() == []
+
+
+def test_cpus_that_leave_a_cpupool_of_the_scheduler_credit_are_warned_of(monkeypatch, capsys, host):
+    host.data["cpupools"].append({"id": 1, "sched_id": 5, "n_dom": 0, "cpus": [6, 7]})
+    host.pool(0)["cpus"] = [0, 1, 2, 3, 4, 5]
+    done = run(monkeypatch, capsys, pcpu, offline="7")
+    assert any("whose scheduler is credit: an error of Xen" in warning for warning in warnings_of(done))

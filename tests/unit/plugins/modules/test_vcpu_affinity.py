@@ -225,3 +225,34 @@ def test_a_run_that_is_killed_at_any_point_is_finished_by_the_next(monkeypatch, 
         host.on.clear()
         run(monkeypatch, capsys, vcpu_affinity, affinities=WANTED)
         assert [masks(host, domid) for domid in (2, 3, 4)] == outcome
+
+
+def test_what_a_killed_run_has_left_is_done_first(monkeypatch, capsys, host, left_by_a_killed_run):
+    journal = left_by_a_killed_run(vcpu_affinity, host, 2, hard=[4, 5], soft=[5])
+    wanted = [{"guest": "disc web", "vcpus": "3", "hard": "6"}]
+    checked = run(monkeypatch, capsys, vcpu_affinity, check_mode=True, affinities=wanted)
+    assert masks(host, 2) == [(list(range(8)), list(range(8)))] * 4
+    done = run(monkeypatch, capsys, vcpu_affinity, affinities=wanted)
+    assert masks(host, 2) == [([4, 5], [5])] * 3 + [([6], [5])]
+    assert done["changed"] is True
+    assert done["recovered"] == checked["recovered"]
+    assert done["recovered"] == [
+        "affinity of disc web (domid 2) put back, which a run that was killed had lifted"
+    ]
+    assert done["diff"] == checked["diff"]
+    assert done["diff"][0]["after"]["vCPU 0"] == "hard 4-5 / soft 5"
+    assert journal.load() == []
+    again = run(monkeypatch, capsys, vcpu_affinity, affinities=wanted)
+    assert (again["changed"], again["recovered"], again["diff"]) == (False, [], [])
+
+
+def test_what_a_killed_run_has_left_and_cannot_be_done_yet(monkeypatch, capsys, host, left_by_a_killed_run):
+    journal = left_by_a_killed_run(vcpu_affinity, host, 2, hard=[4, 5], soft=[5])
+    host.pool(0)["cpus"] = [0, 1, 2, 3, 6, 7]
+    host.data["cpupool_free"] = [4, 5]
+    done = run(monkeypatch, capsys, vcpu_affinity, affinities=[{"guest": "disc-db", "hard": "1"}])
+    assert any(
+        "disc web (domid 2) lost its affinity when a run was killed" in text for text in warnings_of(done)
+    )
+    assert done["recovered"] == []
+    assert len(journal.load()) == 1

@@ -101,10 +101,10 @@ class Host:
         with Xen(self.fake, machine="x86_64") as xen:
             hands = Hands(
                 xen,
-                self.name,
-                lambda: dict(self.names),
                 journal,
                 self.topology().complete_cpuset,
+                self.name,
+                lambda: dict(self.names),
                 Patience(limit=0.0, sleep=lambda _seconds: None),
             )
             carry_out(plan.steps, hands, lambda: check_cpupools(plan, hands))
@@ -230,10 +230,81 @@ def test_cpus_change_places_between_cpupools_and_nobody_is_without(host):
     assert (host.masks(WEB), host.masks(DB)) == ([([5, 6], ALL)] * 4, [([4, 7], ALL)] * 2)
 
 
-def test_two_cpupools_of_one_cpu_each_cannot_swap(host):
-    host.run([{"name": "a", "cpus": "4", "domains": ["web"]}, {"name": "b", "cpus": "5", "domains": ["db"]}])
-    with pytest.raises(Failure, match="no way from here to there"):
-        host.plan([{"name": "a", "cpus": "5"}, {"name": "b", "cpus": "4"}])
+ONES = [{"name": "a", "cpus": "4", "domains": ["web"]}, {"name": "b", "cpus": "5", "domains": ["db"]}]
+SWAPPED = [{"name": "a", "cpus": "5"}, {"name": "b", "cpus": "4"}]
+
+
+@pytest.mark.parametrize("mask", [None, [4, 5]])
+def test_cpupools_swap_their_only_cpus_with_one_lent_by_cpupool_0(host, mask):
+    host.run(ONES)
+    if mask:
+        host.pin(WEB, mask, [5])
+        host.pin(DB, mask)
+    before = (host.masks(WEB), host.masks(DB))
+    before = copy.deepcopy(before)
+    plan = host.run(SWAPPED)
+    assert host.pools() == {"Pool-0": ([0, 1, 2, 3, 6, 7], [0]), "a": ([5], [WEB]), "b": ([4], [DB])}
+    assert (host.masks(WEB), host.masks(DB)) == before
+    # No guest has left its cpupool, and the lent CPU is back.
+    assert "move" not in {step.kind for step in plan.steps}
+    assert [described(step) for step in plan.steps if 7 in step.cpus] == [
+        "CPU 7 removed from cpupool 'Pool-0'",
+        "CPU 7 added to cpupool 'a'",
+        "CPU 7 removed from cpupool 'a'",
+        "CPU 7 added to cpupool 'Pool-0'",
+    ]
+    assert host.run(SWAPPED).steps == ()
+
+
+def test_three_cpupools_pass_their_only_cpus_round(host):
+    host.run([*ONES, {"name": "c", "cpus": "6"}])
+    host.run([{"name": "a", "cpus": "5"}, {"name": "b", "cpus": "6"}, {"name": "c", "cpus": "4"}])
+    assert host.pools() == {
+        "Pool-0": ([0, 1, 2, 3, 7], [0]),
+        "a": ([5], [WEB]),
+        "b": ([6], [DB]),
+        "c": ([4], []),
+    }
+
+
+def test_whole_cores_are_lent_to_a_cpupool_that_schedules_by_core(host):
+    ones = [{"name": "a", "cpus": "4-5", "granularity": "core", "domains": ["web"]}]
+    ones += [{"name": "b", "cpus": "6-7", "domains": ["db"]}]
+    host.run(ones)
+    plan = host.run([{"name": "a", "cpus": "6-7"}, {"name": "b", "cpus": "4-5"}])
+    assert host.pools()["a"] == ([6, 7], [WEB])
+    assert host.pools()["b"] == ([4, 5], [DB])
+    # b could let go of one CPU, and a of none
+    assert [str(step.cpus) for step in plan.steps if step.kind == "remove" and step.pool == 0] == ["2", "3"]
+
+
+def test_without_a_cpu_to_lend_guests_wait_elsewhere_if_they_may(host):
+    host.run([*ONES, {"name": "rest", "cpus": "1-3,6-7"}])
+    host.pin(WEB, [4, 5], [5])
+    before = copy.deepcopy(host.masks(WEB))
+    with pytest.raises(
+        Failure,
+        match=r"no way from here to there.* and 'Pool-0' has none to lend for a moment: .*\(by_way_of\)$",
+    ):
+        host.plan(SWAPPED)
+    with pytest.raises(Failure, match="by_way_of names 'nowhere', and there will be no such cpupool"):
+        host.plan(SWAPPED, by_way_of="nowhere")
+    with pytest.raises(Failure, match=r"web \(domid 3\) would have to wait in cpupool 'Pool-0': name all"):
+        host.plan(SWAPPED, by_way_of="Pool-0")
+    named = [dict(SWAPPED[0], domains=["web"]), SWAPPED[1]]
+    plan = host.run(named, by_way_of="Pool-0")
+    assert (host.pools()["a"], host.pools()["b"]) == (([5], [WEB]), ([4], [DB]))
+    assert host.masks(WEB) == before
+    assert [step.domain.domid for step in plan.steps if step.kind == "move"] == [WEB, WEB]
+    assert Journal(host.path).load() == []
+
+
+def test_a_cpu_that_dom0_is_pinned_to_is_not_lent(host):
+    host.run(ONES)
+    host.pin(0, [7])
+    plan = host.run(SWAPPED)
+    assert {str(step.cpus) for step in plan.steps if step.kind == "remove" and step.pool == 0} == {"6"}
+    assert host.masks(0) == [([7], ALL)] * 2
 
 
 def test_cpupools_swap_their_guests(host):
@@ -282,17 +353,63 @@ def test_granularity(host):
     assert adds == [(4, 1, 4), (4, 1, 6)]
     with pytest.raises(Failure, match="schedules by core: CPUs 4-5 belong together"):
         host.plan([{"name": "cores", "cpus": "4,6-7"}])
-    with pytest.raises(Failure, match=r"can be set only while it has no CPUs, and db \(domid 5\) need"):
+    with pytest.raises(
+        Failure, match=r"can be set only while it has no CPUs, and db \(domid 5\) need .*by_way_of"
+    ):
         host.plan([{"name": "cores", "granularity": "cpu"}])
+    with pytest.raises(Failure, match="can be set only while it has no CPUs"):
+        host.plan([{"name": "cores", "granularity": "cpu"}], by_way_of="cores")
     with pytest.raises(Failure, match="it is cpupool 0, whose granularity"):
         host.plan([{"name": "Pool-0", "granularity": "core"}])
-    host.run([{"name": "cores", "granularity": "cpu"}, {"name": "Pool-0", "domains": ["db"]}])
+    with pytest.raises(Failure, match=r"say which it shall have afterwards \(cpus, now 4-7\)"):
+        host.plan([{"name": "cores", "granularity": "cpu"}, {"name": "Pool-0", "domains": ["db"]}])
+    host.run([{"name": "cores", "cpus": "4-7", "granularity": "cpu"}, {"name": "Pool-0", "domains": ["db"]}])
     assert host.fake.data["sched_gran"] == {"0": "cpu", "1": "cpu"}
     assert host.pools()["cores"] == ([4, 5, 6, 7], [])
-    host.run([{"name": "cores", "granularity": "core"}])
+    host.run([{"name": "cores", "cpus": "4-7", "granularity": "core"}])
     host.pin(WEB, [5], vcpus=[1])
     with pytest.raises(Failure, match="there 2 neighbouring vCPUs have one affinity, and those of web"):
         host.plan([{"name": "cores", "domains": ["web"]}])
+
+
+@pytest.mark.parametrize("cpus", ["4-7", "2-5", "2-3"])
+def test_granularity_of_a_cpupool_whose_guests_wait_elsewhere(host, cpus):
+    host.run([{"name": "tenants", "cpus": "node:1", "domains": ["db", "web"]}])
+    host.pin(DB, [4, 5], [5])
+    host.pin(WEB, [5, 6], vcpus=[2, 3])
+    wanted = [{"name": "tenants", "cpus": cpus, "granularity": "core", "domains": ["db", "web"]}]
+    policy = "nearest" if cpus == "2-3" else "refuse"
+    plan = host.run(wanted, policy=policy, by_way_of="Pool-0")
+    assert host.fake.data["sched_gran"]["1"] == "core"
+    assert host.pools()["tenants"] == (list(range(int(cpus[0]), int(cpus[2]) + 1)), [WEB, DB])
+    if policy == "refuse":
+        assert host.masks(DB) == [([4, 5], [5])] * 2
+        assert host.masks(WEB) == [(ALL, ALL)] * 2 + [([5, 6], ALL)] * 2
+    assert Journal(host.path).load() == []
+    assert host.run(wanted, by_way_of="Pool-0").steps == ()
+    assert plan.after == host.plan(wanted).after
+
+
+def test_a_guest_that_does_not_fit_the_new_granularity_is_refused_before_anything_is_done(host):
+    host.run([{"name": "tenants", "cpus": "node:1", "domains": ["db"]}])
+    host.pin(DB, [4], vcpus=[0])
+    with pytest.raises(Failure, match="there 2 neighbouring vCPUs have one affinity, and those of db"):
+        host.plan(
+            [{"name": "tenants", "cpus": "4-7", "domains": ["db"], "granularity": "core"}], by_way_of="Pool-0"
+        )
+
+
+def test_cpus_that_leave_a_cpupool_of_the_scheduler_credit_are_warned_of(host):
+    assert host.run(SPLIT).notes == ()
+    gone = [{"name": "db pool", "state": "absent", "evacuate_to": "Pool-0"}]
+    (note,) = host.plan(gone).notes
+    assert note.startswith("CPU 4-7 leaves cpupool 'db pool', whose scheduler is credit")
+    smaller = [{"name": "db pool", "cpus": "4-5"}]
+    assert len(host.plan(smaller).notes) == 1
+    # One of the two errors is mended there.
+    host.fake.data["xen"]["minor"] = 22
+    assert host.plan(smaller).notes == ()
+    assert len(host.plan(gone).notes) == 1
 
 
 def test_an_empty_cpupool_of_another_program_gets_its_cpus(host):
@@ -389,7 +506,7 @@ def test_busy_for_a_moment(host):
     with Xen(host.fake, machine="x86_64") as xen:
         everything = host.topology().complete_cpuset
         patience = Patience(limit=1.0, clock=lambda: 0.0, sleep=lambda _seconds: None)
-        hands = Hands(xen, host.name, lambda: host.names, Journal(host.path), everything, patience)
+        hands = Hands(xen, Journal(host.path), everything, host.name, lambda: host.names, patience)
         carry_out(plan.steps, hands, lambda: check_cpupools(plan, hands))
     assert host.pools()["db pool"] == ([4, 5, 6, 7], [DB])
 
@@ -408,7 +525,7 @@ def test_a_guest_that_ends_meanwhile_stops_nothing(host):
     assert Journal(host.path).load() == []
 
 
-@pytest.mark.parametrize("wanted", ["split", "back"])
+@pytest.mark.parametrize("wanted", ["split", "back", "granularity", "swap"])
 def test_a_run_that_is_killed_at_any_point_is_finished_by_the_next(tmp_path, wanted):
     """Kill before each single change: guests have their old or new affinity or it is in the journal, and a second run completes."""
     wishes = {
@@ -417,20 +534,25 @@ def test_a_run_that_is_killed_at_any_point_is_finished_by_the_next(tmp_path, wan
             {"name": "first", "former_name": "Pool-0"},
         ],
         "back": [{"name": "db pool", "state": "absent", "evacuate_to": "Pool-0"}],
+        "granularity": [{"name": "db pool", "cpus": "4-7", "granularity": "core", "domains": ["db"]}],
+        "swap": SWAPPED,
     }
+    options = {"by_way_of": "Pool-0"} if wanted == "granularity" else {}
 
     def begin():
         host = Host(tmp_path / "moves.json")
-        if wanted == "back":
+        if wanted in ("back", "granularity"):
             host.run(SPLIT)
+        elif wanted == "swap":
+            host.run(ONES)
         host.pin(DB, [4, 5], [5])
         if wanted == "back":
             host.pin(DB, [6], vcpus=[1])
-        host.pin(WEB, [2])
+        host.pin(WEB, [5, 4, 1] if wanted == "swap" else [2])
         return host
 
     whole = begin()
-    whole.run(wishes[wanted])
+    whole.run(wishes[wanted], **options)
     outcome = (whole.pools(), whole.masks(DB), whole.masks(WEB))
     points = 0
     while True:
@@ -447,16 +569,16 @@ def test_a_run_that_is_killed_at_any_point_is_finished_by_the_next(tmp_path, wan
             host.fake.on[question] = host.tick
         host.countdown = points
         try:
-            host.run(wishes[wanted])
+            host.run(wishes[wanted], **options)
         except Killed:
             pass
         else:
             break
         host.countdown = None
-        checked = host.plan(wishes[wanted])
-        host.run(wishes[wanted])
+        checked = host.plan(wishes[wanted], **options)
+        host.run(wishes[wanted], **options)
         assert (host.pools(), host.masks(DB), host.masks(WEB)) == outcome, points
-        assert host.run(wishes[wanted]).steps == (), points
-        assert checked.after == host.plan(wishes[wanted]).after
+        assert host.run(wishes[wanted], **options).steps == (), points
+        assert checked.after == host.plan(wishes[wanted], **options).after
         points += 1
     assert points > 10

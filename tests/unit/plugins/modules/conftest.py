@@ -1,0 +1,37 @@
+# Copyright (c) 2026, dom0.xen contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What tests of several modules share."""
+
+import pytest
+
+pytest.importorskip("ansible.module_utils.basic")
+pytest.importorskip("_cffi_backend")
+
+from ansible_collections.dom0.xen.plugins.module_utils._control import pool_steps
+from ansible_collections.dom0.xen.plugins.module_utils._control.journal import Journal, Moved
+from ansible_collections.dom0.xen.plugins.module_utils._topology.cpuset import CpuSet
+from ansible_collections.dom0.xen.plugins.module_utils._topology.derive import derive
+
+
+@pytest.fixture
+def left_by_a_killed_run(monkeypatch, tmp_path):
+    """Let a domain of a FakeXen have the affinity "all", as after a move, and the journal those that it had; the journal."""
+
+    def leave(module, fake, domid, hard, soft):
+        domain = next(
+            domain for domain in derive(module.gather(None, ["domains"])).domains if domain.domid == domid
+        )
+        shall = (CpuSet(hard), CpuSet(soft))
+        journal = Journal(str(tmp_path / "moves.json"))
+        journal.begin(
+            Moved(domid, domain.uuid, (domain.cpupool,), {vcpu.vcpu: shall for vcpu in domain.vcpus})
+        )
+        everything = sorted(fake.pool(0)["cpus"])
+        for vcpu in fake.domain(domid)["vcpus"]:
+            vcpu.update(hard=list(everything), hard_all=True, soft=list(everything), soft_all=True)
+        monkeypatch.setattr(pool_steps, "Journal", lambda: Journal(str(tmp_path / "moves.json")))
+        return journal
+
+    return leave
