@@ -183,6 +183,7 @@ def hardware(xen: Xen) -> None:
     wanted = ("cpu", "core", "socket") if xen.version >= (4, 15) else (None,)
     check("granularity in hypfs", granularity in wanted, granularity)
     refused("frequencies of an emulated CPU", errors.NotSupported, lambda: sysctl.px_frequencies(xen, [0]))
+    refused("highest frequency of one", errors.NotSupported, lambda: sysctl.cpufreq_maxima(xen, [0]))
     refused("memory by node in one call", errors.NotSupported, lambda: domctl.node_pages(xen, 0, 2))
 
 

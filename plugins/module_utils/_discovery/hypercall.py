@@ -4,11 +4,12 @@
 
 """The component that asks the hypervisor itself. Everything in it is Xen's own word, read through `_xen`."""
 
+import errno
 import os
 import re
 import typing as t
 
-from .._xen import domctl, errors, hypfs, memory, numa_dump, platform, sysctl, version
+from .._xen import domctl, errors, hypfs, memory, platform, sysctl, version
 from .component import DOMAINS, MEMORY_BY_HYPERCALL, MEMORY_BY_NODE, TOPOLOGY, Component, Heard, Request
 
 #: CPUID leaves that tell vendor, features, caches, topology and name; the others say nothing about where a CPU is. Leaf 3, which may
@@ -91,9 +92,9 @@ def _host(xen: t.Any, warnings: t.List[str]) -> t.Dict[str, t.Any]:
     return sections
 
 
-def _memory_by_node(xen: t.Any, nodes: int, may_press_key: bool) -> numa_dump.MemoryByNode:
+def _memory_by_node(xen: t.Any, nodes: int, may_press_key: bool) -> t.Dict[int, t.Dict[int, int]]:
     """Pages of each domain on each node: from the hypercall that some hypervisors have, else with the debug key if that is allowed."""
-    found: numa_dump.MemoryByNode = {}
+    found: t.Dict[int, t.Dict[int, int]] = {}
     for info in sysctl.getdomaininfolist(xen):
         try:
             found[info.domain] = dict(enumerate(domctl.node_pages(xen, info.domain, nodes)))
@@ -102,6 +103,9 @@ def _memory_by_node(xen: t.Any, nodes: int, may_press_key: bool) -> numa_dump.Me
         except errors.NotSupported:
             if not may_press_key:
                 raise
+            # Few ask for it, and compiling it takes the others time.
+            from .._xen import numa_dump
+
             return numa_dump.memory_by_node(xen)
     return found
 
@@ -119,8 +123,15 @@ def _hardware(xen: t.Any, sections: t.Dict[str, t.Any], devices: t.Dict[str, t.T
         return [list(leaf) for leaf in sysctl.cpu_policy(xen) if leaf.leaf in LEAVES]
 
     def frequencies() -> t.Any:
-        states = sysctl.px_frequencies(xen, online)
-        return {str(cpu): max(states[cpu]) for cpu in sorted(states) if states[cpu]}
+        try:
+            states = sysctl.px_frequencies(xen, online)
+            return {str(cpu): max(states[cpu]) for cpu in sorted(states) if states[cpu]}
+        except errors.NotSupported as error:
+            # Where the hardware chooses the frequencies Xen has no statistics, but its driver knows the highest.
+            if error.errno not in (errno.ENODATA, errno.EOPNOTSUPP):
+                raise
+        maxima = sysctl.cpufreq_maxima(xen, online)
+        return {str(cpu): maxima[cpu] // 1000 for cpu in sorted(maxima)}
 
     def granularity() -> t.Any:
         found = {}

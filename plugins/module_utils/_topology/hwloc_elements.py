@@ -30,6 +30,7 @@ _OLD_KINDS = {"Socket": "Package"}
 _WHOLE = re.compile(r"[0-9]{1,20}\Z", re.ASCII)
 _DECIMAL = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?\Z", re.ASCII)
 _INFINITE = "0xf...f"
+_WITH_TEXT = frozenset(("indexes", "u64values"))
 
 
 class Element:
@@ -196,7 +197,6 @@ class _Builder:
         self.parser.StartDoctypeDeclHandler = self.doctype
         self.parser.StartElementHandler = self.start
         self.parser.EndElementHandler = self.end
-        self.parser.CharacterDataHandler = self.characters
 
     def doctype(
         self, _name: str, _system: t.Optional[str], _public: t.Optional[str], has_declarations: t.Any
@@ -224,12 +224,16 @@ class _Builder:
                 f"{element} lies more than {LARGEST_DEPTH} elements deep: in no machine's topology does one"
             )
         above.append(element)
+        if tag in _WITH_TEXT:
+            # only there: most text is what indents the elements
+            self.parser.CharacterDataHandler = self.characters
 
-    def end(self, _tag: str) -> None:
+    def end(self, tag: str) -> None:
         """Close the innermost element."""
         self.open.pop()
+        if tag in _WITH_TEXT:
+            self.parser.CharacterDataHandler = None
 
     def characters(self, text: str) -> None:
         """Keep the text of matrices."""
-        if self.open[-1].tag in ("indexes", "u64values"):
-            self.open[-1].text += text
+        self.open[-1].text += text

@@ -252,6 +252,14 @@ _BY_QUESTION: t.Dict[t.Tuple[int, str], _Sentence] = {
         "Xen knows no frequencies of CPU {cpu}: dom0's kernel has not passed the firmware's on (module xen-acpi-processor).",
     ),
     (errno.ENODATA, "get_pmstat"): (NotSupported, "Xen keeps no statistics of the frequencies of CPU {cpu}."),
+    (errno.ENODEV, "get_cpufreq_para"): (
+        NotSupported,
+        "Xen does not scale the frequencies of this host's CPUs.",
+    ),
+    (errno.EINVAL, "get_cpufreq_para"): (
+        NotSupported,
+        "Xen knows no frequencies of CPU {cpu}: dom0's kernel has not passed the firmware's on (module xen-acpi-processor).",
+    ),
     (errno.ENOENT, "read"): (NoSuchEntry, "Xen's file system (hypfs) has no {path}."),
     (errno.ENOSYS, "numa_op"): (
         NotSupported,

@@ -25,6 +25,7 @@ GETDOMAININFOLIST = 6
 DEBUG_KEYS = 7
 GET_PMSTAT = 10
 CPU_HOTPLUG = 11
+PM_OP = 12
 CPUTOPOINFO = 16
 NUMAINFO = 17
 CPUPOOL_OP = 18
@@ -40,6 +41,8 @@ CPUPOOL_MOVEDOMAIN = 6
 CPUPOOL_FREEINFO = 7
 
 PMSTAT_GET_PXSTAT = 0x12
+GET_CPUFREQ_PARA = 0x11
+CPUFREQ_NAME_LEN = 16
 POLICY_RAW = 0
 
 # XEN_SYSCTL_CPU_HOTPLUG_*
@@ -58,6 +61,9 @@ DOMAINS_AT_ONCE = 128
 CONSOLE_AT_ONCE = 65536
 LEAVES_AT_FIRST = 256
 PX_STATES_MOST = 255  # their number is a byte
+CPUFREQ_MOST = 1 << 16  # CPUs, frequencies or governors that are believed
+
+_Answer = t.TypeVar("_Answer")
 
 
 class PhysInfo(t.NamedTuple):
@@ -360,32 +366,76 @@ def pcitopoinfo(xen: "Xen", devices: t.Sequence[t.Tuple[int, int, int]]) -> t.Li
 def px_frequencies(xen: "Xen", cpus: t.Sequence[int]) -> t.Dict[int, t.List[int]]:
     """XEN_SYSCTL_get_pmstat, PMSTAT_get_pxstat: the frequencies of the P-states of each of these online CPUs, in MHz, the highest first.
 
-    One call a CPU; but the first and the last are asked before the others, and when neither has P-states, no other is asked. A CPU that
-    has none is left out. Raises NotSupported where Xen does not scale frequencies, or does it another way (HWP), or knows no P-states.
+    One call a CPU, as :func:`_of_each` makes them. A CPU that has no P-states is left out. Raises NotSupported where Xen does not scale
+    frequencies, or does it another way (HWP), or knows no P-states.
     """
-    found: t.Dict[int, t.List[int]] = {}
-    ordered = sorted(cpus)
-    ordered = ordered[:1] + ordered[1:][-1:] + ordered[1:-1]
     # Older releases copy the table of transitions whatever its size, so there must be room for the largest.
     with xen.request("struct xen_sysctl") as op, xen.buffer(
         "struct pm_px_val", PX_STATES_MOST
     ) as states, xen.buffer("uint64_t", PX_STATES_MOST**2) as transitions:
-        for position, cpu in enumerate(ordered):
+
+        def ask(cpu: int) -> t.List[int]:
             request = op.u.get_pmstat
             request.type = PMSTAT_GET_PXSTAT
             request.cpuid = cpu
             request.total = PX_STATES_MOST
             request.trans_pt = xen.address(transitions)
             request.pt = xen.address(states)
-            try:
-                xen.sysctl(op, GET_PMSTAT, "get_pmstat", cpu=cpu)
-            except errors.XenError as error:
-                if error.errno not in (errno.EINVAL, errno.ENODATA):
-                    raise
-                if not found and position in (1, len(ordered) - 1):
-                    raise
-                continue
-            found[cpu] = [int(states[index].freq) for index in range(int(request.total))]
+            xen.sysctl(op, GET_PMSTAT, "get_pmstat", cpu=cpu)
+            return [int(states[index].freq) for index in range(int(request.total))]
+
+        return _of_each(cpus, ask)
+
+
+def cpufreq_maxima(xen: "Xen", cpus: t.Sequence[int]) -> t.Dict[int, int]:
+    """XEN_SYSCTL_pm_op, GET_CPUFREQ_PARA: the highest frequency of each of these online CPUs in kHz, as Xen's driver has it.
+
+    It answers also where the hardware chooses the frequencies (HWP, Xen 4.18). Two calls a CPU: the first tells how much room the
+    second needs. A CPU of which Xen knows nothing is left out. Raises NotSupported where Xen does not scale frequencies.
+    """
+    with xen.request("struct xen_sysctl") as op:
+
+        def ask(cpu: int) -> int:
+            para = op.u.pm_op.get_para
+            para.cpu_num = para.freq_num = para.gov_num = 0
+            counts = (0, 0, 0)
+            while True:
+                sizes = (4 * counts[0], 4 * counts[1], CPUFREQ_NAME_LEN * counts[2])
+                with xen.buffer("uint8_t", sum(sizes)) as room:
+                    op.u.pm_op.cmd = GET_CPUFREQ_PARA
+                    op.u.pm_op.cpuid = cpu
+                    start = xen.address(room)
+                    para.affected_cpus = start
+                    para.scaling_available_frequencies = start + sizes[0]
+                    para.scaling_available_governors = start + sizes[0] + sizes[1]
+                    try:
+                        xen.sysctl(op, PM_OP, "get_cpufreq_para", cpu=cpu)
+                    except errors.Busy:
+                        before, counts = counts, (int(para.cpu_num), int(para.freq_num), int(para.gov_num))
+                        if counts == before or max(counts) > CPUFREQ_MOST:
+                            raise
+                    else:
+                        return int(para.cpuinfo_max_freq)
+
+        return {cpu: khz for cpu, khz in _of_each(cpus, ask).items() if khz}
+
+
+def _of_each(cpus: t.Sequence[int], ask: t.Callable[[int], _Answer]) -> t.Dict[int, _Answer]:
+    """Ask of each CPU; but of the first and the last before the others, and where Xen knows nothing of either, of no other.
+
+    Raises what the second of these raised, or the only one.
+    """
+    found: t.Dict[int, _Answer] = {}
+    ordered = sorted(cpus)
+    ordered = ordered[:1] + ordered[1:][-1:] + ordered[1:-1]
+    for position, cpu in enumerate(ordered):
+        try:
+            found[cpu] = ask(cpu)
+        except errors.XenError as error:
+            if error.errno not in (errno.EINVAL, errno.ENODATA):
+                raise
+            if not found and position in (1, len(ordered) - 1):
+                raise
     return found
 
 

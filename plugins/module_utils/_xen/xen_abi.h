@@ -257,6 +257,29 @@ struct xen_sysctl_get_pmstat {
     uint64_t pt;
 };
 
+/* The beginning of struct xen_get_cpufreq_para, which no release has changed. */
+struct xen_get_cpufreq_para {
+    uint32_t cpu_num;
+    uint32_t freq_num;
+    uint32_t gov_num;
+    uint32_t pad;
+    uint64_t affected_cpus;
+    uint64_t scaling_available_frequencies;
+    uint64_t scaling_available_governors;
+    char scaling_driver[16];
+    uint32_t cpuinfo_cur_freq; /* kHz */
+    uint32_t cpuinfo_max_freq;
+    uint32_t cpuinfo_min_freq;
+    uint32_t scaling_cur_freq;
+};
+
+/* struct xen_sysctl_pm_op with the member get_para of its union. */
+struct xen_sysctl_pm_op {
+    uint32_t cmd;
+    uint32_t cpuid;
+    struct xen_get_cpufreq_para get_para;
+};
+
 /* One element of cputopoinfo. */
 struct xen_sysctl_cputopo {
     uint32_t core;
@@ -344,6 +367,7 @@ struct xen_sysctl {
         struct xen_sysctl_debug_keys debug_keys;
         struct xen_sysctl_get_pmstat get_pmstat;
         struct xen_sysctl_cpu_hotplug cpu_hotplug;
+        struct xen_sysctl_pm_op pm_op;
         struct xen_sysctl_cputopoinfo cputopoinfo;
         struct xen_sysctl_numainfo numainfo;
         struct xen_sysctl_cpupool_op cpupool_op;

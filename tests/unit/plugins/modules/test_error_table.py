@@ -125,6 +125,7 @@ LET_THROUGH = {
     "getdomaininfolist",
     "debug_keys",
     "get_pmstat",
+    "pm_op",
     "cpupool_op",
     "numainfo",
     "cputopoinfo",

@@ -385,6 +385,25 @@ def test_offline_cpus_are_not_asked_for_their_frequency():
 
 
 @needs_binding
+def test_frequencies_that_the_hardware_chooses_have_a_highest():
+    fake = fake_xen()
+    fake.hwp = True
+    fake.data["px_max_mhz"] = {str(cpu): 5201 if cpu < 4 else 3900 for cpu in range(8)}
+    sections = hear(fake).sections
+    assert sections["px_max_mhz"] == fake.data["px_max_mhz"]
+    assert "get_pmstat" not in sections["unanswered"]
+    # what Xen does not scale at all is not asked for a second time
+    fake = fake_xen()
+    assert "get_pmstat" in hear(fake).sections["unanswered"]
+    assert "pm_op" not in fake.asked
+    fake = fake_xen()
+    fake.hwp = True
+    fake.data["px_max_mhz"] = {str(cpu): 3000 for cpu in range(8)}
+    fake.faults["pm_op"] = errno.EINVAL
+    assert "xen-acpi-processor" in hear(fake).sections["unanswered"]["get_pmstat"]
+
+
+@needs_binding
 def test_memory_by_node_takes_the_hypercall_where_there_is_one():
     fake = fake_xen()
     fake.numa_op = True

@@ -7,7 +7,7 @@
 import json
 
 import pytest
-from ansible_collections.dom0.xen.plugins.module_utils._discovery import registry, xl
+from ansible_collections.dom0.xen.plugins.module_utils._discovery import registry, xl, xl_reading
 from ansible_collections.dom0.xen.plugins.module_utils._errors import Failure
 from ansible_collections.dom0.xen.plugins.module_utils._topology.derive import derive
 from ansible_collections.dom0.xen.plugins.module_utils._topology.facts import to_facts
@@ -51,7 +51,7 @@ class Store:
 @pytest.fixture
 def names(monkeypatch):
     """xenstore tells the names of cpupools."""
-    monkeypatch.setattr(xl.xenstore.Xenstore, "open", Store)
+    monkeypatch.setattr(xl_reading.xenstore.Xenstore, "open", Store)
 
 
 def runner(texts, ran=None):

@@ -25,6 +25,7 @@ SYSCTL = {
     7: "debug_keys",
     10: "get_pmstat",
     11: "cpu_hotplug",
+    12: "pm_op",
     16: "cputopoinfo",
     17: "numainfo",
     18: "cpupool_op",
@@ -104,6 +105,7 @@ class FakeXen:
         self.ring = ring
         self.open_errno = 0
         self.numa_op = False  # XenServer's hypercall for the memory by node
+        self.hwp = False  # the hardware chooses the frequencies: no statistics of them
         self.pci_at_once = 64
         # What changed cpupools and CPUs, in order: (operation's number, pool, CPU or domain).
         self.steps: t.List[t.Tuple[t.Any, ...]] = []
@@ -391,6 +393,8 @@ class FakeXen:
             raise Fault(errno.ENODEV)
         if kind != 0x12 or str(cpu) not in self.data["px_max_mhz"]:
             raise Fault(errno.EINVAL)
+        if self.hwp:
+            raise Fault(errno.ENODATA)
         transitions, states = self._get(u + 16, "QQ")
         assert room >= 3
         self._put(transitions, "9Q", *range(9))
@@ -398,6 +402,23 @@ class FakeXen:
         for index in range(3):
             self._put(states + 24 * index, "3Q", top - 100 * index, 7, 7)
         self._put(u + 8, "4B", 3, 3, 0, 1)
+
+    def _pm_op(self, u: int) -> None:
+        kind, cpu, *counts = self._get(u, "5I")
+        if "px_max_mhz" not in self.data:
+            raise Fault(errno.ENODEV)
+        if kind != 0x11 or str(cpu) not in self.data["px_max_mhz"]:
+            raise Fault(errno.EINVAL)
+        needed = (len(self.data["px_max_mhz"]), 5, 2)
+        if tuple(counts) != needed:
+            self._put(u + 8, "3I", *needed)
+            raise Fault(errno.EAGAIN)
+        affected, frequencies, governors = self._get(u + 24, "3Q")
+        self._put(affected, "%dI" % needed[0], *map(int, self.data["px_max_mhz"]))
+        self._put(frequencies, "%dI" % needed[1], *range(needed[1]))
+        self._view(governors, 16 * needed[2])[:] = b"governor".ljust(16, b"\0") * needed[2]
+        top = self.data["px_max_mhz"][str(cpu)] * 1000
+        self._put(u + 48, "16s4I", b"hwp", 800000, top, 400000, 700000)
 
     def _pcitopoinfo(self, u: int) -> None:
         count, _pad, devices, nodes = self._get(u, "IIQQ")

@@ -95,6 +95,8 @@ TABLE = [
     (errno.EOPNOTSUPP, "sysctl", "get_pmstat", errors.NotSupported, ["to the hardware"]),
     (errno.EINVAL, "sysctl", "get_pmstat", errors.NotSupported, ["CPU 9", "xen-acpi-processor"]),
     (errno.ENODATA, "sysctl", "get_pmstat", errors.NotSupported, ["CPU 9"]),
+    (errno.ENODEV, "sysctl", "get_cpufreq_para", errors.NotSupported, ["does not scale"]),
+    (errno.EINVAL, "sysctl", "get_cpufreq_para", errors.NotSupported, ["CPU 9", "xen-acpi-processor"]),
     (errno.ENOENT, "hypfs", "read", errors.NoSuchEntry, ["no /cpupool/5/sched-gran"]),
     (errno.ENOSYS, "domctl", "numa_op", errors.NotSupported, ["XenServer", "debug key"]),
     (errno.EOPNOTSUPP, "domctl", "numa_op", errors.NotSupported, ["does not use the host's NUMA nodes"]),

@@ -451,6 +451,36 @@ def test_frequencies_that_xen_does_not_know(fake, xen, refusal):
     assert fake.asked == ["get_pmstat"]
 
 
+def test_highest_frequencies_where_the_hardware_chooses(fake, xen):
+    fake.hwp = True
+    fake.data["px_max_mhz"] = {"0": 5201, "2": 3900}
+    with pytest.raises(errors.NotSupported):
+        sysctl.px_frequencies(xen, [0, 2])
+    fake.asked.clear()
+    assert sysctl.cpufreq_maxima(xen, range(4)) == {0: 5201000, 2: 3900000}
+    # the first question of each CPU tells how much room the second needs
+    assert fake.asked == ["pm_op"] * 6
+
+
+def test_highest_frequencies_that_nobody_knows(fake, xen):
+    with pytest.raises(errors.NotSupported, match="does not scale"):
+        sysctl.cpufreq_maxima(xen, range(8))
+    fake.data["px_max_mhz"] = {}
+    with pytest.raises(errors.NotSupported, match="xen-acpi-processor"):
+        sysctl.cpufreq_maxima(xen, range(8))
+    fake.data["px_max_mhz"] = {"0": 0}
+    assert sysctl.cpufreq_maxima(xen, [0]) == {}
+
+
+def test_an_answer_about_frequencies_that_never_comes(fake, xen):
+    fake.data["px_max_mhz"] = {"0": 3000}
+    fake.faults["pm_op"] = errno.EAGAIN
+    fake.asked.clear()
+    with pytest.raises(errors.Busy):
+        sysctl.cpufreq_maxima(xen, [0])
+    assert len(fake.asked) == 1
+
+
 def test_text_in_hypfs(fake, xen):
     fake.data["sched_gran"] = {"0": "core"}
     assert hypfs.read_text(xen, "/cpupool/0/sched-gran") == "core"
