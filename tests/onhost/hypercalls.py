@@ -122,9 +122,8 @@ def pools_and_cpus(xen: Xen) -> None:
     refused("the end of no cpupool", errors.NoSuchCpupool, lambda: sysctl.cpupool_destroy(xen, missing))
     refused("a CPU for no cpupool", errors.NoSuchCpupool, lambda: sysctl.cpupool_add_cpu(xen, missing, 1))
     refused("a CPU that is not free", errors.Invalid, lambda: sysctl.cpupool_add_cpu(xen, 0, 0))
-    refused(
-        "Domain-0 in no cpupool", errors.NoSuchCpupool, lambda: sysctl.cpupool_move_domain(xen, missing, 0)
-    )
+    # the domain that asks is refused before the cpupool is looked for
+    refused("Domain-0 elsewhere", errors.NotPermitted, lambda: sysctl.cpupool_move_domain(xen, missing, 0))
     refused(
         "no domain in a cpupool", errors.NoSuchDomain, lambda: sysctl.cpupool_move_domain(xen, 0, NO_DOMAIN)
     )

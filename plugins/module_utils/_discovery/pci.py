@@ -17,6 +17,7 @@ from .component import PCI, Component, Heard, Request
 ADDRESS = re.compile(r"[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]\Z")
 PCI_IDS = ("usr/share/misc/pci.ids", "usr/share/hwdata/pci.ids", "usr/share/pci.ids")
 PCI_IDS_MOST = 16 << 20  # bytes; the file has 1.5 million
+_NEXT_VENDOR = re.compile(rb"\n[^\t#\n]")
 
 #: What Linux makes of devices: the folder that lists them, with what these facts call them.
 INTERFACES = (
@@ -127,27 +128,45 @@ def _interfaces(root: str) -> t.Dict[str, t.Dict[str, t.List[str]]]:
     return found
 
 
-def _pci_ids(root: str) -> str:
+def _pci_ids(root: str) -> bytes:
     for path in PCI_IDS:
         text = _read(os.path.join(root, path), PCI_IDS_MOST)
         if text:
-            return text.decode("utf-8", "replace")
-    return ""
+            return text
+    return b""
 
 
-def names(text: str, wanted: t.Iterable[t.Tuple[int, int]]) -> t.Dict[str, str]:
-    """Look up vendors and devices in the text of pci.ids: names by "8086" and "8086:2918". What it does not have is left out."""
-    text = "\n" + text
-    found: t.Dict[str, str] = {}
+def names(text: bytes, wanted: t.Iterable[t.Tuple[int, int]]) -> t.Dict[str, str]:
+    """Look up vendors and devices in the text of pci.ids: names by "8086" and "8086:2918". What it does not have is left out.
+
+    The file has more than a megabyte and is sorted by vendor: it is gone through once, and only names are decoded.
+    """
+    text = b"\n" + text
+    devices: t.Dict[int, t.List[int]] = {}
     for vendor, device in sorted(wanted):
-        key = "%04x" % vendor
-        start = text.find("\n%s  " % key)
+        devices.setdefault(vendor, []).append(device)
+    found: t.Dict[str, str] = {}
+    end = 0
+    for vendor, its in devices.items():
+        title = b"\n%04x  " % vendor
+        start = text.find(title, end)
+        if start < 0:
+            start = text.find(title)
         if start < 0:
             continue
-        end = re.compile(r"\n[^\t#\n]").search(text, start + 1)
-        block = text[start : end.start() if end else len(text)]
-        found[key] = block[7:].partition("\n")[0].strip()
-        line = block.find("\n\t%04x  " % device)
-        if line >= 0:
-            found["%s:%04x" % (key, device)] = block[line + 8 :].partition("\n")[0].strip()
+        after = _NEXT_VENDOR.search(text, start + 1)
+        end = after.start() if after else len(text)
+        key = "%04x" % vendor
+        found[key] = _line(text, start + len(title))
+        for device in its:
+            title = b"\n\t%04x  " % device
+            line = text.find(title, start, end)
+            if line >= 0:
+                found["%s:%04x" % (key, device)] = _line(text, line + len(title))
     return found
+
+
+def _line(text: bytes, start: int) -> str:
+    """The rest of the line, without the blanks at its end."""
+    end = text.find(b"\n", start)
+    return text[start : end if end >= 0 else len(text)].decode("utf-8", "replace").strip()

@@ -25,7 +25,7 @@ from . import hwloc_names as names
 from .cpuset import CpuSet
 from .hwloc_caches import cache_infos, cache_objects
 from .hwloc_tree import Infos, Object, Omission
-from .model import Memory, NumaNode, Topology
+from .model import Memory, Topology
 
 _ESCAPES = {
     "&": "&amp;",
@@ -102,9 +102,10 @@ class _Writer:
         self.nodes = nodes
         self.gp_index = 0
         self.node_of = {}  # type: t.Dict[int, int]
-        for holder in (machine.memory, topology.nodes):  # a node that was made up is only among the first
-            for node in t.cast("t.Sequence[NumaNode]", holder):
-                self.node_of.update(dict.fromkeys(node.complete_cpuset, 1 << node.os_index))
+        # a node that was made up is only among the first
+        nodes_there = [*machine.memory, *topology.nodes]  # type: t.List[t.Any]
+        for node in nodes_there:
+            self.node_of.update(dict.fromkeys(node.complete_cpuset, 1 << node.os_index))
         self.known = {}  # type: t.Dict[int, str]
         # the Machine has the host bridges that are near to no node that is an object
         self.machine = machine

@@ -192,7 +192,12 @@ _BY_QUESTION: t.Dict[t.Tuple[int, str], _Sentence] = {
     ),
     (errno.EINVAL, "cpupool_move_domain"): (
         Invalid,
-        "Xen does not move domain {domid} to cpupool {pool}: the cpupool has no CPU, or the domain is Domain-0.",
+        "Xen does not move domain {domid} to cpupool {pool}: the cpupool has no CPU.",
+    ),
+    (errno.EPERM, "cpupool_move_domain"): (
+        NotPermitted,
+        "Xen does not move domain {domid} to cpupool {pool}: Domain-0 stays where it is, or Xen's security policy (FLASK) says no; see "
+        "xl dmesg.",
     ),
     (errno.EEXIST, "cpu_online"): (Exists, "CPU {cpu} is online already."),
     (errno.EEXIST, "cpu_offline"): (Exists, "CPU {cpu} is offline already."),

@@ -487,7 +487,7 @@ def cpupool_remove_cpu(xen: "Xen", pool: int, cpu: int) -> None:
 def cpupool_move_domain(xen: "Xen", pool: int, domid: int) -> None:
     """XEN_SYSCTL_CPUPOOL_OP_MOVEDOMAIN. All vCPUs of the domain have hard and soft affinity "all" afterwards.
 
-    Raises Invalid for Domain-0, which stays where it is, and for a cpupool without CPUs; NoSuchDomain; NoSuchCpupool.
+    Raises NotPermitted for Domain-0, which stays where it is, Invalid for a cpupool without CPUs; NoSuchDomain; NoSuchCpupool.
     """
     _change_cpupool(xen, CPUPOOL_MOVEDOMAIN, "cpupool_move_domain", pool, domid=domid)
 

@@ -158,8 +158,8 @@ def test_nothing_there(tmp_path):
     ],
 )
 def test_names_of_vendors_and_devices(wanted, expected):
-    assert pci.names(PCI_IDS, wanted) == expected
-    assert pci.names("", wanted) == {}
+    assert pci.names(PCI_IDS.encode(), wanted) == expected
+    assert pci.names(b"", wanted) == {}
 
 
 def test_every_class_has_a_word():

@@ -479,6 +479,9 @@ class FakeXen:
             if "sched_gran" in self.data:
                 self.data["sched_gran"][str(wanted)] = "cpu"
             return
+        if op == 6 and domid == 0:
+            # the domain that asks
+            raise Fault(errno.EPERM)
         pool = self.pool(wanted)
         if op == 2:
             if wanted == 0 or pool["cpus"] or pool["n_dom"]:
@@ -505,7 +508,7 @@ class FakeXen:
             domain = self.domain(domid)
             if domain is None:
                 raise Fault(errno.ESRCH)
-            if not pool["cpus"] or domid == 0:
+            if not pool["cpus"]:
                 raise Fault(errno.EINVAL)
             self.pool(domain["cpupool"])["n_dom"] -= 1
             pool["n_dom"] += 1

@@ -323,7 +323,7 @@ def test_numbers_of_operations(name):
     source = pathlib.Path(module.__file__).read_text(encoding="utf-8")
     # those that it defines, not those that it imports
     defined = set(re.findall(r"^([A-Z][A-Z0-9_]*)(?:: [^=]+)? = ", source, re.MULTILINE))
-    numbers = {each: getattr(module, each) for each in defined if type(getattr(module, each)) is int}
+    numbers = {each: getattr(module, each) for each in defined if isinstance(getattr(module, each), int)}
     assert {each: numbers[each] for each in set(numbers) - OURS.get(name, set())} == NUMBERS[name]
 
 

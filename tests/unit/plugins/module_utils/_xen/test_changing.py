@@ -65,8 +65,10 @@ def test_what_xen_refuses_of_cpupools(fake, xen):
     sysctl.cpupool_create(xen, 1, CREDIT2)
     with pytest.raises(errors.Invalid, match="CPU 3 is not in cpupool 1"):
         sysctl.cpupool_remove_cpu(xen, 1, 3)
-    with pytest.raises(errors.Invalid, match="no CPU, or the domain is Domain-0"):
+    with pytest.raises(errors.Invalid, match="has no CPU"):
         sysctl.cpupool_move_domain(xen, 1, WEB)
+    with pytest.raises(errors.NotPermitted, match="Domain-0 stays"):
+        sysctl.cpupool_move_domain(xen, 0, 0)
     with pytest.raises(errors.NoSuchDomain):
         sysctl.cpupool_move_domain(xen, 1, 77)
     fake.faults["remove_cpu"] = errno.EADDRINUSE
@@ -98,6 +100,11 @@ def test_smt(fake, xen):
     fake.faults["cpu_hotplug"] = errno.EBUSY
     with pytest.raises(errors.Busy, match="sched-gran"):
         sysctl.cpu_hotplug(xen, sysctl.SMT_DISABLE)
+    del fake.faults["cpu_hotplug"]
+    fake.data["cputopo"] = [[cpu, 0, 0] for cpu in range(8)]
+    for operation in (sysctl.SMT_DISABLE, sysctl.SMT_ENABLE):
+        with pytest.raises(errors.NotSupported, match="one thread each"):
+            sysctl.cpu_hotplug(xen, operation)
 
 
 def test_granularity_of_a_cpupool(fake, xen):

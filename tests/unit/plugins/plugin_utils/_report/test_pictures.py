@@ -526,7 +526,7 @@ def test_a_host_in_a_terminal():
     assert "      cores 0-1, CPUs 4-7: A" in lines
     assert "  A   disc web  4 vCPUs, hard 4-7, 128 MiB (node 1 128 MiB)" in lines
     offline = lines_of("big-offline")
-    assert "      core 1, CPUs 2-3: -, x 3" in offline
+    assert "        core 1, CPUs 2-3: -, x 3" in offline
 
 
 def test_a_fleet_in_rows():
