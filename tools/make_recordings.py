@@ -68,7 +68,16 @@ _SMALL_GUESTS = (
     guest("disc web", 128, "vcpus=1", "maxvcpus=4", 'cpus=["4-7","4-7","4-7","4-7"]'),
     guest("disc-db", 192, "vcpus=1", "maxvcpus=2", 'cpus_soft="0-3"'),
     "ln -s /boot/vmlinuz-* /root/pvh-kernel",
-    guest("disc-pvh", 128, 'cpus=["2-3"]', 'cpus_soft="0-3"', kind="pvh", kernel="/root/pvh-kernel"),
+    # without vcpus= xl passes over a list of CPUs
+    guest(
+        "disc-pvh",
+        128,
+        "vcpus=1",
+        'cpus=["2-3"]',
+        'cpus_soft="0-3"',
+        kind="pvh",
+        kernel="/root/pvh-kernel",
+    ),
 )
 # Many masks, a name that is hard to parse, a second pool whose name has a space, and a CPU in no pool.
 _BUSY = (
