@@ -102,4 +102,7 @@ def main():
 
 
 if __name__ == "__main__":
-    imports() if sys.argv[1:] else main()
+    if sys.argv[1:]:
+        imports()
+    else:
+        main()

@@ -78,7 +78,7 @@ def test_two_packages_as_two_nodes():
     assert topology.threads_per_core == 2
     assert [node.memory_spanned for node in topology.nodes] == [2 * GIB, 2 * GIB]
     assert [topology.distance(0, node) for node in (0, 1)] == [10, 21]
-    assert topology.cpupools == ((0, "Pool-0", "credit2", parse("0-7"), 2, "cpu"),)
+    assert topology.cpupools == ((0, "Pool-0", "credit2", parse("0-7"), 1, "cpu"),)
     # dom0 thinks otherwise
     assert topology.dom0_linux == (1, 1, 2, 1)
 
