@@ -39,8 +39,8 @@ HELD_BACK = {
         "CPUs were idle; it is not known why; run it alone with: molecule test -s cpupool"
     ),
     "killed": (
-        "a run that is killed together with its xl in the middle of `xl save` leaves the guest suspended: the next run says what to do, "
-        "but cannot do it yet; run it alone with: molecule test -s killed"
+        "each of its parts has passed on a real host, but not yet all of them in one run, twice in succession; run it alone with: "
+        "molecule test -s killed"
     ),
 }
 

@@ -2,15 +2,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Kills a module at many points of its work, on the host, and lets a second run come after. Run in dom0 as root.
 
-    python3 killed_module.py '{"points": 8, "xl": false, "setup": [ARGV, ..], "run": ARGV, "again": ARGV, "look": ARGV}'
+    python3 killed_module.py '{"points": [{"at": 0.3, "xl": false}, ..], "setup": [ARGV, ..], "runs": [ARGV, ..], "look": ARGV}'
 
-`run` is timed once; then for each of `points` equal parts of that time it is started, and killed with SIGKILL at the end of that part, with `xl`
-all that it started, too. What is seen right then goes to `states`. `again` has to succeed, once, and to change nothing the second time; what `look`
-prints then goes to `look`, and the guests there are then to `ends`. `setup` puts the host back before each time; its commands may fail. Prints JSON.
+The first of `runs` is timed. Then, for each of `points`, the next of `runs`, in turn, is started and killed with SIGKILL, with `xl` all that
+it started, too. `at` is a part of the time measured, or the size in bytes that a file in /var/lib/xen/save has to reach, which is when
+a guest is asked to suspend (1) and while it is being saved. What is seen right then goes to `states`. The same run again has to
+succeed, and the last one to change nothing when it comes once more. What `look` prints then goes to `look`, and the guests there are
+then to `ends`. `setup` puts the host back before each time; its commands may fail. Prints JSON.
 """
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import signal
@@ -20,6 +23,8 @@ import time
 import typing as t
 
 Argv = t.List[str]
+SAVED = "/var/lib/xen/save/*.save"
+LONGEST = 300  # seconds until a file is given up
 
 
 def module(argv: Argv) -> dict[str, t.Any]:
@@ -37,8 +42,18 @@ def domains() -> list[str]:
     return [f"{line[:40].strip()} {line.split()[-2]}" for line in lines]
 
 
-def killed(argv: Argv, after: float, everything: bool) -> bool:
-    """Start a module and kill it after so many seconds; whether it was killed before its end."""
+def is_saved(size: int) -> bool:
+    """Whether a guest's file is as long as this."""
+    for path in glob.glob(SAVED):
+        try:
+            return os.path.getsize(path) >= size
+        except FileNotFoundError:
+            continue
+    return False
+
+
+def killed(argv: Argv, length: float, point: float, everything: bool) -> bool:
+    """Start a module, that takes `length` seconds, and kill it at a point; whether it was killed before its end."""
     with subprocess.Popen(
         argv,
         stdin=subprocess.DEVNULL,
@@ -46,7 +61,12 @@ def killed(argv: Argv, after: float, everything: bool) -> bool:
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     ) as process:
-        time.sleep(after)
+        begun = time.monotonic()
+        if point < 1:
+            time.sleep(length * point)
+        else:
+            while process.poll() is None and time.monotonic() - begun < LONGEST and not is_saved(int(point)):
+                time.sleep(0.01)
         ended = process.poll() is not None
         if not ended:
             if everything:
@@ -81,6 +101,7 @@ def command(pid: int) -> bytes:
 def main() -> None:
     """Do what the argument says."""
     task = json.loads(sys.argv[1])
+    runs = task["runs"]
 
     def setup() -> None:
         for argv in task["setup"]:
@@ -88,26 +109,27 @@ def main() -> None:
 
     setup()
     begun = time.monotonic()
-    first = module(task["run"])
+    first = module(runs[0])
     length = time.monotonic() - begun
     if first.get("failed") or not first.get("changed"):
         sys.exit(json.dumps(first))
     found = []
-    for point in range(1, task["points"] + 1):
+    for number, point in enumerate(task["points"], 1):
         setup()
+        run = runs[number % len(runs)]
         entry: dict[str, t.Any] = {"point": point}
-        entry["killed"] = killed(task["run"], length * point / (task["points"] + 1), task["xl"])
+        entry["killed"] = killed(run, length, point["at"], point["xl"])
         entry["states"] = domains()
-        result = module(task["again"])
+        result = module(run)
         entry["again"] = {key: result.get(key) for key in ("changed", "failed", "msg", "recovered")}
-        entry["idle"] = module(task["again"]).get("changed")
         if task.get("look"):
             entry["look"] = subprocess.run(
                 task["look"], capture_output=True, text=True, check=False
             ).stdout.split()
         entry["ends"] = domains()
         found.append(entry)
-    sys.stdout.write(json.dumps({"seconds": length, "points": found}))
+    idle = module(run).get("changed")
+    sys.stdout.write(json.dumps({"seconds": length, "points": found, "idle": idle}))
 
 
 if __name__ == "__main__":
