@@ -84,6 +84,15 @@ options:
         description: Leave it as it runs, its affinity included. Of no effect on a guest that does not run.
         type: bool
         default: false
+      vnuma:
+        description:
+          - Whether it gets a NUMA node of its own for each node of the host that it is on, where that is more than one. Each of its vCPUs then
+            has soft affinity to the CPUs of its node.
+          - For HVM guests alone. Such a guest cannot be saved or migrated.
+          - Of no effect with the policy V(none) for C(pin) or V(mixed) for C(cpu_policy), with O(guests[].trust_group) or O(guests[].cpus), on
+            nodes without CPUs, and where it has fewer vCPUs than nodes.
+        type: bool
+        default: false
       policy:
         description: How this guest is to be placed. What is not given here is as in O(defaults).
         type: dict

@@ -216,6 +216,12 @@ guests:
       returned: success
       type: dict
       sample: {"1": 805306368}
+    vnuma:
+      description: Its own NUMA nodes, with C(node), C(memory_bytes), C(vcpus) and C(distances) of each; V(null) when it has none.
+      returned: success
+      type: list
+      elements: dict
+      sample: null
     pin:
       description: Which affinity is set, V(soft) or V(hard).
       returned: success

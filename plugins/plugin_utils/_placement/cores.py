@@ -15,6 +15,7 @@ from ...module_utils._topology.cpuset import CpuSet
 from .capacity import split_load
 from .model import VCPU, Cell, Guest, Host, Pool, Running
 from .options import deal
+from .vnodes import homes
 
 
 @dataclass(frozen=True)
@@ -190,6 +191,10 @@ def affinity_of(claim: Claim, cores: Cores) -> Affinity:
         masks = (rest if exclusive else None, shared if pin == "soft" else None)
     own = cores.own.get(guest.name, {})
     each = [(own[vcpu], None) if vcpu in own else masks for vcpu in range(guest.vcpus)]
+    if not own:
+        # A vCPU is at home where the memory is that the guest takes to be near it; with hard affinity it may leave, but not the guest's nodes.
+        for vcpu, node in enumerate(homes(guest, host.name, claim.cpu_nodes)):
+            each[vcpu] = (masks[0], pool.cells[node].cpuset & rest)
     cpuset = shared if len(own) < guest.vcpus else CpuSet()
     for mask in own.values():
         cpuset |= mask

@@ -17,6 +17,7 @@ from .model import MIB, VCPU, Guest, Host, Running, split_evenly
 from .problem import Problem
 from .running import Stay
 from .state import State
+from .vnodes import virtual_nodes
 from .words import count, listing, mib, node_words, sentence
 
 Plan = dict[str, t.Any]
@@ -69,6 +70,7 @@ def stay_entry(stay: Stay, cores: Cores) -> Plan:
         reasons,
         warnings,
     )
+    made["vnuma"] = virtual_nodes(guest, host, running.nodes, stay.cpu_nodes)
     if guest.do_not_touch and not right:
         made["hard"], made["soft"] = _as_it_is(running, affinity)
     return made
@@ -121,6 +123,9 @@ def mover_entry(
     affinity = affinity_of(Claim(guest, host, pool, place.cpu_nodes), cores)
     memory = split_evenly(guest.memory, place.memory_nodes)
     made = entry(guest, host, action, domid, pool.name, place.nodes, memory, affinity, reasons, told)
+    made["vnuma"] = vnodes = virtual_nodes(guest, host, place.memory_nodes, place.cpu_nodes)
+    if vnodes:
+        made["memory_by_node"] = {str(vnode["node"]): vnode["memory_bytes"] for vnode in vnodes}
     made["candidates"] = explainer.candidates(index)
     if leaving is not None:
         made["from"] = {"host": leaving.host.name, "nodes": list(leaving.running.nodes)}
@@ -153,6 +158,7 @@ def entry(
         "memory_bytes": guest.memory,
         "need_bytes": guest.need,
         "memory_by_node": {str(node): size for node, size in sorted(memory.items())},
+        "vnuma": None,
         "pin": guest.policy_on(host.name).pin,
         "cpuset": str(affinity.cpuset),
         "cache": None if affinity.cache is None else str(affinity.cache),

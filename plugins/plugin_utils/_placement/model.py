@@ -112,6 +112,7 @@ class Guest:
     `host_policies`: policies on hosts whose defaults differ. `dedicated_vcpus`: those of a guest with cpu_policy mixed. `pci_devices`:
     (address, "required" or "preferred"). `groups`: what it is a member of. `trust_group`: guests of different ones never
     share a core. `do_not_touch`: it is left as it runs. `cpus`: those that the user has chosen for its vCPUs.
+    `vnuma`: on several nodes it gets as many virtual ones.
     """
 
     name: str
@@ -131,6 +132,7 @@ class Guest:
     do_not_touch: bool = False
     host_policies: t.Mapping[str, Policy] = field(default_factory=dict)
     cpus: CpuSet | None = None
+    vnuma: bool = False
 
     @property
     def need(self) -> int:

@@ -67,6 +67,7 @@ _GUEST_KEYS = (
     "pci_devices",
     "trust_group",
     "do_not_touch",
+    "vnuma",
     "policy",
 )
 _RESERVE_KEYS = ("node_memory", "host_memory", "low_memory")
@@ -214,6 +215,7 @@ class _Reader:
         devices = take("pci_devices", pci_devices)
         trust = take("trust_group", text)
         untouched = take("do_not_touch", yes_no)
+        vnuma = take("vnuma", yes_no)
         policy = self.policy(entry.get("policy"), base, f"{label}.policy")
         policies = {
             where: self.policy(entry.get("policy"), other, f"{label}.policy", quiet=True)
@@ -257,6 +259,7 @@ class _Reader:
             bool(untouched),
             {where: other for where, other in policies.items() if other != policy},
             chosen,
+            bool(vnuma),
         )
 
     def _with_cpus(

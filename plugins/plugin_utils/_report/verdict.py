@@ -134,6 +134,10 @@ def _check_vcpu_nodes(allowed: CpuSet, domain: Data, topology: Topology) -> list
     ]
 
 
+#: What an HVM guest may lack of its memory: there is none behind the hole for devices below 1 MiB (16 pages were seen to be missing).
+_HOLE = (1 << 20) - 4096
+
+
 def _check_memory(wanted: Wanted, memory: Memory, size: int | None) -> list[str]:
     """Memory on other nodes than wanted, on too many of them, or not found at all."""
     tolerance = memory.tolerance
@@ -149,7 +153,7 @@ def _check_memory(wanted: Wanted, memory: Memory, size: int | None) -> list[str]
             f"Its memory is on {_plural(len(found), 'node')} ({CpuSet(found)}); allowed are {wanted.max_nodes}."
         )
     total = sum(amount for amount in memory.by_node.values() if amount > 0)
-    if size is not None and not reasons and total < size - tolerance:
+    if size is not None and not reasons and total < size - max(tolerance, _HOLE):
         reasons.append(f"Only {mib(total)} of its {mib(size)} were seen on any node.")
     return reasons
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import typing as t
 
 from ...module_utils._errors import Failure
+from ...module_utils._toolstack import xlcfg
 from .wanted import config_text
 
 Data = t.Mapping[str, t.Any]
@@ -27,6 +28,33 @@ def _keys(entry: Data) -> dict[str, t.Any]:
         "memory": entry["memory_bytes"] >> 20,
         "cpus": [] if entry["hard"] == "all" else entry["hard"],
         "cpus_soft": [] if entry["soft"] == "all" else entry["soft"],  # a list has a mask for each vCPU
+    }
+
+
+def _vnuma(planned: Data, text: str | None) -> dict[str, t.Any]:
+    """The keys of a guest's virtual nodes. They are for HVM guests: xl refuses them for PV, and fails to build PVH ones."""
+    vnodes = planned.get("vnuma")
+    if not vnodes:
+        return {}
+    config = xlcfg.parse(text or "")
+    kind = config.string("type") or config.string("builder") or "pv"
+    if text is not None and kind != "hvm":
+        raise Failure(
+            f"{planned['name']}: virtual NUMA nodes are for HVM guests, and its configuration is for a {kind} guest: leave vnuma out, or set "
+            "type to hvm."
+        )
+    return {
+        "vnuma": [
+            {
+                "node": vnode["node"],
+                "memory": vnode["memory_bytes"] >> 20,
+                "vcpus": vnode["vcpus"],
+                **({"distances": vnode["distances"]} if vnode["distances"] else {}),
+            }
+            for vnode in vnodes
+        ],
+        # xl cannot populate virtual nodes on demand.
+        "maxmem": planned["memory_bytes"] >> 20,
     }
 
 
@@ -67,7 +95,9 @@ class _Host(t.NamedTuple):
         # Without a wish the configuration's own pool counts, and the planner took the same: what xl takes by default.
         pool = {"pool": planned["cpupool"]} if entry["plan"].get("pool") is not None else {}
         keys = _keys(planned)
-        if nodes is not None:
+        if nodes is None:
+            keys.update(_vnuma(planned, content))
+        else:
             keys.update(cpus=",".join(f"node:{node}" for node in nodes), cpus_soft=[])
         return {"path": self.path(name), "name": name, **base, **keys, **pool}
 

@@ -86,6 +86,7 @@ def test_the_form_of_a_plan() -> None:
         "memory_bytes": 512 * MIB,
         "need_bytes": 518 * MIB,
         "memory_by_node": {"0": 512 * MIB},
+        "vnuma": None,
         "pin": "hard",
         "cpuset": "0-3",
         "cache": None,

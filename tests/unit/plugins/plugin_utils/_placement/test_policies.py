@@ -46,6 +46,51 @@ def level(plan: Data, name: str) -> t.Any:
 DEDICATED = {"cpu_policy": "dedicated"}
 
 
+WIDE = {"numa_policy": 2}
+
+
+def test_a_guest_on_two_nodes_gets_two_of_its_own() -> None:
+    machines = {"alpha": hosts.host([(4, 4000), (4, 4000)])}
+    wide = entries(plan_of(machines, guest("wide", 3, 1001, WIDE, vnuma=True)))["wide"]
+    assert wide["vnuma"] == [
+        {"node": 0, "memory_bytes": 501 * MIB, "vcpus": "0-1", "distances": [10, 20]},
+        {"node": 1, "memory_bytes": 500 * MIB, "vcpus": "2", "distances": [20, 10]},
+    ]
+    assert wide["memory_by_node"] == {"0": 501 * MIB, "1": 500 * MIB}
+    assert (wide["hard"], wide["soft"]) == ("all", ["0-7", "0-7", "8-15"])
+    hard = entries(plan_of(machines, guest("wide", 2, 1000, {**WIDE, "pin": "hard"}, vnuma=True)))["wide"]
+    assert (hard["hard"], hard["soft"]) == ("0-15", ["0-7", "8-15"])
+    own = entries(plan_of(machines, guest("wide", 4, 1000, {**WIDE, **DEDICATED}, vnuma=True)))["wide"]
+    assert [vnode["vcpus"] for vnode in own["vnuma"]] == ["0-1", "2-3"]
+    assert (own["hard"], own["soft"]) == (["0", "1", "8", "9"], "all")
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        guest("a", 2, 1000, vnuma=True),  # fits on one node
+        guest("a", 2, 1000, WIDE),
+        guest("a", 1, 1000, WIDE, vnuma=True),
+        guest("a", 2, 1000, {**WIDE, "pin": "none"}, vnuma=True),
+        guest("a", 3, 1000, {**WIDE, "cpu_policy": "mixed"}, vnuma=True, dedicated_vcpus=[0]),
+        guest("a", 2, 1000, WIDE, vnuma=True, trust_group="red"),
+    ],
+)
+def test_others_get_no_virtual_nodes(wanted: Data) -> None:
+    plan = plan_of({"alpha": hosts.host([(4, 4000), (4, 4000)])}, wanted)
+    assert entries(plan)["a"]["vnuma"] is None
+
+
+def test_a_guest_that_runs_keeps_its_virtual_nodes() -> None:
+    there = hosts.domain(1, "wide", 2, 1000, [0, 1], soft=range(8), by_node={0: 499, 1: 501})
+    for second, action in ((range(8, 16), "keep"), (range(16), "repin")):
+        there["info"]["vcpus"][1]["soft"] = list(second)
+        machine = hosts.host([(4, 4000), (4, 4000)], domains=[there])
+        wide = entries(plan_of({"alpha": machine}, guest("wide", 2, 1000, WIDE, vnuma=True)))["wide"]
+        assert (wide["action"], wide["soft"]) == (action, ["0-7", "8-15"])
+        assert [vnode["memory_bytes"] for vnode in wide["vnuma"]] == [500 * MIB, 500 * MIB]
+
+
 def test_dedicated_vcpus_fill_threads_and_others_keep_off() -> None:
     plan = plan_of({"alpha": hosts.host([(4, 4000)])}, guest("own", 3, 500, DEDICATED), guest("web", 2, 500))
     own, web = entries(plan)["own"], entries(plan)["web"]

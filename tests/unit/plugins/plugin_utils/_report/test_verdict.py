@@ -94,6 +94,13 @@ def test_one_page_elsewhere_is_bad_when_pages_were_counted(facts):
     assert (row["verdict"], row["reasons"]) == ("bad", ["4 KiB of its memory are on node 0."])
 
 
+def test_the_hole_for_devices_of_an_hvm_guest_is_not_missed(facts):
+    without_16_pages = domain(memory={0: 0, 1: 256 - 1 / 16})
+    assert verdict(facts, planned(), [without_16_pages])["verdict"] == "good"
+    row = verdict(facts, planned(), [domain(memory={0: 0, 1: 255})])
+    assert row["reasons"] == ["Only 255 MiB of its 256 MiB were seen on any node."]
+
+
 def test_memory_that_was_not_measured_is_no_proof(facts):
     assert verdict(facts, planned(), [domain()])["verdict"] == "unproved"
 

@@ -179,3 +179,31 @@ def test_a_guest_that_is_stopped_to_let_others_pass_is_started_again():
         ["running"],
     ]
     assert [c["name"] for c in steps["rounds"][0]["configs"]] == ["b"]
+
+
+VNUMA = [
+    {"node": 0, "memory_bytes": 129 * MIB, "vcpus": "0", "distances": [10, 21]},
+    {"node": 1, "memory_bytes": 127 * MIB, "vcpus": "1", "distances": None},
+]
+
+
+def hvm(config):
+    return wanted_guests({"xen1": [{"name": "a", "vcpus": 2, "memory": 256, **config}]})
+
+
+@pytest.mark.parametrize("config", [{"config": {"type": "hvm"}}, {"config": 'builder = "hvm"'}, {}])
+def test_virtual_nodes_are_written_as_planned(config):
+    plan = {"guests": [{**planned("a", soft=["0-3", "4-7"], nodes=(0, 1)), "vnuma": VNUMA}]}
+    (written,) = place_steps(plan, hvm(config), "xen1")["configs"]
+    assert written["vnuma"] == [
+        {"node": 0, "memory": 129, "vcpus": "0", "distances": [10, 21]},
+        {"node": 1, "memory": 127, "vcpus": "1"},
+    ]
+    assert (written["maxmem"], written["memory"], written["cpus_soft"]) == (256, 256, ["0-3", "4-7"])
+
+
+@pytest.mark.parametrize("kind", ["pv", "pvh"])
+def test_virtual_nodes_are_for_hvm_guests(kind):
+    plan = {"guests": [{**planned("a", nodes=(0, 1)), "vnuma": VNUMA}]}
+    with pytest.raises(Failure, match=f"^a: virtual NUMA nodes are for HVM guests, .* a {kind} guest"):
+        place_steps(plan, hvm({"config": {"type": kind}}), "xen1")
