@@ -6,7 +6,10 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.dom0.xen.plugins.module_utils._errors import Failure
+from ansible_collections.dom0.xen.plugins.module_utils._topology.derive import derive
+from ansible_collections.dom0.xen.plugins.module_utils._topology.facts import to_facts
 from ansible_collections.dom0.xen.plugins.plugin_utils._roles.boot import boot_arguments, boot_pending
+from ansible_collections.dom0.xen.tests.unit.plugins.module_utils._topology.hosts import recording
 
 FACTS = {
     "totals": {"pus": 8},
@@ -41,6 +44,15 @@ FACTS = {
 )  # fmt: skip
 def test_words(settings, words):
     assert boot_arguments(settings, FACTS) == words
+
+
+def test_nodes_are_translated_on_a_host_whose_firmware_has_them_in_another_order():
+    """QEMU was given CPUs 4-5, none, 6-7, 2-3, 0-1 for the domains 0 to 4 (tests/xenhost/hosts/shuffled.toml)."""
+    facts = to_facts(derive(recording("shuffled")))
+    assert boot_arguments({"nodes": [0]}, facts) == "dom0_nodes=4"
+    assert boot_arguments({"nodes": "3,1,2", "nodes_strict": True}, facts) == "dom0_nodes=3,0,2,strict"
+    with pytest.raises(Failure, match="node 4 has no CPU online"):
+        boot_arguments({"nodes": [4]}, facts)
 
 
 @pytest.mark.parametrize(
