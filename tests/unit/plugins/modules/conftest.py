@@ -5,10 +5,6 @@
 """What tests of several modules share."""
 
 import pytest
-
-pytest.importorskip("ansible.module_utils.basic")
-pytest.importorskip("_cffi_backend")
-
 from ansible_collections.dom0.xen.plugins.module_utils._control import pool_steps
 from ansible_collections.dom0.xen.plugins.module_utils._control.journal import Journal, Moved
 from ansible_collections.dom0.xen.plugins.module_utils._topology.cpuset import CpuSet
