@@ -124,7 +124,8 @@ notes:
   - A run that is killed leaves each guest as it was, as it should be, or, while it is moved, with its state in a paused or suspended domain or
     a saved file. The next task that names the guest finishes the move, or takes it back, before it does what it is asked to.
     C(/var/lib/dom0-xen) holds what it has to know for that. An C(xl) that is still at work keeps the lock of the host.
-  - A guest that an C(xl) was building when it was killed is destroyed and created anew.
+  - A guest that an C(xl) was building when it was killed is destroyed and created anew. So is a domain destroyed that a killed C(xl) had not
+    even named; it would hold its memory for ever.
   - V(moved) presses Xen's debug key C(u) to see where memory is, see the warning of O(dom0.xen.domain_info#module:memory_by_node).
   - Guests with PCI devices or virtual NUMA nodes cannot be moved with their state, and are refused.
   - O(guests[].nodes) is compared with memory that is free at the moment. A host that takes memory from dom0 to make room for guests (autoballoon
@@ -256,6 +257,7 @@ recovered:
   description:
     - One sentence for each guest whose move had been interrupted, and was finished or taken back.
     - And for each whose affinity a killed run of M(dom0.xen.cpupool) had left lifted, and which has it again.
+    - And for each domain that a killed C(xl) had begun to build and not yet named. It was destroyed, or in check mode would be.
   returned: success
   type: list
   elements: str
@@ -286,7 +288,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._control import guests as control
-from ..module_utils._control import moves, pool_steps
+from ..module_utils._control import moves, pool_steps, remains
 from ..module_utils._control.journal import Journal
 from ..module_utils._control.lock import as_stdin, host_lock
 from ..module_utils._discovery.registry import DOMAINS
@@ -319,6 +321,7 @@ def main() -> None:
             recovered = []  # type: t.List[str]
             if module.check_mode:
                 pools = _finish_pools(module)
+                recovered += remains.sweep(host, act=False)
                 names = frozenset(journal.name for journal in interrupted)
                 decisions, warnings = _decide(wanted, host, True, names)
                 results = control.forecast(decisions, host.free_by_node())
@@ -329,6 +332,8 @@ def main() -> None:
                     for journal in moves.journals():
                         if journal.name in names:
                             recovered.append(moves.recover(journal, host.ways()))
+                    # After the moves, which know of their own half-built domains.
+                    recovered += remains.sweep(host, act=True)
                     decisions, warnings = _decide(wanted, host, False)
                     control.forecast(decisions, host.free_by_node())
                     results = control.carry_out(decisions, host)

@@ -5,7 +5,7 @@
 import json
 
 import pytest
-from ansible_collections.dom0.xen.plugins.module_utils._control import guests
+from ansible_collections.dom0.xen.plugins.module_utils._control import guests, remains
 from ansible_collections.dom0.xen.plugins.module_utils._control.guests import (
     Decision,
     Wanted,
@@ -487,3 +487,51 @@ def test_crashed_remains_make_room_for_a_new_start():
         "running",
         ["destroy", "await_end", "create"],
     )
+
+
+BEGUN = DomainState(7, None, "paused", "7" * 32, made=False)
+
+
+def test_what_a_killed_xl_had_not_even_named_is_destroyed():
+    world = World(BEGUN, DomainState(8, "web", "paused", made=False))
+    said = remains.sweep(world.host, act=True)
+    assert sorted(world.domains) == [0, 8]
+    assert world.calls == [["destroy", "7"]]
+    assert len(said) == 1
+    assert said[0].startswith("domain 7, which an xl had begun to build")
+
+
+def test_in_check_mode_it_is_only_found():
+    world = World(BEGUN)
+    assert len(remains.sweep(world.host, act=False)) == 1
+    assert (sorted(world.domains), world.calls) == ([0, 7], [])
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        BEGUN._replace(made=True),
+        BEGUN._replace(name="web"),
+        BEGUN._replace(state="running"),
+        BEGUN._replace(state="dying"),
+    ],
+)
+def test_what_may_be_somebodys_is_left_alone_and_not_waited_for(other):
+    world = World(other)
+    assert remains.sweep(world.host, act=True) == []
+    assert (world.calls, world.now) == ([], 0.0)
+
+
+@pytest.mark.parametrize("now", [BEGUN._replace(name="web"), BEGUN._replace(uuid="8" * 32)])
+def test_a_toolstack_that_is_slow_to_name_it_gets_time(now):
+    world = World(BEGUN)
+    world.due.append((5.0, lambda: world.domains.update({7: now})))
+    assert remains.sweep(world.host, act=True) == []
+    assert world.calls == []
+
+
+def test_one_whose_memory_stays_is_said():
+    world = World(BEGUN, plans={None: "zombie"})
+    with pytest.raises(Failure, match="domain 7, .* still holds memory of it") as caught:
+        remains.sweep(world.host, act=True)
+    assert caught.value.result["changed"]
