@@ -61,6 +61,11 @@ class Commands:
                 say(f"{name} is stopped")
         return 0
 
+    def reset(self, options: argparse.Namespace) -> int:
+        self.instance(options.name).reset()
+        say(f"{options.name} boots again")
+        return 0
+
     def status(self, options: argparse.Namespace) -> int:
         for name in description.names():
             instance = self.instance(name)
@@ -143,6 +148,8 @@ def parser() -> argparse.ArgumentParser:
     command = add("down", "stop hosts; their state is gone")
     command.add_argument("names", nargs="*", metavar="NAME", help=known)
     command.add_argument("--all", action="store_true", help="stop every host")
+    command = add("reset", "press the reset button of a running host: it boots again, its disk as it is")
+    command.add_argument("name", metavar="NAME", help=known)
     add("status", "say which hosts run")
     command = add("ssh", "log in to a running host, or run a command in it")
     command.add_argument("name", metavar="NAME", help=known)

@@ -121,6 +121,12 @@ class Instance:
         with self.cache.lock(f"host-{self.host.name}", self.say):
             return bool(prepared + _stop(self.cache, self.host.name))
 
+    def reset(self) -> None:
+        """Press the running host's reset button: it boots again, with its disk as it is. Raises HostError when it does not run."""
+        self.host_variables()
+        with self.emulator.monitor() as monitor:
+            monitor.execute("system_reset")
+
     def _boot(self, saved: Path, built: Path) -> None:
         """Boot the host beside a running one and put its snapshot into ``saved``."""
         directory = self.directory.with_name(f"{saved.name}.boot")

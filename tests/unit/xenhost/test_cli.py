@@ -87,6 +87,12 @@ def test_a_missing_program_is_a_sentence_with_its_package(monkeypatch, capsys):
     assert capsys.readouterr().err == "xenhost: mmdebstrap not found: apt-get install mmdebstrap\n"
 
 
+def test_a_host_that_does_not_run_has_no_reset_button(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("XENHOST_CACHE", str(tmp_path))
+    assert cli.main(["reset", "small"]) == 1
+    assert "small is not running" in capsys.readouterr().err
+
+
 def test_a_program_that_fails_is_quoted(tmp_path):
     with pytest.raises(cli.HostError, match="sh failed with status 3: no space left"):
         tools.run(["sh", "-c", "echo trying; echo no space left >&2; exit 3"])
