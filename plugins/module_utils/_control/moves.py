@@ -311,7 +311,7 @@ def _by_file(move: Move, ways: Ways) -> t.Dict[str, t.Any]:
             # Its own memory is in the way, and from here on the file is all there is.
             journal = _write(journal._replace(stage="alone"), ways)
             ways.xl.destroy(move.domid)
-            _await_gone(move.domid, ways)
+            await_gone(move.domid, ways)
         new = ways.xl.restore(move.name, journal.config, journal.file)
     except Failure as failure:
         raise _rolled_back(journal, failure, ways) from failure
@@ -371,7 +371,7 @@ def _settle(
         )
     if old is not None and old.state != "dying":
         ways.xl.destroy(old.domid)
-        _await_gone(old.domid, ways)
+        await_gone(old.domid, ways)
     _forget(journal, ways)
     found = ways.memory().get(new.domid, {})
     if nodes is not None and not is_there(found, nodes):
@@ -437,7 +437,7 @@ def recover(journal: Journal, ways: Ways) -> str:
         for domain in others + ([here] if here is not None else []):
             if domain.state != "dying":
                 ways.xl.destroy(domain.domid)
-            _await_gone(domain.domid, ways)
+            await_gone(domain.domid, ways)
         new = ways.xl.restore(journal.name, journal.config, journal.file)
         journal = _write(journal._replace(stage="restored"), ways)
         ways.xl.unpause(new.domid)
@@ -466,7 +466,7 @@ def _take_back(journal: Journal, here: DomainState, others: t.Sequence[DomainSta
     for domain in others:
         if domain.state != "dying":
             ways.xl.destroy(domain.domid)
-        _await_gone(domain.domid, ways)
+        await_gone(domain.domid, ways)
     if here.name != journal.name:
         ways.xl.rename(here.domid, journal.name)
     if here.state == "suspended":
@@ -510,11 +510,14 @@ def _come_to_rest(journal: Journal, here: t.Optional[DomainState], ways: Ways) -
     return here
 
 
-def _await_gone(domid: int, ways: Ways) -> None:
-    """Wait until Xen has a domain's memory back."""
-    deadline = ways.clock() + _GONE_WITHIN
-    while ways.xl.domain(domid) is not None and ways.clock() < deadline:
+def await_gone(domid: int, ways: Ways, within: float = _GONE_WITHIN) -> bool:
+    """Wait until Xen has a domain's memory back, or so many seconds have passed; whether it has."""
+    deadline = ways.clock() + within
+    while ways.xl.domain(domid) is not None:
+        if ways.clock() >= deadline:
+            return False
         ways.sleep(_POLL)
+    return True
 
 
 def _away(uuid: str) -> str:

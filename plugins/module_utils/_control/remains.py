@@ -11,6 +11,7 @@ command finds it by name, and it holds memory until it is destroyed. (One that w
 import typing as t
 
 from .._errors import Failure
+from . import moves
 
 if t.TYPE_CHECKING:
     from .guests import Host
@@ -19,7 +20,6 @@ if t.TYPE_CHECKING:
 NAMED_WITHIN = 10.0
 #: Seconds that Xen gets to take the memory back.
 PATIENCE = 600.0
-_POLL = 0.5
 
 
 def sweep(host: "Host", act: bool) -> t.List[str]:
@@ -31,17 +31,14 @@ def sweep(host: "Host", act: bool) -> t.List[str]:
     left = sorted(begun & _nameless(host))
     for domid, _uuid in left if act else ():
         host.xl.destroy(domid)
-        start = host.clock()
-        while host.xl.domain(domid) is not None:
-            if host.clock() - start >= PATIENCE:
-                raise Failure(
-                    "domain {0}, which an xl had begun to build when it was killed, was destroyed, but after {1:g} seconds Xen still "
-                    "holds memory of it: another domain has pages of it mapped; end that one".format(
-                        domid, PATIENCE
-                    ),
-                    changed=True,
-                )
-            host.sleep(_POLL)
+        if not moves.await_gone(domid, host.ways(), PATIENCE):
+            raise Failure(
+                "domain {0}, which an xl had begun to build when it was killed, was destroyed, but after {1:g} seconds Xen still "
+                "holds memory of it: another domain has pages of it mapped; end that one".format(
+                    domid, PATIENCE
+                ),
+                changed=True,
+            )
     return [
         "domain {0}, which an xl had begun to build and not yet named when it was killed, was destroyed".format(
             domid

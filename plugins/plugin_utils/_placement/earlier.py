@@ -14,7 +14,7 @@ import typing as t
 from .options import Option
 from .problem import Problem
 from .search import by_size
-from .state import State
+from .state import state_of
 
 #: Places by the name of the guest: (host, nodes).
 Places = t.Mapping[str, tuple[str, tuple[int, ...]]]
@@ -26,11 +26,8 @@ PEAK_WORTH_A_MOVE = 20
 
 def with_places(problem: Problem, places: Places) -> Problem:
     """Return the problem in which guests start from their places, as far as these have room together, and are moved if that is worth it."""
-    state = State(problem)
+    state = state_of(problem, problem.stays)
     stays: list[Option | None] = list(problem.stays)
-    for index, stay in enumerate(stays):
-        if stay is not None:
-            state.put(index, stay)
     for index in by_size(problem):
         mover = problem.movers[index]
         host, nodes = places.get(mover.guest.name, ("", ()))
@@ -48,8 +45,5 @@ def with_places(problem: Problem, places: Places) -> Problem:
 
 def priced(problem: Problem) -> Problem:
     """Return the problem with small differences of load left out, so that nobody is moved for them."""
-    now = State(problem)
-    for index, stay in enumerate(problem.stays):
-        if stay is not None:
-            now.put(index, stay)
+    now = state_of(problem, problem.stays)
     return dataclasses.replace(problem, coarse=(SMT_WORTH_A_MOVE, max(1, now.peak() // PEAK_WORTH_A_MOVE)))

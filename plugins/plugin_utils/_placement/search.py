@@ -19,7 +19,7 @@ from .effort import Effort
 from .improve import improve
 from .problem import Problem
 from .scarcity import Scarce, by_slots, scarcest
-from .state import Key, State
+from .state import Key, State, state_of
 from .together import bundles_of, place_together
 
 #: Looks at a place for a guest, after which the search stops with what it has.
@@ -75,10 +75,7 @@ def greedy(problem: Problem, order: t.Iterable[int], rule: Rule) -> State:
 
     Where no host has room for all of a group, as many as possible come together, and the others have no place.
     """
-    state = State(problem)
-    for guest, stay in enumerate(problem.stays):
-        if stay is not None:
-            state.put(guest, stay)
+    state = state_of(problem, problem.stays)
     bundles = bundles_of(problem)
     left_out: set[int] = set()
     hopeless: set[int] = set()
