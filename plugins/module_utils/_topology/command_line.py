@@ -7,9 +7,12 @@
 Source: docs/misc/xen-command-line.pandoc of Xen; xen/common/kernel.c (_cmdline_parse, parse_bool).
 """
 
+import re
 import typing as t
 
 from .model import Parameter
+
+MOST_NODES = 64  # MAX_NUMNODES
 
 _NO = frozenset(("no", "off", "false", "disable", "0"))
 
@@ -40,6 +43,19 @@ def switch(parameters: t.Iterable[Parameter], name: str) -> t.Optional[bool]:
             found = parameter.value not in _NO
         elif parameter.name == "no-" + name:
             found = parameter.value in _NO
+    return found
+
+
+def made_up_nodes(parameters: t.Iterable[Parameter]) -> int:
+    """Return how many NUMA nodes Xen was told to make up (``numa=fake=3``); 0 where it takes the firmware's.
+
+    Another ``numa=`` after it does not take it back (numa_setup of xen/common/numa.c).
+    """
+    found = 0
+    for parameter in parameters:
+        asked = re.match("fake=([0-9]{0,9})", parameter.value or "") if parameter.name == "numa" else None
+        if asked is not None:
+            found = min(int(asked.group(1) or 0), MOST_NODES)
     return found
 
 

@@ -53,6 +53,11 @@ def derive(raw: RawHost, cpu_kinds: t.Sequence[kinds.Override] = ()) -> Topology
     complete_nodeset = CpuSet(node.os_index for node in nodes)
     page_size = heard.get("page_size") or PAGE_SIZE
     xen = xen_of(heard, parameters, firmware, pus, cores, nodes)
+    if xen.numa == "fake":
+        warnings.append(
+            "Xen was told to make up its NUMA nodes (numa=fake= on its command line): they do not tell which memory is near to which CPUs; "
+            "boot Xen with numa=on to have the machine's own."
+        )
     pools = cpupools(heard, xen)
     domains = domains_of(heard, page_size, complete_cpuset, complete_nodeset)
     if domains is not None:

@@ -118,7 +118,8 @@ class Firmware:
         """Find out which proximity domain is which node, from CPUs whose node Xen tells.
 
         `seen` has (APIC id, node) of each, `spans` the bytes from the first to the last page of each node that Xen has, `distances` those
-        from node to node as far as Xen tells them, and `fake` tells whether Xen was told to make up its nodes.
+        from node to node as far as Xen tells them, and `fake` tells whether Xen made up its nodes: then its CPUs and distances are the
+        firmware's nevertheless, and only the memory is cut anew.
         """
         if not self._cpus and not self._memory:
             return
@@ -129,8 +130,10 @@ class Firmware:
                 nodes.setdefault(domain, set()).add(node)
                 domains.setdefault(node, set()).add(domain)
         known = {node for members in nodes.values() for node in members} | set(spans)
+        several = any(len(members) > 1 for members in list(nodes.values()) + list(domains.values()))
         if fake:
             self.numa = "fake"
+            self.node_of = {} if several else {domain: min(members) for domain, members in nodes.items()}
             return
         if len(self.domains) == 1:
             self.numa = "none"
@@ -139,7 +142,7 @@ class Firmware:
         if len(known) == 1:
             self.numa = "off"
             return
-        if any(len(members) > 1 for members in list(nodes.values()) + list(domains.values())):
+        if several:
             self._warnings.append(
                 "Xen's NUMA nodes and the firmware's proximity domains (SRAT) do not match one to one: what the firmware says about "
                 "nodes is not used."

@@ -300,6 +300,9 @@ class _Machine:
     def _take_memory(self, number: int, element: Element) -> None:
         self.memory[number] = element.number("local_memory", LARGEST_MEMORY)
         spanned = told_number(element.info(names.NODE_SPANNED), LARGEST_MEMORY)
+        if self.memory[number] is None and spanned is not None:
+            # hwloc's tools leave a local_memory of 0 out; where the RAM is unknown, NODE_SPANNED is not there
+            self.memory[number] = 0
         self.spanned[number] = self.memory[number] if spanned is None else spanned
         if element.info(names.NODE_HOLES) is not None:
             self.holes.add(number)

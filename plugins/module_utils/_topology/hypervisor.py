@@ -41,9 +41,9 @@ def xen_of(
 
 
 def _numa(parameters: t.Sequence[Parameter], firmware: Firmware, nodes: int) -> t.Optional[str]:
-    asked = command_line.last(parameters, "numa") or ""
     if nodes > 1:
-        return "fake" if asked.startswith("fake") else "on"
+        # where Xen cannot make up so many it takes the firmware's
+        return "fake" if command_line.made_up_nodes(parameters) == nodes else "on"
     if command_line.switch(parameters, "numa") is False:
         return "off"
     # the firmware was looked at, and names no nodes at all

@@ -194,8 +194,8 @@ def _on_nodes(
 ) -> t.List[Pu]:
     """Return the PUs, those of unknown node put on theirs by what the firmware says of their APIC id."""
     seen = [(pu.apic_id, pu.node) for pu in pus if pu.online and None not in (pu.apic_id, pu.node)]
-    fake = (command_line.last(parameters, "numa") or "").startswith("fake")
     there = spans(heard)
+    fake = bool(there) and command_line.made_up_nodes(parameters) == len(there)
     firmware.learn_nodes(t.cast(t.List[t.Tuple[int, int]], seen), there, fake, told_distances(heard))
     only = min(there) if len(there) == 1 and firmware.numa in ("off", "none") else None
 

@@ -11,6 +11,7 @@ import pytest
 pytest.importorskip("ansible.module_utils.basic")
 
 from ansible_collections.dom0.xen.plugins.module_utils._errors import Failure
+from ansible_collections.dom0.xen.plugins.module_utils._topology.guests import uuid_text
 from ansible_collections.dom0.xen.plugins.modules import domain_info
 from ansible_collections.dom0.xen.tests.unit.plugins.module_utils._topology.hosts import recording
 from ansible_collections.dom0.xen.tests.unit.plugins.modules.running import run
@@ -42,7 +43,7 @@ def test_all_domains(monkeypatch, capsys, asked, check_mode):
 
 
 def test_some_domains_in_the_order_of_the_question(monkeypatch, capsys, asked):
-    guests = ["6B1F0A52-5D0E-4D2C-9D7F-0A4BB1C7A003", "disc web", "3", 0]
+    guests = [uuid_text(recording("small-guests").data["domains"][3]["handle"]).upper(), "disc web", "3", 0]
     result = run(monkeypatch, capsys, domain_info, guests=guests)
     assert [domain["domid"] for domain in result["domains"]] == [4, 2, 3, 0]
 

@@ -58,7 +58,12 @@ def test_every_text_of_every_host_is_read(name):
         assert {row.domid: row.name for row in rows} == {
             int(domid): name for domid, name in heard["domain_names"].items()
         }
-    assert set(xltext.domain_types(texts["xl list -l"]).values()) == {"pv"}
+    types = xltext.domain_types(texts["xl list -l"])
+    assert set(types.values()) <= {"pv", "pvh"}
+    if "domains" in heard:
+        assert {domid for domid, kind in types.items() if kind == "pvh"} == {
+            domain["domain"] for domain in domains if domain["flags"] & 2
+        }
 
 
 def test_guests_with_odd_names():

@@ -181,7 +181,14 @@ def test_domains_and_nodes_that_do_not_match_are_said():
     # when Xen was told to make up its nodes, that is no wonder
     view, warnings = firmware(srat_cpus=cpus((0, 0), (1, 1), (2, 2)))
     view.learn_nodes([(0, 0), (1, 0), (2, 1)], {0: GIB, 1: GIB}, True)
-    assert (view.numa, warnings) == ("fake", [])
+    assert (view.numa, view.node_of, warnings) == ("fake", {}, [])
+
+
+def test_made_up_nodes_keep_the_cpus_and_distances_of_domains():
+    view, _warnings = firmware(srat_cpus=cpus((0, 4), (1, 1)), slit=[[10] * 5] * 4 + [[10, 17, 10, 10, 10]])
+    view.learn_nodes([(0, 0), (1, 1)], {0: GIB, 1: GIB}, True)
+    assert (view.numa, view.node_of) == ("fake", {4: 0, 1: 1})
+    assert view.is_source_of({(0, 1): 17, (1, 0): 10}) is True
 
 
 def test_one_node_of_several_domains_is_numa_switched_off():

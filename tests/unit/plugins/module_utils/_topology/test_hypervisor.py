@@ -78,10 +78,27 @@ def test_any_line_is_split(line):
 
 
 @pytest.mark.parametrize(
-    ("line", "state"), [("", "on"), ("numa=on", "on"), ("numa=fake=2", "fake"), ("numa=off", "on")]
+    ("line", "state"),
+    [
+        ("", "on"),
+        ("numa=on", "on"),
+        ("numa=off", "on"),
+        ("numa=fake=2", "fake"),
+        ("numa=fake=2 numa=off", "fake"),
+        # so many were not made: the firmware's are in use
+        ("numa=fake=3", "on"),
+        ("numa=fake=0", "on"),
+        ("numa=fake=2 numa=fake=0", "on"),
+        ("numa=fake=", "on"),
+        ("numa=fake", "on"),
+    ],
 )
 def test_numa_of_a_host_with_several_nodes(line, state):
-    assert started(line).xen.numa == state
+    topology = started(line)
+    assert topology.xen.numa == state
+    assert ["make up its NUMA nodes" in warning for warning in topology.warnings] == [True] * (
+        state == "fake"
+    )
 
 
 @pytest.mark.parametrize(

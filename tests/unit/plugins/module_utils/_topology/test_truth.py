@@ -240,6 +240,18 @@ def test_state_of_numa():
         "quad-numa-off": "off",
         "shuffled": "on",
     }
+    fake = host("quad-numa-fake")
+    assert fake.xen.numa == "fake"
+    # Xen takes 0 to 2 GiB, 2 to 4 GiB and the rest; from 2 to 4 GiB this machine has devices and no RAM
+    assert [node.memory_spanned for node in fake.nodes] == [2 << 30, 2 << 30, 3 << 30]
+    assert [node.memory_total for node in fake.nodes] == [2146946048, 0, 3 << 30]
+    assert [node.memory_free == 0 for node in fake.nodes] == [False, True, False]
+    # the rest is as without it
+    assert [pu[:6] for pu in fake.pus] == [pu[:6] for pu in host("quad").pus]
+    assert [node.proximity_domain for node in fake.nodes] == [0, 1, 2]
+    assert fake.distances.from_firmware is True
+    assert fake.distances.matrix == tuple(row[:3] for row in host("quad").distances.matrix[:3])
+    assert ["numa=on" in warning for warning in fake.warnings] == [True]
     off = host("quad-numa-off")
     assert len(off.nodes) == 1
     assert off.nodes[0].complete_cpuset == parse("0-15")

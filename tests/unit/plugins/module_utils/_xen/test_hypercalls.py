@@ -487,7 +487,8 @@ def test_text_in_hypfs(fake, xen):
     assert hypfs.read_text(xen, "/cpupool/1/sched-gran") is None
 
 
-def test_hypervisor_without_hypfs(xen):
+def test_hypervisor_without_hypfs(fake, xen):
+    del fake.data["sched_gran"]
     with pytest.raises(errors.NotSupported):
         hypfs.read_text(xen, "/cpupool/0/sched-gran")
 

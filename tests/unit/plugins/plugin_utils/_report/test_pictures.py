@@ -521,9 +521,9 @@ def test_sizes_for_people(size, text):
 
 def test_a_host_in_a_terminal():
     lines = lines_of("small-guests")
-    assert "      core 0, CPUs 0-1: ~B" in lines
-    assert "      core 1, CPUs 2-3: ~B C" in lines
-    assert "      cores 0-1, CPUs 4-7: A" in lines
+    assert "        core 0, CPUs 0-1: ~B" in lines
+    assert "        core 1, CPUs 2-3: ~B C" in lines
+    assert "        cores 0-1, CPUs 4-7: A" in lines
     assert "  A   disc web  4 vCPUs, hard 4-7, 128 MiB (node 1 128 MiB)" in lines
     offline = lines_of("big-offline")
     assert "        core 1, CPUs 2-3: -, x 3" in offline
