@@ -6,7 +6,11 @@ Standard input: {"facts": ansible_facts["xen_topology"], "info": `xl info -n`, "
 get-cpu-topology`, "pools": `xl cpupool-list -c`, "domains": `xl list -n`, "lscpu": `lscpu`, "given": {"distances": [[..]], "nodes":
 [[MiB, "CPUs"], ..]}}. The texts are parsed here on their own, not by the collection.
 
-Where the tools are known to be wrong, a difference is not a fault: its line begins with "explained:" and says why. Anything else is one.
+Every field that these five commands print is compared, named in NOT_IN_FACTS, or a difference. What only Linux or the emulator knows is
+asked with "lscpu" and "given". The facts must have been gathered before the tools were asked: times only grow.
+
+Where the tools are known to be wrong, a difference is not a fault: its line begins with "explained:" and says why; docs/facts.md has the
+list. Anything else is one.
 """
 
 from __future__ import annotations
@@ -35,6 +39,28 @@ def section(text: str, title: str) -> list[str]:
 
 
 EXPLAINED = "explained: "
+
+#: What `xl info -n` prints, and the facts are not about: dom0's kernel, features of the CPU, how Xen was built, memory that guests share.
+NOT_IN_FACTS = {
+    *(
+        "host",
+        "release",
+        "version",
+        "machine",
+        "hw_caps",
+        "virt_caps",
+        "xen_pagesize",
+        "platform_params",
+        "xend_config_format",
+    ),
+    *("cc_compiler", "cc_compile_by", "cc_compile_domain", "cc_compile_date", "build_id"),
+    *("sharing_freed_memory", "sharing_used_memory"),
+}
+
+
+def head(tool: str, text: str, columns: str) -> Problems:
+    """One line when a tool's first line does not name the columns that are read here."""
+    yield from same(f"columns of {tool}", columns.split(), text.splitlines()[0].split())
 
 
 def bits(text: str, everything: int) -> set[int]:
@@ -93,26 +119,59 @@ def topology(facts: dict[str, t.Any], info: str) -> Problems:
     )
     matrix = facts["distances"]["matrix"]
     yield from same("distances", matrix, [list(n[3:]) for n in nodes])
-    said = dict(re.findall(r"^(\w+) *: (.*)$", info, re.MULTILINE))
-    xen = facts["xen"]
-    yield from same("version", xen["version"], said["xen_version"])
-    yield from same("capabilities", xen["capabilities"], said["xen_caps"].split())
-    yield from same("scheduler", xen["scheduler"], said["xen_scheduler"])
-    yield from same("changeset", xen["changeset"], said["xen_changeset"].strip())
-    yield from same("command line", xen["command_line"].strip(), said["xen_commandline"].strip())
-    yield from same("CPUs online", facts["totals"]["pus_online"], int(said["nr_cpus"]))
-    yield from same("nodes online", facts["totals"]["nodes"], int(said["nr_nodes"]))
-    yield from same("MHz", "%d.%03d" % divmod(facts["cpu_khz"], 1000), said["cpu_mhz"])
-    yield from same("free CPUs", len(bits(facts["cpupool_free"], 0)), int(said["free_cpus"]))
-    memory = facts["memory"]
-    yield from same("total memory, MiB", memory["total_bytes"] // MIB, int(said["total_memory"]))
+    yield from figures(facts, info)
+    yield from devices(facts, info)
+
+
+def figures(facts: dict[str, t.Any], info: str) -> Problems:
+    """What `xl info` prints one to a line."""
+    said = {key.strip(): value for key, value in re.findall(r"^([a-z][a-z_ ]{22}):(.*)$", info, re.MULTILINE)}
+    xen, totals, memory = facts["xen"], facts["totals"], facts["memory"]
     claims = memory["outstanding_claims_bytes"]
-    yield from same("free memory, MiB", (memory["free_bytes"] - claims) // MIB, int(said["free_memory"]))
+    core = next(core for core in facts["cores"] if 0 in bits(core["cpuset"], 0))
+    threads = len(bits(core["cpuset"], 0))
+    package = next(package for package in facts["packages"] if 0 in bits(package["cpuset"], 0))
+    cores = sum(core["package"] == package["os_index"] for core in facts["cores"])
+    # as Xen counts them: the CPUs that are online there, divided
+    counted = len(bits(package["cpuset"], 0)) // threads
+    ours = {
+        "xen_major": str(xen["major"]),
+        "xen_minor": str(xen["minor"]),
+        "xen_extra": xen["extraversion"],
+        "xen_version": xen["version"],
+        "xen_caps": " ".join(xen["capabilities"]),
+        "xen_scheduler": xen["scheduler"],
+        "xen_changeset": xen["changeset"],
+        "xen_commandline": xen["command_line"].strip(),
+        "nr_cpus": str(totals["pus_online"]),
+        "nr_nodes": str(totals["nodes"]),
+        "threads_per_core": str(threads),
+        "cores_per_socket": str(counted),
+        "cpu_mhz": "%d.%03d" % divmod(facts["cpu_khz"], 1000),
+        "free_cpus": str(len(bits(facts["cpupool_free"], 0))),
+        "total_memory": str(memory["total_bytes"] // MIB),
+        "free_memory": str((memory["free_bytes"] - claims) // MIB),
+        "outstanding_claims": str(claims // MIB),
+    }
+    for key, value in ours.items():
+        yield from same(f"xl info: {key}", value, said.pop(key, "nothing").strip())
+    highest, last = max(pu["os_index"] for pu in facts["pus"]), int(said.pop("max_cpu_id"))
+    if highest != last:
+        yield (
+            f"{EXPLAINED}xl info has {last} for max_cpu_id, the highest CPU is {highest}: Xen keeps numbers for more CPUs than there are, "
+            "or with maxcpus= for fewer"
+        )
     if claims:
         yield f"{EXPLAINED}xl info takes {claims // MIB} MiB of claims off free_memory, the facts have both"
-    if int(said["threads_per_core"]) != facts["totals"]["threads_per_core"]:
+    if threads != totals["threads_per_core"]:
         yield f"{EXPLAINED}xl info counts the online threads of CPU 0's core, the facts the most threads that any core has"
-    yield from devices(facts, info)
+    if counted != cores:
+        yield (
+            f"{EXPLAINED}xl info has {counted} for cores_per_socket, CPU 0's package has {cores} cores: Xen divides the CPUs that are online "
+            "there by the threads of CPU 0's core that are"
+        )
+    unread = set(said) - NOT_IN_FACTS - {"cpu_topology", "device topology", "numa_info"}
+    yield from (f"xl info says {key}, which nobody compares" for key in sorted(unread))
 
 
 def devices(facts: dict[str, t.Any], info: str) -> Problems:
@@ -133,6 +192,7 @@ def devices(facts: dict[str, t.Any], info: str) -> Problems:
 
 def xenpm(facts: dict[str, t.Any], text: str) -> Problems:
     """`xenpm get-cpu-topology`."""
+    yield from head("xenpm get-cpu-topology", text, "CPU core socket node")
     rows = [
         tuple(map(int, re.findall(r"\d+", line))) for line in text.splitlines() if re.match(r"CPU\d", line)
     ]
@@ -141,6 +201,7 @@ def xenpm(facts: dict[str, t.Any], text: str) -> Problems:
 
 def pools(facts: dict[str, t.Any], text: str) -> Problems:
     """`xl cpupool-list -c`."""
+    yield from head("xl cpupool-list -c", text, "Name CPU list")
     theirs = {
         line[:19].rstrip(): bits(line[19:].strip(), 0) for line in text.splitlines()[1:] if line.strip()
     }
@@ -167,25 +228,52 @@ def _cpu(cpu: str, stays: bool) -> str:
     return cpu if stays or cpu == "-" else "any"
 
 
+def seconds(what: str, ours_ns: int, theirs: str, stays: bool) -> Problems:
+    """Time that somebody has run, whole tenths of a second here: the same if it stays, else not less than it was before."""
+    ours, later = ours_ns / 1e9, float(theirs)
+    if later < ours - 0.06 or (stays and later > ours + 0.06):
+        yield f"{what}: facts have {ours:.1f} s, the other has {later} s"
+
+
 def vcpus(facts: dict[str, t.Any], text: str) -> Problems:
-    """Every vCPU of `xl vcpu-list`: whose it is, its hard and soft affinity, and the CPU that it is on where that cannot change."""
-    row = re.compile(r"(.{32}) +(\d+) +(\d+) +(\S+) +\S+ +[\d.]+ +(\S.*?) / (\S.*?)\s*$")
+    """Every vCPU of `xl vcpu-list`: whose it is, whether it is there, its time, its hard and soft affinity, and the CPU that it is on and
+    its state where these cannot change.
+    """
+    yield from head("xl vcpu-list", text, "Name ID VCPU CPU State Time(s) Affinity (Hard / Soft)")
+    row = re.compile(r"(.{32,}?) +(\d+) +(\d+) +(\S+) +([-rbp]{3}) +([\d.]+) +(\S.*?) / (\S.*?)\s*$")
     exist = max(pu["os_index"] for pu in facts["pus"]) + 1
     still = {domain["domid"] for domain in facts["domains"] if domain["state"] == "paused"}
+    times = {
+        (domain["domid"], vcpu["vcpu"]): vcpu["time_ns"]
+        for domain in facts["domains"]
+        for vcpu in domain["vcpus"]
+    }
     theirs = set()
     for line in text.splitlines()[1:]:
         match = row.match(line)
         if match is None:
             yield f"xl vcpu-list: cannot read {line!r}"
             continue
-        name, domid, vcpu, cpu, hard, soft = match.groups()
-        theirs.add((name.rstrip(), int(domid), int(vcpu), _cpu(cpu, int(domid) in still), hard, soft))
+        name, domid, vcpu, cpu, state, time, hard, soft = match.groups()
+        stays = int(domid) in still
+        theirs.add(
+            (name.rstrip(), int(domid), int(vcpu), _cpu(cpu, stays), _vcpu_state(state, stays), hard, soft)
+        )
+        key = int(domid), int(vcpu)
+        if key in times:
+            yield from seconds(f"time of vCPU {vcpu} of domain {domid}", times[key], time, stays)
     ours = {
         (
             domain["name"],
             domain["domid"],
             vcpu["vcpu"],
             _cpu("-" if vcpu["cpu"] is None else str(vcpu["cpu"]), domain["domid"] in still),
+            _vcpu_state(
+                ("r" if vcpu["running"] else "-") + ("b" if vcpu["blocked"] else "-") + "-"
+                if vcpu["online"]
+                else "--p",
+                domain["domid"] in still,
+            ),
             *(_shown(vcpu[kind], exist, exist) for kind in ("hard", "soft")),
         )
         for domain in facts["domains"]
@@ -195,25 +283,53 @@ def vcpus(facts: dict[str, t.Any], text: str) -> Problems:
     yield from (f"only xl vcpu-list has {vcpu}" for vcpu in sorted(theirs - ours))
 
 
+def _vcpu_state(state: str, stays: bool) -> str:
+    """The letters of a vCPU; of one that is online in a domain that runs, only that it is."""
+    return state if stays or state.endswith("p") else "any"
+
+
+def _state(state: str) -> str:
+    """A domain's state: that of one that runs changes between two questions."""
+    return "any" if state in ("running", "blocked") else state
+
+
+def _state_of(letters: str) -> str:
+    """The state behind the six letters of `xl list`."""
+    if "d" in letters:
+        return "dying"
+    if "s" in letters:
+        return "crashed" if letters[4] == "c" else "shutdown"
+    return "paused" if "p" in letters else "running"
+
+
 def domains(facts: dict[str, t.Any], text: str) -> Problems:
-    """`xl list -n`: names, memory, vCPUs online and node affinity."""
-    row = re.compile(r"(.{40}) +(\d+) +(\d+) +(\d+) +(\S+) +[\d.]+ (\S+)\s*$")
+    """`xl list -n`: names, memory, vCPUs online, state, time and node affinity."""
+    yield from head("xl list -n", text, "Name ID Mem VCPUs State Time(s) NODE Affinity")
+    row = re.compile(r"(.{40,}?) +(\d+) +(\d+) +(\d+) +([-rbpscwSd?]{6}) +([\d.]+) (\S+)\s*$")
+    known = {domain["domid"]: domain for domain in facts["domains"]}
     theirs = set()
     for line in text.splitlines()[1:]:
         match = row.match(line)
         if match is None:
             yield f"xl list -n: cannot read {line!r}"
             continue
-        name, domid, memory, online, _state, nodes = match.groups()
-        theirs.add((name.rstrip(), int(domid), int(memory), int(online), nodes))
+        name, domid, memory, online, letters, time, nodes = match.groups()
+        state = _state(_state_of(letters))
+        theirs.add((name.rstrip(), int(domid), int(memory), int(online), state, nodes))
+        if int(domid) in known:
+            ran = sum(vcpu["time_ns"] for vcpu in known[int(domid)]["vcpus"])
+            yield from seconds(f"time of domain {domid}", ran, time, state == "paused")
     count = facts["totals"]["nodes"]
     exist = max(node["os_index"] for node in facts["nodes"]) + 1
+    if exist > count:
+        yield f"{EXPLAINED}xl list -n shows the first {count} bits of a node affinity, but node numbers go up to {exist - 1}"
     ours = {
         (
             domain["name"],
             domain["domid"],
             domain["memory_bytes"] // MIB,
             sum(vcpu["online"] for vcpu in domain["vcpus"]),
+            _state(domain["state"]),
             _shown(domain["node_affinity"], exist, count),
         )
         for domain in facts["domains"]
