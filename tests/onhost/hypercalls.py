@@ -4,8 +4,9 @@
 
 """What only a real hypervisor can say: runs in dom0, as root, from a copy of the tree, with nothing but Python.
 
-Each check asks Xen for something and compares. What is changed on the way (the affinity of a vCPU of dom0) is put back. Ends with
-status 1, after naming every check that failed.
+Each check asks Xen for something and compares. What is changed on the way (the affinity of a vCPU of dom0, a CPU that goes offline) is put
+back. Ends with status 1, after naming every check that failed. tests/unit/plugins/module_utils/_xen/test_situations.py names those
+that stand for a bad situation.
 """
 
 import os
@@ -120,13 +121,30 @@ def pools_and_cpus(xen: Xen) -> None:
         lambda: sysctl.cpupool_create(xen, 0, pools[0].sched_id),
     )
     refused("the end of no cpupool", errors.NoSuchCpupool, lambda: sysctl.cpupool_destroy(xen, missing))
+    refused("the end of cpupool 0", errors.Busy, lambda: sysctl.cpupool_destroy(xen, 0))
+    refused("a scheduler that is none", errors.Invalid, lambda: sysctl.cpupool_create(xen, missing, 99))
     refused("a CPU for no cpupool", errors.NoSuchCpupool, lambda: sysctl.cpupool_add_cpu(xen, missing, 1))
     refused("a CPU that is not free", errors.Invalid, lambda: sysctl.cpupool_add_cpu(xen, 0, 0))
+    refused("CPU 0 out of cpupool 0", errors.Invalid, lambda: sysctl.cpupool_remove_cpu(xen, 0, 0))
     # the domain that asks is refused before the cpupool is looked for
     refused("Domain-0 elsewhere", errors.NotPermitted, lambda: sysctl.cpupool_move_domain(xen, missing, 0))
     refused(
         "no domain in a cpupool", errors.NoSuchDomain, lambda: sysctl.cpupool_move_domain(xen, 0, NO_DOMAIN)
     )
+    guests = [info.domain for info in sysctl.getdomaininfolist(xen) if info.domain]
+    sysctl.cpupool_create(xen, missing, pools[0].sched_id)
+    try:
+        if guests:
+            refused(
+                "a guest in a cpupool without CPUs",
+                errors.NoSuchCpupool,
+                lambda: sysctl.cpupool_move_domain(xen, missing, guests[0]),
+            )
+        refused(
+            "a CPU out of another cpupool", errors.Invalid, lambda: sysctl.cpupool_remove_cpu(xen, missing, 1)
+        )
+    finally:
+        sysctl.cpupool_destroy(xen, missing)
     refused("CPU 0 offline", errors.Invalid, lambda: sysctl.cpu_hotplug(xen, sysctl.CPU_OFFLINE, 0))
     refused(
         "a CPU that is online already", errors.Exists, lambda: sysctl.cpu_hotplug(xen, sysctl.CPU_ONLINE, 0)
@@ -137,6 +155,39 @@ def pools_and_cpus(xen: Xen) -> None:
         lambda: sysctl.cpu_hotplug(xen, sysctl.CPU_ONLINE, sysctl.cpu_bits(xen) + 100),
     )
     check("cpupools as they were", (sysctl.cpupools(xen), sysctl.physinfo(xen).nr_cpus) == before, bin(there))
+
+
+def offline(xen: Xen) -> None:
+    """One CPU goes offline and comes back; what Xen refuses of it meanwhile."""
+    cpu = (sysctl.cpupools(xen)[0].cpus).bit_length() - 1
+    sysctl.cpu_hotplug(xen, sysctl.CPU_OFFLINE, cpu)
+    try:
+        refused(
+            "a CPU that is offline already",
+            errors.Exists,
+            lambda: sysctl.cpu_hotplug(xen, sysctl.CPU_OFFLINE, cpu),
+        )
+        refused(
+            "hard mask without an online CPU",
+            errors.Invalid,
+            lambda: domctl.setvcpuaffinity(xen, 0, 0, hard=1 << cpu),
+        )
+        refused("an offline CPU for a cpupool", errors.Invalid, lambda: sysctl.cpupool_add_cpu(xen, 0, cpu))
+        refused(
+            "an offline CPU out of a cpupool",
+            errors.Invalid,
+            lambda: sysctl.cpupool_remove_cpu(xen, 0, cpu),
+        )
+    finally:
+        sysctl.cpu_hotplug(xen, sysctl.CPU_ONLINE, cpu)
+    check("it is back", bool(sysctl.cpupools(xen)[0].cpus >> cpu & 1), cpu)
+
+
+def threads(xen: Xen) -> None:
+    """SMT where there is none. Elsewhere it would be switched, which is not tried here."""
+    places = sysctl.cputopoinfo(xen)
+    if len(set(places)) == len(places):
+        refused("no SMT to switch", errors.NotSupported, lambda: sysctl.cpu_hotplug(xen, sysctl.SMT_DISABLE))
 
 
 def affinity(xen: Xen) -> None:
@@ -239,6 +290,8 @@ def main() -> int:
         odd_requests(xen)
         pools_and_cpus(xen)
         affinity(xen)
+        threads(xen)
+        offline(xen)
     tables()
     # The last one: there is no way back.
     os.setresuid(65534, 65534, 65534)

@@ -141,9 +141,13 @@ _BY_QUESTION: t.Dict[t.Tuple[int, str], _Sentence] = {
     ),
     (errno.ENOENT, "cpupool_info"): (NoSuchCpupool, "There is no cpupool {pool}."),
     (errno.EEXIST, "cpupool_create"): (Exists, "There is a cpupool {pool} already."),
-    (errno.EINVAL, "cpupool_create"): (
+    (errno.ENOENT, "cpupool_create"): (
         Invalid,
         "Xen cannot make a cpupool with this scheduler (number {sched_id}): it was built without it; choose another one.",
+    ),
+    (errno.ENOSPC, "cpupool_create"): (
+        Invalid,
+        "Xen makes no more cpupools, for there are two for each CPU: remove one that is not needed.",
     ),
     (errno.ENOENT, "cpupool_destroy"): (
         NoSuchCpupool,
@@ -170,6 +174,10 @@ _BY_QUESTION: t.Dict[t.Tuple[int, str], _Sentence] = {
         NoSuchCpupool,
         "There is no cpupool {pool}: it was destroyed meanwhile.",
     ),
+    (errno.EINVAL, "cpupool_remove_cpu"): (
+        Invalid,
+        "CPU {cpu} cannot leave cpupool {pool}: it is offline, or it is CPU 0, which stays in cpupool 0.",
+    ),
     (errno.EADDRNOTAVAIL, "cpupool_remove_cpu"): (
         Invalid,
         "CPU {cpu} is not in cpupool {pool}, or another CPU is half-way out of a cpupool: try again.",
@@ -188,11 +196,11 @@ _BY_QUESTION: t.Dict[t.Tuple[int, str], _Sentence] = {
     ),
     (errno.ENOENT, "cpupool_move_domain"): (
         NoSuchCpupool,
-        "There is no cpupool {pool}: it was destroyed meanwhile.",
+        "Xen does not move domain {domid} to cpupool {pool}: it was destroyed meanwhile, or it has no CPU; give it one first.",
     ),
     (errno.EINVAL, "cpupool_move_domain"): (
-        Invalid,
-        "Xen does not move domain {domid} to cpupool {pool}: the cpupool has no CPU.",
+        NoSuchDomain,
+        "Xen does not move domain {domid} to cpupool {pool}: the domain is in no cpupool any more, it is about to end.",
     ),
     (errno.EPERM, "cpupool_move_domain"): (
         NotPermitted,

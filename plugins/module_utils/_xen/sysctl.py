@@ -479,7 +479,7 @@ def cpupool_remove_cpu(xen: "Xen", pool: int, cpu: int) -> None:
 
     Domains whose hard affinity keeps no CPU of the cpupool may then run on all of them, for good: Xen widens their masks.
     Raises Busy for the last CPU of a cpupool with domains, or one that a vCPU is pinned to for the moment; Invalid when it is not
-    in this cpupool.
+    in this cpupool, when it is offline, and for CPU 0 in cpupool 0.
     """
     _change_cpupool(xen, CPUPOOL_RMCPU, "cpupool_remove_cpu", pool, cpu=cpu)
 
@@ -487,7 +487,7 @@ def cpupool_remove_cpu(xen: "Xen", pool: int, cpu: int) -> None:
 def cpupool_move_domain(xen: "Xen", pool: int, domid: int) -> None:
     """XEN_SYSCTL_CPUPOOL_OP_MOVEDOMAIN. All vCPUs of the domain have hard and soft affinity "all" afterwards.
 
-    Raises NotPermitted for Domain-0, which stays where it is, Invalid for a cpupool without CPUs; NoSuchDomain; NoSuchCpupool.
+    Raises NotPermitted for Domain-0, which stays where it is; NoSuchDomain; NoSuchCpupool also for one without CPUs.
     """
     _change_cpupool(xen, CPUPOOL_MOVEDOMAIN, "cpupool_move_domain", pool, domid=domid)
 

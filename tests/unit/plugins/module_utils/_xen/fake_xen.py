@@ -473,7 +473,10 @@ class FakeXen:
             if any(pool["id"] == wanted for pool in pools):
                 raise Fault(errno.EEXIST)
             if sched_id not in (5, 6, 8, 9):
-                raise Fault(errno.EINVAL)
+                raise Fault(errno.ENOENT)
+            # so it is since 4.17 at least
+            if len(pools) >= 2 * self.cpu_width:
+                raise Fault(errno.ENOSPC)
             pools.append({"id": wanted, "sched_id": sched_id, "n_dom": 0, "cpus": []})
             pools.sort(key=lambda pool: t.cast(int, pool["id"]))
             if "sched_gran" in self.data:
@@ -495,6 +498,8 @@ class FakeXen:
             pool["cpus"] = sorted({*pool["cpus"], *unit})
             free[:] = sorted(set(free) - unit)
         elif op == 5:
+            if (wanted, cpu) == (0, 0) or not self.data["pcpuinfo"][cpu][1] & 1:
+                raise Fault(errno.EINVAL)
             if cpu not in pool["cpus"]:
                 raise Fault(errno.EADDRNOTAVAIL)
             unit = self._unit(pool, cpu)
@@ -508,8 +513,10 @@ class FakeXen:
             domain = self.domain(domid)
             if domain is None:
                 raise Fault(errno.ESRCH)
+            if domain["cpupool"] == wanted:
+                return
             if not pool["cpus"]:
-                raise Fault(errno.EINVAL)
+                raise Fault(errno.ENOENT)
             self.pool(domain["cpupool"])["n_dom"] -= 1
             pool["n_dom"] += 1
             domain["cpupool"] = wanted

@@ -65,8 +65,14 @@ def test_what_xen_refuses_of_cpupools(fake, xen):
     sysctl.cpupool_create(xen, 1, CREDIT2)
     with pytest.raises(errors.Invalid, match="CPU 3 is not in cpupool 1"):
         sysctl.cpupool_remove_cpu(xen, 1, 3)
-    with pytest.raises(errors.Invalid, match="has no CPU"):
+    with pytest.raises(errors.NoSuchCpupool, match="has no CPU"):
         sysctl.cpupool_move_domain(xen, 1, WEB)
+    with pytest.raises(errors.Invalid, match="CPU 0, which stays"):
+        sysctl.cpupool_remove_cpu(xen, 0, 0)
+    for pool in range(2, 16):
+        sysctl.cpupool_create(xen, pool, CREDIT2)
+    with pytest.raises(errors.Invalid, match="no more cpupools"):
+        sysctl.cpupool_create(xen, 16, CREDIT2)
     with pytest.raises(errors.NotPermitted, match="Domain-0 stays"):
         sysctl.cpupool_move_domain(xen, 0, 0)
     with pytest.raises(errors.NoSuchDomain):
