@@ -148,6 +148,12 @@ class Xen:
             self._lib.xencall_close(self._handle)
             self._handle = None
 
+    def _opened(self) -> t.Any:
+        """The handle, which the library does not check: after its end it would follow it into memory that is gone."""
+        if self._handle is None:
+            raise errors.XenError("The connection to Xen is closed already.")
+        return self._handle
+
     def __enter__(self) -> "Xen":
         return self
 
@@ -158,14 +164,14 @@ class Xen:
     def buffer(self, declaration: str, count: int = 1) -> t.Iterator[t.Any]:
         """`count` zeroed objects of the C type `declaration` in memory that Xen may use, as a pointer to the first."""
         size = max(1, ffi.sizeof(declaration) * count)
-        memory = self._lib.xencall_alloc_buffer(self._handle, size)
+        memory = self._lib.xencall_alloc_buffer(self._opened(), size)
         if memory == ffi.NULL:
             raise errors.failure(errno.ENOMEM, "library", "a hypercall buffer of %d bytes" % size)
         try:
             ffi.buffer(memory, size)[:] = bytes(size)
             yield ffi.cast(declaration + " *", memory)
         finally:
-            self._lib.xencall_free_buffer(self._handle, memory)
+            self._lib.xencall_free_buffer(self._opened(), memory)
 
     @contextlib.contextmanager
     def request(self, declaration: str) -> t.Iterator[t.Any]:
@@ -238,13 +244,12 @@ class Xen:
     def _call(
         self, kind: str, question: str, values: t.Dict[str, t.Any], number: int, *arguments: int
     ) -> int:
-        if self._handle is None:
-            raise errors.XenError("The connection to Xen is closed already.")
+        handle = self._opened()
         call = getattr(self._lib, "xencall%d" % len(arguments))
         error = 0
         for _attempt in range(self._attempts):
             self.calls += 1
-            answer = int(call(self._handle, number, *arguments))
+            answer = int(call(handle, number, *arguments))
             if answer >= 0:
                 return answer
             error = ffi.errno

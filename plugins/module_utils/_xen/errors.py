@@ -322,8 +322,8 @@ _BY_ERRNO: t.Dict[int, _Sentence] = {
     errno.EOPNOTSUPP: (NotSupported, "This hypervisor, or its hardware, does not support {what}."),
     errno.EFAULT: (
         XenError,
-        "Xen could not read or write the memory of {what}, three times over: the host is short of memory, or a filter in "
-        "dom0's kernel refused the address; free memory in dom0 and try again.",
+        "Xen could not read or write the memory of {what}: the host is short of memory, or a filter in dom0's kernel refused the "
+        "address; free memory in dom0 and try again.",
     ),
     errno.ENOMEM: (
         XenError,

@@ -83,7 +83,7 @@ ROWS = [
     ("getvcpuinfo", errno.EACCES, ["FLASK", "domain 0"]),
     ("getvcpuaffinity", errno.EACCES, ["FLASK", "domain 0"]),
     ("getnodeaffinity", errno.EACCES, ["FLASK", "domain 0"]),
-    ("physinfo", errno.EFAULT, ["memory", "three times"]),
+    ("physinfo", errno.EFAULT, ["could not read or write the memory"]),
     ("cputopoinfo", errno.ENOMEM, ["not enough memory"]),
     ("numainfo", errno.ELOOP, ["not foreseen", "numainfo"]),
 ]

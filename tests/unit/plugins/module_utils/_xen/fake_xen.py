@@ -5,7 +5,9 @@
 """A hypervisor for the tests: libxencall's functions, and behind them a Xen that plays a recording.
 
 It writes and reads memory by the offsets of the public headers, as numbers, and not through our own declarations: those are on trial.
-Only memory that came from `xencall_alloc_buffer` and was not freed can be reached; anything else is EFAULT, as on a real host.
+Only memory that came from `xencall_alloc_buffer` and was not freed can be reached; anything else is EFAULT, as on a real host. What would
+be the end of a process there is an assertion here: a handle that is closed, memory that is freed twice, or is written to beyond its ends
+or after it was freed.
 
 Faults: ``faults["getvcpuaffinity"] = [errno.EFAULT, 0]`` makes the first such call fail and lets the second pass; a single number
 fails for good. `on` calls a function before a question is answered.
@@ -51,16 +53,50 @@ INVALID = 0xFFFFFFFF
 
 
 class Memory:
-    """What the caller handed over. Everything is little endian."""
+    """What the caller handed over. Everything is little endian.
+
+    It stands between guards, which show what was written beyond its ends. What was given back is kept, full of rubbish: who still reads
+    there learns nothing right, and who writes there is found out.
+    """
+
+    GUARD = b"\xfd" * 64
+    RUBBISH = b"\xdd"
 
     def __init__(self) -> None:
-        self.live: t.Dict[int, t.Any] = {}
-        self.most = 0
+        self.live: t.Dict[int, t.Tuple[t.Any, int]] = {}
+        self.freed: t.List[t.Tuple[t.Any, int]] = []
+
+    def alloc(self, size: int) -> t.Any:
+        """`size` bytes that were never written to."""
+        cdata = ffi.new("uint8_t[]", len(self.GUARD) + size + len(self.GUARD))
+        ffi.buffer(cdata)[:] = self.GUARD + b"\xcc" * size + self.GUARD
+        pointer = cdata + len(self.GUARD)
+        self.live[int(ffi.cast("uintptr_t", pointer))] = cdata, size
+        return ffi.cast("void *", pointer)
+
+    def free(self, pointer: t.Any) -> None:
+        """Take it back; an assertion when it is nobody's, or when somebody wrote beyond its ends."""
+        address = int(ffi.cast("uintptr_t", pointer))
+        assert address in self.live, "what is freed was not allocated, or is freed for the second time"
+        cdata, size = self.live.pop(address)
+        whole = ffi.buffer(cdata)
+        ends = bytes(whole[: len(self.GUARD)]), bytes(whole[len(self.GUARD) + size :])
+        assert ends == (self.GUARD, self.GUARD), "written beyond the ends of a buffer of %d bytes" % size
+        whole[:] = self.RUBBISH * len(whole)
+        self.freed.append((cdata, size))
+
+    def check(self) -> None:
+        """An assertion when something was not given back, or was written to after that."""
+        assert not self.live, "%d buffers were not freed" % len(self.live)
+        for cdata, size in self.freed:
+            assert bytes(ffi.buffer(cdata)) == self.RUBBISH * ffi.sizeof(cdata), (
+                "a buffer of %d bytes was written to after it was freed" % size
+            )
 
     def view(self, address: int, size: int) -> t.Any:
         """`size` bytes at `address`, None when they are not all inside one living buffer."""
-        for start, cdata in self.live.items():
-            if start <= address and address + size <= start + ffi.sizeof(cdata):
+        for start, (_cdata, room) in self.live.items():
+            if start <= address and address + size <= start + room:
                 return memoryview(ffi.buffer(ffi.cast("uint8_t *", address), size))
         return None
 
@@ -100,6 +136,7 @@ class FakeXen:
         self.on: t.Dict[str, t.Callable[[int], None]] = {}
         self.asked: t.List[str] = []
         self.opened = 0
+        self.handles: t.Set[int] = set()
         self.closed = 0
         self.written = console
         self.ring = ring
@@ -123,28 +160,36 @@ class FakeXen:
             ffi.errno = self.open_errno
             return ffi.NULL
         self.opened += 1
-        return ffi.cast("xencall_handle *", 1)
+        self.handles.add(self.opened)
+        return ffi.cast("xencall_handle *", self.opened)
+
+    def _open(self, handle: t.Any) -> int:
+        """The number of a handle; the library itself would touch memory that is gone where this is an assertion."""
+        number = int(ffi.cast("uintptr_t", handle))
+        assert number in self.handles, "a handle that was never opened, or is closed"
+        return number
 
     def xencall_close(self, handle: t.Any) -> int:
+        self.handles.remove(self._open(handle))
         self.closed += 1
+        if not self.handles:
+            self.memory.check()
         return 0
 
     def xencall_buffers_never_fault(self, handle: t.Any) -> int:
+        self._open(handle)
         return self.never_fault
 
     def xencall_alloc_buffer(self, handle: t.Any, size: int) -> t.Any:
-        if self.faults.get("alloc"):
-            return ffi.NULL
-        cdata = ffi.new("uint8_t[]", size)
-        ffi.buffer(cdata)[:] = b"\xcc" * size
-        self.memory.live[int(ffi.cast("uintptr_t", cdata))] = cdata
-        self.memory.most = max(self.memory.most, len(self.memory.live))
-        return ffi.cast("void *", cdata)
+        self._open(handle)
+        return ffi.NULL if self.faults.get("alloc") else self.memory.alloc(size)
 
     def xencall_free_buffer(self, handle: t.Any, pointer: t.Any) -> None:
-        del self.memory.live[int(ffi.cast("uintptr_t", pointer))]
+        self._open(handle)
+        self.memory.free(pointer)
 
     def xencall1(self, handle: t.Any, number: int, address: int) -> int:
+        self._open(handle)
         try:
             if number == 35:
                 return self._sysctl(address)
@@ -158,6 +203,7 @@ class FakeXen:
             return -1
 
     def xencall2(self, handle: t.Any, number: int, first: int, second: int) -> int:
+        self._open(handle)
         try:
             if number == 12:
                 return self._memory(first, second)
@@ -171,6 +217,7 @@ class FakeXen:
             return -1
 
     def xencall5(self, handle: t.Any, number: int, *arguments: int) -> int:
+        self._open(handle)
         try:
             if number != 42 or "sched_gran" not in self.data:
                 self._ask("hypfs")

@@ -193,6 +193,49 @@ def test_offsets(name):
     assert {field: ffi.offsetof(name, field) for field in OFFSETS[name]} == OFFSETS[name]
 
 
+#: What lies in a member: the offset of the inner one from the start of the outer struct.
+INSIDE = {
+    ("struct xen_sysctl_cpupool_op", "cpumap", "bitmap"): 24,
+    ("struct xen_sysctl_cpupool_op", "cpumap", "nr_bits"): 32,
+    ("struct xen_domctl_vcpuaffinity", "cpumap_hard", "bitmap"): 8,
+    ("struct xen_domctl_vcpuaffinity", "cpumap_hard", "nr_bits"): 16,
+    ("struct xen_domctl_vcpuaffinity", "cpumap_soft", "bitmap"): 24,
+    ("struct xen_domctl_vcpuaffinity", "cpumap_soft", "nr_bits"): 32,
+    ("struct xen_domctl_nodeaffinity", "nodemap", "bitmap"): 0,
+    ("struct xen_domctl_nodeaffinity", "nodemap", "nr_bits"): 8,
+    ("struct xen_sysctl_sched_id", "sched_id"): 0,
+}
+#: Where the part of an operation begins, whichever it is.
+UNIONS = {"struct xen_sysctl": 8, "struct xen_domctl": 16, "struct xen_platform_op": 8}
+
+
+@pytest.mark.parametrize("path", sorted(INSIDE), ids=".".join)
+def test_offsets_inside(path):
+    assert ffi.offsetof(*path) == INSIDE[path]
+
+
+@pytest.mark.parametrize("name", sorted(UNIONS))
+def test_every_operation_begins_where_the_union_does(name):
+    union = dict(ffi.typeof(name).fields)["u"].type
+    parts = [member for member, _info in union.fields]
+    assert parts
+    assert {ffi.offsetof(name, "u", member) for member in parts} == {UNIONS[name]}
+    # and none is longer than the room that Xen copies
+    assert max(ffi.sizeof(info.type) for _member, info in union.fields) <= 128
+
+
+def test_first_three_numbers_of_a_domains_record_have_their_widths():
+    for name in ("struct xen_domctl_getdomaininfo_10", "struct xen_domctl_getdomaininfo_14"):
+        widths = {field: ffi.sizeof(info.type) for field, info in ffi.typeof(name).fields}
+        assert {field: widths[field] for field in DOMAININFO} == {
+            **dict.fromkeys(("flags", "nr_online_vcpus", "max_vcpu_id", "ssidref", "cpupool"), 4),
+            **dict.fromkeys(("tot_pages", "max_pages", "outstanding_pages", "shr_pages", "paged_pages"), 8),
+            **dict.fromkeys(("shared_info_frame", "cpu_time"), 8),
+            "domain": 2,
+            "handle": 16,
+        }
+
+
 def test_every_declared_struct_is_checked():
     header = (ROOT / "plugins/module_utils/_xen/xen_abi.h").read_text(encoding="utf-8")
     declared = set(re.findall(r"^(struct \w+) \{", header, re.MULTILINE))

@@ -133,8 +133,12 @@ def test_handle_is_closed_once(fake):
     with Xen(fake) as xen:
         xen.close()
     assert fake.closed == 1
+    fake.asked.clear()
     with pytest.raises(errors.XenError, match="closed"):
         sysctl.sched_id(xen)
+    with pytest.raises(errors.XenError, match="closed"):
+        xen.version_op(0, None, "version")
+    assert fake.asked == []
 
 
 def test_buffers_are_zeroed_and_freed(fake):
@@ -187,6 +191,36 @@ def test_other_errors_are_not_tried_again(fake):
         with pytest.raises(errors.NotPermitted):
             sysctl.physinfo(xen)
     assert fake.asked == ["physinfo"]
+
+
+@pytest.mark.parametrize("spoil", [-1, 3], ids=["before", "behind"])
+def test_what_is_written_beyond_a_buffer_is_found_by_the_fake(fake, spoil):
+    xen = Xen(fake)
+    with pytest.raises(AssertionError, match="beyond the ends"), xen.buffer("uint8_t", 3) as memory:
+        memory[spoil] = 0
+    xen.close()
+
+
+def test_what_is_used_after_its_end_is_found_by_the_fake(fake):
+    xen = Xen(fake)
+    with xen.buffer("uint8_t", 3) as memory:
+        pass
+    assert memory[0] == 0xDD
+    with pytest.raises(AssertionError, match="second time"):
+        fake.xencall_free_buffer(xen._handle, memory)
+    handle = xen._handle
+    memory[0] = 0
+    with pytest.raises(AssertionError, match="written to after"):
+        xen.close()
+    with pytest.raises(AssertionError, match="is closed"):
+        fake.xencall_close(handle)
+
+
+def test_what_is_not_given_back_is_found_by_the_fake(fake):
+    xen = Xen(fake)
+    fake.xencall_alloc_buffer(xen._handle, 1)
+    with pytest.raises(AssertionError, match="1 buffers were not freed"):
+        xen.close()
 
 
 def test_memory_of_python_is_refused_by_the_fake(fake):

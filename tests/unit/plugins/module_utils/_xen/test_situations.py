@@ -233,7 +233,7 @@ SITUATIONS = (
         "memory that Xen cannot reach",
         (errno.EFAULT, "sysctl", "cputopoinfo"),
         errors.XenError,
-        "memory|three times",
+        "memory|short of memory",
         (ONHOST, "memory that is not there"),
         (OPENING, "test_fault_is_tried_again_where_memory_may_fault"),
         (OPENING, "test_memory_of_python_is_refused_by_the_fake"),
