@@ -125,7 +125,8 @@ def pools_and_cpus(xen: Xen) -> None:
     refused("a scheduler that is none", errors.Invalid, lambda: sysctl.cpupool_create(xen, missing, 99))
     refused("a CPU for no cpupool", errors.NoSuchCpupool, lambda: sysctl.cpupool_add_cpu(xen, missing, 1))
     refused("a CPU that is not free", errors.Invalid, lambda: sysctl.cpupool_add_cpu(xen, 0, 0))
-    refused("CPU 0 out of cpupool 0", errors.Invalid, lambda: sysctl.cpupool_remove_cpu(xen, 0, 0))
+    if xen.version >= (4, 17):
+        refused("CPU 0 out of cpupool 0", errors.Invalid, lambda: sysctl.cpupool_remove_cpu(xen, 0, 0))
     # the domain that asks is refused before the cpupool is looked for
     refused("Domain-0 elsewhere", errors.NotPermitted, lambda: sysctl.cpupool_move_domain(xen, missing, 0))
     refused(

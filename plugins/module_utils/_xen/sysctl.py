@@ -479,7 +479,7 @@ def cpupool_remove_cpu(xen: "Xen", pool: int, cpu: int) -> None:
 
     Domains whose hard affinity keeps no CPU of the cpupool may then run on all of them, for good: Xen widens their masks.
     Raises Busy for the last CPU of a cpupool with domains, or one that a vCPU is pinned to for the moment; Invalid when it is not
-    in this cpupool, when it is offline, and for CPU 0 in cpupool 0.
+    in this cpupool, when it is offline, and from Xen 4.17 on for CPU 0 in cpupool 0.
     """
     _change_cpupool(xen, CPUPOOL_RMCPU, "cpupool_remove_cpu", pool, cpu=cpu)
 

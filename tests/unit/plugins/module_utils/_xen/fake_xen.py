@@ -545,7 +545,7 @@ class FakeXen:
             pool["cpus"] = sorted({*pool["cpus"], *unit})
             free[:] = sorted(set(free) - unit)
         elif op == 5:
-            if (wanted, cpu) == (0, 0) or not self.data["pcpuinfo"][cpu][1] & 1:
+            if ((wanted, cpu) == (0, 0) and self.release >= (4, 17)) or not self.data["pcpuinfo"][cpu][1] & 1:
                 raise Fault(errno.EINVAL)
             if cpu not in pool["cpus"]:
                 raise Fault(errno.EADDRNOTAVAIL)

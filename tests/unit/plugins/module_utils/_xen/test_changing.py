@@ -82,6 +82,15 @@ def test_what_xen_refuses_of_cpupools(fake, xen):
         sysctl.cpupool_remove_cpu(xen, 0, 3)
 
 
+def test_cpu_0_may_leave_cpupool_0_before_4_17():
+    older = FakeXen(
+        copy.deepcopy(recording("small-bullseye-offline").data), (4, 14), sysctl=0x13, domctl=0x12
+    )
+    with Xen(older, machine="x86_64") as xen:
+        sysctl.cpupool_remove_cpu(xen, 0, 0)
+        assert not sysctl.cpupool_info(xen).cpus & 1
+
+
 def test_cpus_go_offline_and_come_back_to_cpupool_0(fake, xen):
     sysctl.cpu_hotplug(xen, sysctl.CPU_OFFLINE, 5)
     assert sysctl.physinfo(xen).nr_cpus == 7
