@@ -30,6 +30,7 @@ from ansible_collections.dom0.xen.plugins.module_utils._errors import Failure
 from ansible_collections.dom0.xen.plugins.module_utils._topology.derive import derive
 from ansible_collections.dom0.xen.plugins.module_utils._topology.raw import RawHost
 from ansible_collections.dom0.xen.plugins.module_utils._xen.connection import Xen
+from ansible_collections.dom0.xen.tests.unit.plugins.module_utils._control import mortal
 from ansible_collections.dom0.xen.tests.unit.plugins.module_utils._topology.hosts import (
     made_domain,
     made_host,
@@ -37,14 +38,22 @@ from ansible_collections.dom0.xen.tests.unit.plugins.module_utils._topology.host
 from ansible_collections.dom0.xen.tests.unit.plugins.module_utils._xen.fake_xen import FakeXen
 
 WEB, DB = 3, 5
+# What the hypervisor is asked that changes something.
+CHANGES = (
+    "create",
+    "destroy",
+    "add_cpu",
+    "remove_cpu",
+    "move_domain",
+    "setvcpuaffinity",
+    "hypfs_write",
+)
 
 
-class Killed(BaseException):
-    """SIGKILL: nothing after it runs, no handler and no rollback."""
-
-
-class Host:
+class Host(mortal.Mortal):
     """Eight CPUs on two nodes, guests "web" (4 vCPUs) and "db" (2 vCPUs), and the journal's file."""
+
+    kept = ("state",)
 
     def __init__(self, path):
         heard = made_host(
@@ -67,17 +76,19 @@ class Host:
         self.fake = FakeXen(dict(heard.data, sched_gran={"0": "cpu"}))
         self.path = str(path)
         self.names = {0: "Pool-0"}
-        self.countdown = None
+        for question in CHANGES:
+            self.fake.on[question] = lambda *_about: self.deed()
 
-    def tick(self, *_about):
-        """One more thing is about to happen to the host: where a run may be killed."""
-        if self.countdown is not None:
-            if self.countdown == 0:
-                raise Killed
-            self.countdown -= 1
+    @property
+    def state(self):
+        return self.fake.data, self.names
+
+    @state.setter
+    def state(self, found):
+        self.fake.data, self.names = found
 
     def name(self, pool, text):
-        self.tick()
+        self.deed()
         if text is None:
             self.names.pop(pool, None)
         else:
@@ -527,7 +538,7 @@ def test_a_guest_that_ends_meanwhile_stops_nothing(host):
 
 @pytest.mark.parametrize("wanted", ["split", "back", "granularity", "swap"])
 def test_a_run_that_is_killed_at_any_point_is_finished_by_the_next(tmp_path, wanted):
-    """Kill before each single change: guests have their old or new affinity or it is in the journal, and a second run completes."""
+    """Kill at each change of the host or a file: guests have their old or new affinity or it is in the journal, and a second run completes."""
     wishes = {
         "split": [
             {"name": "db pool", "cpus": "node:1", "granularity": "core", "domains": ["db"]},
@@ -554,31 +565,18 @@ def test_a_run_that_is_killed_at_any_point_is_finished_by_the_next(tmp_path, wan
     whole = begin()
     whole.run(wishes[wanted], **options)
     outcome = (whole.pools(), whole.masks(DB), whole.masks(WEB))
-    points = 0
+    kill = 0
     while True:
+        kill += 1
         host = begin()
-        for question in (
-            "create",
-            "destroy",
-            "add_cpu",
-            "remove_cpu",
-            "move_domain",
-            "setvcpuaffinity",
-            "hypfs_write",
+        if (
+            host.in_child(tmp_path / "host", kill, lambda host=host: host.run(wishes[wanted], **options))
+            is None
         ):
-            host.fake.on[question] = host.tick
-        host.countdown = points
-        try:
-            host.run(wishes[wanted], **options)
-        except Killed:
-            pass
-        else:
             break
-        host.countdown = None
         checked = host.plan(wishes[wanted], **options)
         host.run(wishes[wanted], **options)
-        assert (host.pools(), host.masks(DB), host.masks(WEB)) == outcome, points
-        assert host.run(wishes[wanted], **options).steps == (), points
+        assert (host.pools(), host.masks(DB), host.masks(WEB)) == outcome, kill
+        assert host.run(wishes[wanted], **options).steps == (), kill
         assert checked.after == host.plan(wishes[wanted], **options).after
-        points += 1
-    assert points > 10
+    assert kill > 15

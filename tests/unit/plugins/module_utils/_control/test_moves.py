@@ -12,6 +12,7 @@ from ansible_collections.dom0.xen.plugins.module_utils._control import guests, m
 from ansible_collections.dom0.xen.plugins.module_utils._errors import Failure
 from ansible_collections.dom0.xen.plugins.module_utils._toolstack import xlcfg
 from ansible_collections.dom0.xen.plugins.module_utils._toolstack.xl import DomainState, Xl
+from ansible_collections.dom0.xen.tests.unit.plugins.module_utils._control import mortal
 
 MIB = 1 << 20
 UUID = "0123456789abcdef0123456789abcdef"
@@ -24,17 +25,15 @@ LIVE = {
 }
 
 
-class Killed(BaseException):
-    """What SIGKILL is to a process: nothing of it runs any more."""
-
-
-class World:
-    """A host with one guest on node 0. `deeds` counts what was done; the one numbered `kill` is the last of this run.
+class World(mortal.Mortal):
+    """A host with one guest on node 0.
 
     fail    command -> how often it fails; "restore" fails after it has left a half-built domain, as an xl that is killed does
     late    the guest takes up a request to suspend only when somebody waits; a killed xl has sent it
     deaf    the guest does not hear of it at all
     """
+
+    kept = ("free", "fail", "domains", "memory", "asked", "time", "next", "calls")
 
     def __init__(self, folder, **options):
         self.folders = moves.Folders(
@@ -45,20 +44,13 @@ class World:
         self.free = {0: 500 * MIB, 1: options.get("free", 500) * MIB}
         self.fail = dict(options.get("fail", {}))
         self.lands = options.get("lands", 1)
-        self.kill = options.get("kill")
         self.domains = {5: DomainState(5, NAME, "running", UUID, 10, 100 * MIB)}
         self.memory = {5: {0: 100 * MIB, 1: 0}}
         self.late, self.deaf, self.asked = options.get("late", False), options.get("deaf", False), False
         self.dies = options.get("dies", False)
         self.time = 0.0
         self.next = 6
-        self.deeds = 0
         self.calls = []
-
-    def deed(self):
-        self.deeds += 1
-        if self.deeds == self.kill:
-            raise Killed
 
     def ways(self):
         return moves.Ways(
@@ -108,19 +100,22 @@ class World:
     def _set(self, domid, **values):
         self.domains[int(domid)] = self.domains[int(domid)]._replace(**values)
 
+    def _suspend(self):
+        self.asked = True
+        self.deed("asked")
+        self.asked = False
+        self._set(5, state="suspended")
+        self.deed("suspended")
+
     def _save(self, domid, path):
         with open(path, "wb") as stream:
             self.deed()
             stream.write(b"Xen saved domain, xl format\n \0 \r")
             stream.flush()
-            self.asked = True
-            self.deed()
-            self.asked = False
-            self._set(domid, state="suspended")
-            self.deed()
+            self._suspend()
             stream.write(bytes(64))
             stream.flush()
-            self.deed()
+            self.deed("saved")
         self._set(domid, state="paused")
 
     def _pause(self, domid):
@@ -157,10 +152,16 @@ class World:
             self.free[node] += size
 
     def _migrate(self, *arguments):
-        domid = self._arrive(name=NAME + moves.INCOMING)
+        domid = self._arrive(made=False, name=NAME + moves.INCOMING)
+        self._suspend()
+        self._set(domid, made=True)
+        self.deed()
         self._rename(5, NAME + moves.AWAY)
+        self.deed()
         self._rename(domid, NAME)
+        self.deed()
         self._unpause(domid)
+        self.deed()
         self._destroy(5)
 
     def move(self, way="auto"):
@@ -261,6 +262,11 @@ def test_room_is_looked_for_first(tmp_path, options, sentence):
     assert (world.calls, world.guest(), world.left()) == ([], ("running", {0}), [])
 
 
+def mend(world):
+    """What the next run does about each move that was begun; the sentences."""
+    return [moves.recover(journal, world.ways()) for journal in moves.journals(world.folders.journals)]
+
+
 @pytest.mark.parametrize(
     "options",
     [
@@ -273,55 +279,32 @@ def test_room_is_looked_for_first(tmp_path, options, sentence):
         {"fail": {"resume": 1}},
     ],
 )
-def test_killed_anywhere_the_next_run_ends_it(tmp_path, options, monkeypatch):
-    """A run is killed after each of its deeds in turn, those on files included, and so is the run that mends it; a third one mends."""
+def test_killed_anywhere_the_next_run_ends_it(tmp_path, options):
+    """A run is killed at each of its deeds in turn, those on files included, and so is the run that mends it; a third one mends."""
     kill, reached = 0, set()
+
     while True:
         kill += 1
-        world = World(tmp_path / str(kill), kill=kill, **options)
+        folder = tmp_path / str(kill)
+        folder.mkdir()
+        world = World(folder, **options)
         if options.get("free"):
             world.memory[5] = {0: 40 * MIB, 1: 60 * MIB}
-
-        def rename(source, target, real=os.rename, world=world):
-            world.deed()
-            real(source, target)
-            world.deed()
-
-        def unlink(path, real=os.unlink, world=world):
-            world.deed()
-            real(path)
-
-        with monkeypatch.context() as patched:
-            patched.setattr(moves.os, "rename", rename)
-            patched.setattr(moves.os, "unlink", unlink)
-            (tmp_path / str(kill)).mkdir()
-            try:
-                world.go()
+        if world.in_child(folder / "host", kill, world.go) != mortal.KILLED:
+            break
+        # The mending run is killed, too: at its first deed, its second, …
+        for again in range(1, 12):
+            said = world.in_child(folder / "host", again, lambda world=world: mend(world))
+            if said is None:
                 break
-            except Failure:
-                break
-            except Killed:
-                pass
-            # The mending run is killed, too: at its first deed, its second, …
-            for again in range(1, 12):
-                world.kill, world.deeds = again, 0
-                try:
-                    for journal in moves.journals(world.folders.journals):
-                        moves.recover(journal, world.ways())
-                    break
-                except Killed:
-                    continue
-                except Failure as failure:
-                    # It says so when it cannot, and the next one can.
-                    assert "Mend that and run this again" in failure.message, kill
-            world.kill = None
-        for journal in moves.journals(world.folders.journals):
-            moves.recover(journal, world.ways())
+            # It says so when it cannot, and the next one can.
+            assert said == mortal.KILLED or "Mend that and run this again" in said, kill
+        mend(world)
         state, nodes = world.guest()
         assert state == "running", kill
         reached.add(frozenset(nodes))
         assert not [name for name in world.left() if name.endswith((".move", ".save"))], kill
-    assert kill > 8
+    assert kill > 20
     # Each end was reached in one of the ways: the old state, and where the move can come to an end, the new one.
     assert reached >= (
         {frozenset({0})} if "lands" in options else {frozenset({1})} if options == {} else set()
@@ -330,44 +313,38 @@ def test_killed_anywhere_the_next_run_ends_it(tmp_path, options, monkeypatch):
 
 def suspended(tmp_path, **options):
     """A world where a run was killed with its xl in the middle of saving, or (late) right after that had asked the guest to suspend."""
-    world = World(tmp_path, kill=options.pop("kill", 4), **options)
-    with pytest.raises(Killed):
-        world.go()
-    world.kill = None
+    kill = options.pop("kill", "suspended")
+    world = World(tmp_path, **options)
+    assert world.in_child(tmp_path / "host", kill, world.go) == mortal.KILLED
     return world
-
-
-def mend(world):
-    (journal,) = moves.journals(world.folders.journals)
-    return moves.recover(journal, world.ways())
 
 
 def test_a_guest_that_stands_still_is_let_go_on(tmp_path):
     world = suspended(tmp_path)
     assert world.domains[5].state == "suspended"
-    assert "runs on as before" in mend(world)
+    assert "runs on as before" in mend(world)[0]
     assert world.calls[-3:] == ["pause", "resume", "unpause"]
     assert (world.guest(), world.left()) == (("running", {0}), [])
 
 
 def test_a_request_to_suspend_that_is_under_way_is_waited_for(tmp_path):
-    world = suspended(tmp_path, kill=3)
+    world = suspended(tmp_path, kill="asked")
     assert (world.domains[5].state, world.asked) == ("running", True)
-    assert "runs on as before" in mend(world)
+    assert "runs on as before" in mend(world)[0]
     assert world.calls[-3:] == ["pause", "resume", "unpause"]
     assert (world.guest(), world.left()) == (("running", {0}), [])
 
 
 def test_a_request_to_suspend_that_nobody_took_up_is_taken_back(tmp_path):
-    world = suspended(tmp_path, kill=3, deaf=True)
-    assert "runs on as before" in mend(world)
+    world = suspended(tmp_path, kill="asked", deaf=True)
+    assert "runs on as before" in mend(world)[0]
     assert (world.asked, world.time, world.calls[-1]) == (False, 0.0, "save")
     assert (world.guest(), world.left()) == (("running", {0}), [])
 
 
 def test_a_guest_that_cannot_go_on_is_restored_or_its_loss_is_named(tmp_path):
-    world = suspended(tmp_path, kill=5, fail={"resume": 1})
-    assert "from its saved file" in mend(world)
+    world = suspended(tmp_path, kill="saved", fail={"resume": 1})
+    assert "from its saved file" in mend(world)[0]
     assert (world.guest(), world.left()) == (("running", {1}), [])
     (tmp_path / "x").mkdir()
     world = suspended(tmp_path / "x", dies=True)

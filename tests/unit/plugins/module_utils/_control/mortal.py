@@ -1,0 +1,87 @@
+# Copyright (c) 2026, dom0.xen contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Runs in a process of their own, which end by SIGKILL at whichever deed is asked for: nothing of them runs after it, no `finally` either.
+
+A made-up host lives in memory. What became of it in the child comes back through a file that the child writes before it is killed, as a
+real host outlives the run; files on disk are as the kernel has them, with what was not yet written lost.
+"""
+
+import os
+import pickle
+import signal
+import traceback
+
+from ansible_collections.dom0.xen.plugins.module_utils._errors import Failure
+
+KILLED = "killed"
+#: What a run does to files, by its name in `os`.
+FILE_DEEDS = ("rename", "replace", "unlink", "fsync", "makedirs", "fchmod", "fchown")
+
+
+class Mortal:
+    """A made-up host that counts what is done to it, and of which the deed with the number or name `kill` is the last of a run.
+
+    `kept` are the names of those of its attributes that make it up.
+    """
+
+    kept = ()
+    kill = None
+    deeds = 0
+    _way_back = None
+
+    def deed(self, name=None):
+        """One more thing was done, or is about to be; some have a name."""
+        self.deeds += 1
+        if self.kill is not None and self.kill in (self.deeds, name):
+            self._keep(KILLED)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def in_child(self, path, kill, act):
+        """Call `act` in a child that is killed at its deed `kill` (None: never); what became of the host is in this one then.
+
+        Return KILLED, else the message of the Failure that it ended with, else None.
+        """
+        self._way_back, self.kill, self.deeds = str(path), kill, 0
+        child = os.fork()
+        if child == 0:
+            try:
+                self._watch_files()
+                said = None
+                try:
+                    act()
+                except Failure as failure:
+                    said = failure.message
+                self._keep(said)
+            except BaseException:
+                traceback.print_exc()
+                os._exit(1)
+            os._exit(0)
+        status = os.waitpid(child, 0)[1]
+        with open(self._way_back, "rb") as stream:
+            said, found = pickle.load(stream)
+        os.unlink(self._way_back)
+        assert status == (signal.SIGKILL if said == KILLED else 0)
+        for name, value in found.items():
+            setattr(self, name, value)
+        self.kill = None
+        return said
+
+    def _keep(self, said):
+        with open(self._way_back, "wb") as stream:
+            pickle.dump((said, {name: getattr(self, name) for name in self.kept + ("deeds",)}), stream)
+
+    def _watch_files(self):
+        """In the child: a run may be killed before and after each change of a file, too."""
+        for name in FILE_DEEDS:
+            setattr(os, name, self._watched(getattr(os, name)))
+
+    def _watched(self, real):
+        def call(*arguments, **more):
+            self.deed()
+            result = real(*arguments, **more)
+            self.deed()
+            return result
+
+        return call
