@@ -99,7 +99,7 @@ class Restorer:
             domains = [ref for ref in entry.get("domains", ()) if self._runs(topology, ref)]
             there.append(dict(entry, domains=domains))
         plan = cpupools.plan_cpupools(
-            topology, gran.of_cpupools(topology), there, policy, self._journal.load()
+            topology, gran.of_cpupools(topology), there, policy, self._journal.load(topology)
         )
         notes = list(plan.notes)
         if plan.steps:

@@ -262,7 +262,7 @@ def main() -> None:
                 granularity.of_cpupools(topology),
                 control.numa_split(topology) if split else asked,
                 module.params["broken_affinity"],
-                journal.load(),
+                journal.load(None if module.check_mode else topology),
                 module.params["by_way_of"],
             )
             notes = list(topology.warnings + plan.notes)

@@ -33,8 +33,12 @@ class Journal:
         self._path = path
         self._moved = {}  # type: t.Dict[int, Moved]
 
-    def load(self) -> t.List[Moved]:
-        """What an earlier run left undone; nothing when there is no such file, or it cannot be read."""
+    def load(self, sift_by: t.Optional[Topology] = None) -> t.List[Moved]:
+        """What an earlier run left undone; nothing when there is no such file, or it cannot be read.
+
+        With `sift_by`, the host as it is, what turns out to be done is forgotten for good: a run was killed right before it did so. Otherwise a
+        guest whose affinity somebody lifts later would get it back. Only who holds the host's lock may do that.
+        """
         try:
             with open(self._path, encoding="utf-8") as stream:
                 self._moved = {
@@ -51,6 +55,11 @@ class Journal:
                 }
         except (OSError, ValueError, KeyError, TypeError):
             self._moved = {}
+        if sift_by is not None and self._moved:
+            undone = masks_to_restore(sift_by, self._moved.values())
+            if len(undone) < len(self._moved):
+                self._moved = {domid: moved for domid, moved in self._moved.items() if domid in undone}
+                self._write()
         return list(self._moved.values())
 
     def begin(self, moved: Moved) -> None:

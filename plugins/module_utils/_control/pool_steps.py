@@ -104,7 +104,7 @@ def finish_killed(
     Whatever changes guests or CPUs does this first: it must not plan with masks that are there by mischance.
     """
     journal = journal or Journal()
-    settled = settle(topology, journal.load())
+    settled = settle(topology, journal.load(topology if open_xen is not None else None))
     everything = topology.complete_cpuset
     notes = [owed_note(domain) for domain in topology.domains or () if domain.domid in settled.owed]
     if settled.steps and open_xen is not None:

@@ -99,16 +99,16 @@ class Host(mortal.Mortal):
         data["cpupool_names"] = {str(number): name for number, name in self.names.items()}
         return derive(RawHost(data, [{"name": "hypercall", "priority": 55, "state": "used", "reason": None}]))
 
-    def plan(self, wanted, **options):
+    def plan(self, wanted, journal=None, **options):
         topology = self.topology()
         grains = granularity.of_cpupools(topology)
-        return plan_cpupools(topology, grains, wanted, pending=Journal(self.path).load(), **options)
+        pending = journal.load(topology) if journal else Journal(self.path).load()
+        return plan_cpupools(topology, grains, wanted, pending=pending, **options)
 
     def run(self, wanted, **options):
         """Plan and carry out; the plan."""
-        plan = self.plan(wanted, **options)
         journal = Journal(self.path)
-        journal.load()
+        plan = self.plan(wanted, journal, **options)
         with Xen(self.fake, machine="x86_64") as xen:
             hands = Hands(
                 xen,
@@ -578,5 +578,6 @@ def test_a_run_that_is_killed_at_any_point_is_finished_by_the_next(tmp_path, wan
         host.run(wishes[wanted], **options)
         assert (host.pools(), host.masks(DB), host.masks(WEB)) == outcome, kill
         assert host.run(wishes[wanted], **options).steps == (), kill
+        assert Journal(host.path).load() == [], kill
         assert checked.after == host.plan(wishes[wanted], **options).after
     assert kill > 15
