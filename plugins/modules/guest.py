@@ -124,6 +124,9 @@ notes:
   - A run that is killed leaves each guest as it was, as it should be, or, while it is moved, with its state in a paused or suspended domain or
     a saved file. The next task that names the guest finishes the move, or takes it back, before it does what it is asked to.
     C(/var/lib/dom0-xen) holds what it has to know for that. An C(xl) that is still at work keeps the lock of the host.
+  - The C(xl) that watches over a guest ends when the guest is suspended. One that goes on after that, since its move was taken back, has nobody
+    who acts on its C(on_poweroff), C(on_reboot) and C(on_crash) until it is moved or restarted, as no command of C(xl) brings a watcher back. A
+    warning says so.
   - A guest that an C(xl) was building when it was killed is destroyed and created anew. So is a domain destroyed that a killed C(xl) had not
     even named; it would hold its memory for ever.
   - V(moved) presses Xen's debug key C(u) to see where memory is, see the warning of O(dom0.xen.domain_info#module:memory_by_node).
@@ -513,6 +516,7 @@ def _host(module: AnsibleModule, xen: "Xen") -> control.Host:
         folders=moves.Folders(moves.FOLDER, module.params["save_dir"]),
         suspension=moves.Suspension(lambda domid: _resume(xen, domid), _recall),
         remove=_remove,
+        warn=module.warn,
     )
 
 

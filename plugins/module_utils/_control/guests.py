@@ -100,7 +100,7 @@ class Decision(t.NamedTuple):
 
 class Host(t.NamedTuple):
     """The ways out: xl (with its list of domains), free memory of each NUMA node in bytes, and time; for moves also what each domain has
-    of each node's memory, folders, and what is done about suspended ones; `remove(path)` removes a configuration."""
+    of each node's memory, folders, and what is done about suspended ones; `remove(path)` removes a configuration, `warn(sentence)` tells."""
 
     xl: Xl
     free_by_node: t.Callable[[], t.Dict[int, int]]
@@ -110,6 +110,7 @@ class Host(t.NamedTuple):
     folders: moves.Folders = moves.Folders()
     suspension: moves.Suspension = moves.Suspension(lambda domid: None)
     remove: t.Callable[[str], None] = os.unlink
+    warn: t.Callable[[str], None] = lambda sentence: None
 
     def ways(self) -> moves.Ways:
         """What a move needs of it."""
@@ -121,6 +122,7 @@ class Host(t.NamedTuple):
             self.clock,
             self.sleep,
             self.suspension,
+            self.warn,
         )
 
 
@@ -508,7 +510,7 @@ def _carry_out(decision: Decision, host: Host) -> Result:
             elif step == SHUTDOWN:
                 _ask_to_end(t.cast(int, domid), guest, host)
             elif step == RESUME:
-                moves.wake(t.cast(int, domid), host.ways())
+                moves.wake(t.cast(int, domid), guest.name, host.ways())
             elif step == REMOVE_CONFIG:
                 host.remove(t.cast(str, guest.config))
             else:
@@ -551,8 +553,8 @@ def _clear(domid: int, decision: Decision, host: Host) -> None:
         return
     if decision.creates and not decision.wanted.force:
         raise Failure(
-            "domain {0} has shut down and its remains are kept (on_poweroff), so that it cannot be created again: destroy them, or give force "
-            "to have that done".format(domid),
+            "domain {0} has shut down and its remains are kept (on_poweroff, or no xl watches over it any more), so that it cannot be created "
+            "again: destroy them, or give force to have that done".format(domid),
             changed=True,
         )
     host.xl.destroy(domid)

@@ -84,7 +84,7 @@ class Folders(t.NamedTuple):
 
 
 class Ways(t.NamedTuple):
-    """The ways out: xl, memory of every domain by node in bytes, free memory of each node, disk, and time."""
+    """The ways out: xl, memory of every domain by node in bytes, free memory of each node, disk, time, and `warn(sentence)`."""
 
     xl: Xl
     memory: t.Callable[[], t.Dict[int, ByNode]]
@@ -93,6 +93,7 @@ class Ways(t.NamedTuple):
     clock: t.Callable[[], float]
     sleep: t.Callable[[float], None]
     suspension: Suspension
+    warn: t.Callable[[str], None] = lambda sentence: None
 
 
 class Move(t.NamedTuple):
@@ -470,15 +471,24 @@ def _take_back(journal: Journal, here: DomainState, others: t.Sequence[DomainSta
     if here.name != journal.name:
         ways.xl.rename(here.domid, journal.name)
     if here.state == "suspended":
-        wake(here.domid, ways)
+        wake(here.domid, journal.name, ways)
     elif here.state == "paused":
         # Perhaps somebody was killed right after it was resumed: xenstore hears of it in any case.
         ways.suspension.resume(here.domid)
         ways.xl.unpause(here.domid)
+        _warn_unwatched(here.domid, journal.name, ways)
     _forget(journal, ways)
 
 
-def wake(domid: int, ways: Ways) -> None:
+def _warn_unwatched(domid: int, name: str, ways: Ways) -> None:
+    """No xl comes back to a domain that goes on after it was suspended: only create, restore and migrate-receive start one that watches."""
+    ways.warn(
+        "guest {0!r} (domain {1}) goes on after it was suspended, and the xl that watched over it has ended with that: nobody acts on its "
+        "on_poweroff, on_reboot and on_crash until it is moved or restarted".format(name, domid)
+    )
+
+
+def wake(domid: int, name: str, ways: Ways) -> None:
     """Let a suspended domain go on as if it had not been asked to suspend. Raises Failure when it does not.
 
     It is paused meanwhile: `xl unpause` then also has the device model of an HVM guest go on.
@@ -496,6 +506,7 @@ def wake(domid: int, ways: Ways) -> None:
                 domain.state if domain else "gone"
             )
         )
+    _warn_unwatched(domid, name, ways)
 
 
 def _come_to_rest(journal: Journal, here: t.Optional[DomainState], ways: Ways) -> t.Optional[DomainState]:

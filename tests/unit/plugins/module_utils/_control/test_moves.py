@@ -51,6 +51,7 @@ class World(mortal.Mortal):
         self.time = 0.0
         self.next = 6
         self.calls = []
+        self.warned = []
 
     def ways(self):
         return moves.Ways(
@@ -61,6 +62,7 @@ class World(mortal.Mortal):
             lambda: self.time,
             self.wait,
             moves.Suspension(self.resume, self.recall),
+            self.warned.append,
         )
 
     def wait(self, seconds):
@@ -325,6 +327,9 @@ def test_a_guest_that_stands_still_is_let_go_on(tmp_path):
     assert "runs on as before" in mend(world)[0]
     assert world.calls[-3:] == ["pause", "resume", "unpause"]
     assert (world.guest(), world.left()) == (("running", {0}), [])
+    (warning,) = world.warned
+    assert "(domain 5) goes on after it was suspended" in warning
+    assert "nobody acts on its on_poweroff" in warning
 
 
 def test_a_request_to_suspend_that_is_under_way_is_waited_for(tmp_path):
@@ -340,6 +345,8 @@ def test_a_request_to_suspend_that_nobody_took_up_is_taken_back(tmp_path):
     assert "runs on as before" in mend(world)[0]
     assert (world.asked, world.time, world.calls[-1]) == (False, 0.0, "save")
     assert (world.guest(), world.left()) == (("running", {0}), [])
+    # It has not been suspended, so whoever watches over it still does.
+    assert world.warned == []
 
 
 def test_a_guest_that_cannot_go_on_is_restored_or_its_loss_is_named(tmp_path):
@@ -384,8 +391,9 @@ def test_a_guest_that_somebody_else_has_suspended(tmp_path, state, force, steps)
     assert (decision.steps, decision.changes) == (steps, True)
     if steps == ("resume",):
         ways = world.ways()
-        host = guests.Host(ways.xl, lambda: world.free, suspension=ways.suspension)
+        host = guests.Host(ways.xl, lambda: world.free, suspension=ways.suspension, warn=ways.warn)
         (result,) = guests.carry_out([decision], host)
+        assert ["nobody acts on its on_poweroff" in warning for warning in world.warned] == [True]
         assert (result["state"], result["before"], result["changed"]) == ("running", "suspended", True)
 
 
