@@ -4,13 +4,13 @@
 
 # This fragment is private to the collection: it may change or go away in any release.
 
-"""Where a module that gathers has its answers from."""
+"""Where a module that gathers has its answers from, and what one that changes something may do."""
 
 from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """The options of `SOURCE_ARGUMENTS` in module_utils/_module.py."""
+    """The options of `SOURCE_ARGUMENTS` and others in module_utils/_module.py and _changing.py."""
 
     DOCUMENTATION = r"""
 options:
@@ -44,4 +44,16 @@ options:
         from Xen 4.11 to 4.22.
     type: bool
     default: false
+"""
+
+    # For modules that change a host: LOCK_ARGUMENTS in module_utils/_changing.py.
+    LOCKING = r"""
+options:
+  lock_timeout:
+    description:
+      - Seconds to wait while another run of this collection changes the host, whether from this play or another one. After that the task fails
+        and names who that is, and nothing was done.
+      - Not in check mode, which changes nothing and does not wait.
+    type: int
+    default: 600
 """

@@ -167,7 +167,7 @@ def main(
     arguments: t.Optional[t.Sequence[str]] = None,
     host: t.Optional[Host] = None,
     path: str = boot_state.STATE_PATH,
-    lock: t.Callable[[], t.Any] = host_lock,
+    lock: t.Callable[[], t.Any] = lambda: host_lock("what restores cpupools and affinity"),
     journal: t.Optional[Journal] = None,
 ) -> int:
     """Restore what `path` says; the exit status. `--guests` is for after the guests' start, and changes only what is said."""

@@ -22,6 +22,7 @@ extends_documentation_fragment:
   - dom0.xen._attributes
   - dom0.xen._attributes.changing_module
   - dom0.xen._attributes.actiongroup_xen
+  - dom0.xen._source.locking
   - dom0.xen._requirements
 options:
   state:
@@ -173,8 +174,8 @@ import zipfile
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils import _restore
+from ..module_utils._changing import LOCK_ARGUMENTS, host_lock
 from ..module_utils._control import affinity, boot_state, cpupools, pool_order
-from ..module_utils._control.lock import host_lock
 from ..module_utils._discovery.registry import DOMAINS
 from ..module_utils._errors import Failure
 from ..module_utils._module import failures, gather, open_xen
@@ -195,12 +196,11 @@ def main() -> None:
             "affinities": {"type": "list", "elements": "dict", "options": affinity.ENTRY},
             "plan": {"type": "dict"},
             "plan_host": {"type": "str"},
+            **LOCK_ARGUMENTS,
         },
         supports_check_mode=True,
     )
-    with failures(module), contextlib.ExitStack() as stack:
-        if not module.check_mode:
-            stack.enter_context(host_lock())
+    with failures(module), host_lock(module):
         before = _read(boot_state.STATE_PATH)
         paths = [os.path.join(boot_state.UNIT_FOLDER, name) for name in boot_state.UNITS]
         links = [os.path.join(boot_state.WANTS_FOLDER, name) for name in boot_state.UNITS]

@@ -22,6 +22,7 @@ extends_documentation_fragment:
   - dom0.xen._attributes
   - dom0.xen._attributes.changing_module
   - dom0.xen._attributes.actiongroup_xen
+  - dom0.xen._source.locking
   - dom0.xen._requirements
   - dom0.xen._source.writing
 options:
@@ -226,10 +227,10 @@ import contextlib
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils._changing import LOCK_ARGUMENTS, host_lock
 from ..module_utils._control import cpupools as control
 from ..module_utils._control import granularity, pool_steps
 from ..module_utils._control.journal import Journal
-from ..module_utils._control.lock import host_lock
 from ..module_utils._discovery.registry import DOMAINS
 from ..module_utils._module import WRITING_ARGUMENTS, failures, gather, open_xen
 from ..module_utils._toolstack import xenstore
@@ -244,6 +245,7 @@ def main() -> None:
             "numa_split": {"type": "bool", "default": False},
             "broken_affinity": {"type": "raw", "default": "refuse"},
             "by_way_of": {"type": "str"},
+            **LOCK_ARGUMENTS,
             **WRITING_ARGUMENTS,
         },
         supports_check_mode=True,
@@ -253,8 +255,7 @@ def main() -> None:
         if (asked is None) != split:
             module.fail_json(msg="Give cpupools, or numa_split: true, one of the two.")
         with contextlib.ExitStack() as stack:
-            if not module.check_mode:
-                stack.enter_context(host_lock())
+            stack.enter_context(host_lock(module))
             topology = derive(gather(module, [DOMAINS]))
             journal = Journal()
             plan = control.plan_cpupools(

@@ -21,6 +21,7 @@ extends_documentation_fragment:
   - dom0.xen._attributes
   - dom0.xen._attributes.changing_module
   - dom0.xen._attributes.actiongroup_xen
+  - dom0.xen._source.locking
   - dom0.xen._requirements
   - dom0.xen._requirements.xl
   - dom0.xen._source.writing
@@ -290,16 +291,16 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils._changing import LOCK_ARGUMENTS, host_lock
 from ..module_utils._control import guests as control
 from ..module_utils._control import moves, pool_steps, remains
 from ..module_utils._control.journal import Journal
-from ..module_utils._control.lock import as_stdin, host_lock
-from ..module_utils._discovery.registry import DOMAINS
+from ..module_utils._control.lock import as_stdin
 from ..module_utils._errors import Failure
-from ..module_utils._module import WRITING_ARGUMENTS, failures, gather, open_xen
+from ..module_utils._module import WRITING_ARGUMENTS, failures, open_xen
+from ..module_utils._settled import settled
 from ..module_utils._toolstack import xenstore
 from ..module_utils._toolstack.xl import DomainState, Xl
-from ..module_utils._topology.derive import derive
 from ..module_utils._topology.guests import domain_state, uuid_text
 from ..module_utils._xen import numa_dump, suspended, sysctl
 
@@ -329,7 +330,7 @@ def main() -> None:
                 decisions, warnings = _decide(wanted, host, True, names)
                 results = control.forecast(decisions, host.free_by_node())
             else:
-                with host_lock() as lock, as_stdin(lock):
+                with host_lock(module) as lock, as_stdin(t.cast(int, lock)):
                     pools = _finish_pools(module)
                     names = frozenset(guest.name for guest in wanted)
                     for journal in moves.journals():
@@ -361,11 +362,7 @@ def main() -> None:
 
 def _finish_pools(module: AnsibleModule) -> t.Optional[pool_steps.Finished]:
     """Put back affinity that a killed run of cpupool has left lifted; None, and nothing asked, where none was killed."""
-    journal = Journal()
-    if not journal.load():
-        return None
-    way = None if module.check_mode else lambda: open_xen(module)
-    return pool_steps.finish_killed(derive(gather(module, [DOMAINS])), way, journal)
+    return settled(module) if Journal().load() else None
 
 
 def argument_spec() -> t.Dict[str, t.Any]:
@@ -386,6 +383,7 @@ def argument_spec() -> t.Dict[str, t.Any]:
             },
         },
         "save_dir": {"type": "path", "default": moves.SAVE_FOLDER},
+        **LOCK_ARGUMENTS,
         **WRITING_ARGUMENTS,
     }
 

@@ -24,6 +24,7 @@ extends_documentation_fragment:
   - dom0.xen._attributes
   - dom0.xen._attributes.changing_module
   - dom0.xen._attributes.actiongroup_xen
+  - dom0.xen._source.locking
 attributes:
   diff_mode:
     details:
@@ -245,8 +246,8 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils._changing import LOCK_ARGUMENTS, host_lock
 from ..module_utils._control import config
-from ..module_utils._control.lock import host_lock
 from ..module_utils._module import failures, gather
 from ..module_utils._topology import expression
 from ..module_utils._topology.derive import derive
@@ -259,7 +260,7 @@ def main() -> None:
             changes = _plan(module)
             guests = [config.result(change) for change in changes]
         else:
-            with host_lock():
+            with host_lock(module):
                 changes = _plan(module)
                 guests = config.apply_configs(
                     changes,
@@ -308,6 +309,7 @@ def argument_spec() -> t.Dict[str, t.Any]:
             },
         },
         "backup": {"type": "bool", "default": False},
+        **LOCK_ARGUMENTS,
     }
 
 

@@ -19,6 +19,7 @@ extends_documentation_fragment:
   - dom0.xen._attributes
   - dom0.xen._attributes.changing_module
   - dom0.xen._attributes.actiongroup_xen
+  - dom0.xen._source.locking
   - dom0.xen._requirements
   - dom0.xen._source.writing
 options:
@@ -156,13 +157,12 @@ import contextlib
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils._changing import LOCK_ARGUMENTS, host_lock
 from ..module_utils._control import granularity, pool_steps
 from ..module_utils._control import pcpus as control
 from ..module_utils._control.journal import Journal
-from ..module_utils._control.lock import host_lock
-from ..module_utils._discovery.registry import DOMAINS
-from ..module_utils._module import WRITING_ARGUMENTS, failures, gather, open_xen
-from ..module_utils._topology.derive import derive
+from ..module_utils._module import WRITING_ARGUMENTS, failures, open_xen
+from ..module_utils._settled import settled
 
 
 def main() -> None:
@@ -173,17 +173,15 @@ def main() -> None:
             "online": {"type": "raw"},
             "smt": {"type": "bool"},
             "broken_affinity": {"type": "raw", "default": "refuse"},
+            **LOCK_ARGUMENTS,
             **WRITING_ARGUMENTS,
         },
         required_one_of=[("offline", "online", "smt")],
         supports_check_mode=True,
     )
     with failures(module), contextlib.ExitStack() as stack:
-        if not module.check_mode:
-            stack.enter_context(host_lock())
-        finished = pool_steps.finish_killed(
-            derive(gather(module, [DOMAINS])), None if module.check_mode else lambda: open_xen(module)
-        )
+        stack.enter_context(host_lock(module))
+        finished = settled(module)
         topology = finished.topology
         plan = control.plan_pcpus(
             topology,

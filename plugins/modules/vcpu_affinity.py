@@ -22,6 +22,7 @@ extends_documentation_fragment:
   - dom0.xen._attributes
   - dom0.xen._attributes.changing_module
   - dom0.xen._attributes.actiongroup_xen
+  - dom0.xen._source.locking
   - dom0.xen._requirements
   - dom0.xen._source.writing
 options:
@@ -232,6 +233,7 @@ import contextlib
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils._changing import LOCK_ARGUMENTS, host_lock
 from ..module_utils._control.affinity import (
     ENTRY,
     apply_affinity,
@@ -240,11 +242,8 @@ from ..module_utils._control.affinity import (
     plan_affinity,
     planned_guests,
 )
-from ..module_utils._control.lock import host_lock
-from ..module_utils._control.pool_steps import finish_killed
-from ..module_utils._discovery.registry import DOMAINS
-from ..module_utils._module import WRITING_ARGUMENTS, failures, gather, open_xen
-from ..module_utils._topology.derive import derive
+from ..module_utils._module import WRITING_ARGUMENTS, failures, open_xen
+from ..module_utils._settled import settled
 
 
 def main() -> None:
@@ -254,17 +253,15 @@ def main() -> None:
             "affinities": {"type": "list", "elements": "dict", "options": ENTRY},
             "plan": {"type": "dict"},
             "plan_host": {"type": "str"},
+            **LOCK_ARGUMENTS,
             **WRITING_ARGUMENTS,
         },
         required_one_of=[("affinities", "plan")],
         supports_check_mode=True,
     )
     with failures(module), contextlib.ExitStack() as stack:
-        if not module.check_mode:
-            stack.enter_context(host_lock())
-        finished = finish_killed(
-            derive(gather(module, [DOMAINS])), None if module.check_mode else lambda: open_xen(module)
-        )
+        stack.enter_context(host_lock(module))
+        finished = settled(module)
         topology = finished.topology
         affinities, plan, host = (module.params[name] for name in ("affinities", "plan", "plan_host"))
         if affinities is None:

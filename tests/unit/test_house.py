@@ -21,7 +21,7 @@ PLUGINS = Path(__file__).resolve().parents[2] / "plugins"
 COLLECTION = "ansible_collections.dom0.xen.plugins."
 
 # Room -> floor. A room imports only from lower floors, and its own files. A new room starts with a line here.
-FOUNDATION, GROUND, MIDDLE, STAIRS, TOP = range(5)
+FOUNDATION, GROUND, MIDDLE, STAIRS, LANDING, TOP = range(6)
 FLOORS = {
     "module_utils._errors": FOUNDATION,
     "module_utils._topology": GROUND,
@@ -33,6 +33,8 @@ FLOORS = {
     "plugin_utils._report": MIDDLE,
     "plugin_utils._roles": MIDDLE,
     "module_utils._module": STAIRS,
+    "module_utils._changing": STAIRS,
+    "module_utils._settled": LANDING,
     "module_utils._restore": STAIRS,
     "modules": TOP,
     "action": TOP,

@@ -8,19 +8,23 @@ import contextlib
 import errno
 import fcntl
 import os
+import re
 import time
 import typing as t
 
 from .._errors import Failure
 
 PATH = "/run/lock/dom0-xen.lock"
-#: Seconds. Whoever holds the lock may be starting many guests on a slow host.
-PATIENCE = 3600.0
+#: Seconds. Whoever holds the lock may be starting many guests.
+PATIENCE = 600.0
 _POLL = 0.25
+# A line of three: process, since when, what for.
+_LINE = re.compile(r"([0-9]{1,10}) (\S{1,40}) ([^\n]{1,100})\n")
 
 
 @contextlib.contextmanager
 def host_lock(
+    what: str,
     path: str = PATH,
     patience: float = PATIENCE,
     clock: t.Callable[[], float] = time.monotonic,
@@ -28,7 +32,7 @@ def host_lock(
 ) -> t.Iterator[int]:
     """Hold the host's lock while the block runs; wait for it up to `patience` seconds, then raise Failure naming the holder.
 
-    An advisory flock(2) on a file that stays. The kernel drops it when its process ends, however it ends. The descriptor, which the
+    `what` says to others who has it. An advisory flock(2) on a file that stays. The kernel drops it when its process ends, however it ends. The descriptor, which the
     block gets, is not inherited: what `xl create` leaves in the background must not keep it. See :func:`as_stdin`.
     """
     try:
@@ -42,14 +46,17 @@ def host_lock(
         deadline = clock() + patience
         while not _taken(descriptor):
             if clock() >= deadline:
-                holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip() or "unknown"
                 raise Failure(
-                    "another run (process {0}) is changing guests on this host and has held {1} for {2:.0f} seconds: wait for it "
-                    "to end, or end it, and run this again".format(holder, path, patience)
+                    "another run is changing this host: {0}. Nothing was done here, after {1:g} seconds of waiting for the lock {2}: wait for "
+                    "the end of that one, or end it, and run this again; or wait longer (lock_timeout)".format(
+                        _holder(os.pread(descriptor, 200, 0).decode("utf-8", "replace")), patience, path
+                    ),
+                    changed=False,
                 )
             sleep(_POLL)
+        since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, "{0}\n".format(os.getpid()).encode("ascii"), 0)
+        os.pwrite(descriptor, "{0} {1} {2}\n".format(os.getpid(), since, what).encode("utf-8"), 0)
         yield descriptor
     finally:
         os.close(descriptor)
@@ -69,6 +76,17 @@ def as_stdin(descriptor: int) -> t.Iterator[None]:
     finally:
         os.dup2(kept, 0)
         os.close(kept)
+
+
+def _holder(line: str) -> str:
+    """Who has the lock, by what is in the file."""
+    match = _LINE.match(line)
+    if match is None:
+        return "it does not say which"
+    process, since, what = match.groups()
+    # An xl that it had started may have outlived it, see as_stdin.
+    there = "" if os.path.exists("/proc/" + process) else ", which was killed, but not what it had started,"
+    return "{0} (process {1}{2} since {3})".format(what, process, there, since)
 
 
 def _taken(descriptor: int) -> bool:

@@ -4,21 +4,23 @@
 
 """What tests of several modules share."""
 
+import copy
+
 import pytest
 from ansible_collections.dom0.xen.plugins.module_utils._control import pool_steps
 from ansible_collections.dom0.xen.plugins.module_utils._control.journal import Journal, Moved
 from ansible_collections.dom0.xen.plugins.module_utils._topology.cpuset import CpuSet
 from ansible_collections.dom0.xen.plugins.module_utils._topology.derive import derive
+from ansible_collections.dom0.xen.plugins.module_utils._topology.raw import RawHost
 
 
 @pytest.fixture
 def left_by_a_killed_run(monkeypatch, tmp_path):
     """Let a domain of a FakeXen have the affinity "all", as after a move, and the journal those that it had; the journal."""
 
-    def leave(module, fake, domid, hard, soft):
-        domain = next(
-            domain for domain in derive(module.gather(None, ["domains"])).domains if domain.domid == domid
-        )
+    def leave(fake, domid, hard, soft):
+        topology = derive(RawHost(copy.deepcopy(fake.data)))
+        domain = next(domain for domain in topology.domains if domain.domid == domid)
         shall = (CpuSet(hard), CpuSet(soft))
         journal = Journal(str(tmp_path / "moves.json"))
         journal.begin(

@@ -33,7 +33,7 @@ def files(monkeypatch, tmp_path):
         boot_state, "gather", lambda module, subset: RawHost(copy.deepcopy(heard.data), heard.components)
     )
     monkeypatch.setattr(boot_state, "open_xen", lambda module: contextlib.ExitStack())
-    monkeypatch.setattr(boot_state, "host_lock", contextlib.ExitStack)
+    monkeypatch.setattr(boot_state, "host_lock", lambda module: contextlib.ExitStack())
     monkeypatch.setattr(boot_state.boot_state, "STATE_PATH", str(tmp_path / "etc" / "state.json"))
     monkeypatch.setattr(boot_state.boot_state, "PROGRAM_PATH", str(tmp_path / "lib" / "restore.pyz"))
     monkeypatch.setattr(boot_state.boot_state, "UNIT_FOLDER", str(tmp_path / "units"))

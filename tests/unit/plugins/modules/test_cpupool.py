@@ -34,12 +34,17 @@ def host(monkeypatch, tmp_path):
         if text is not None:
             names[str(pool)] = text
 
+    def lock(module):
+        if not module.check_mode:
+            fake.locked_runs.append(1)
+        return contextlib.ExitStack()
+
     monkeypatch.setattr(
         cpupool, "gather", lambda module, subset: RawHost(copy.deepcopy(heard.data), heard.components)
     )
     monkeypatch.setattr(cpupool, "open_xen", lambda module: Xen(fake))
     fake.locked_runs = []
-    monkeypatch.setattr(cpupool, "host_lock", lambda: fake.locked_runs.append(1) or contextlib.ExitStack())
+    monkeypatch.setattr(cpupool, "host_lock", lock)
     monkeypatch.setattr(cpupool, "Journal", lambda: Journal(str(tmp_path / "moves.json")))
     monkeypatch.setattr(cpupool.xenstore.Xenstore, "open", contextlib.ExitStack)
     monkeypatch.setattr(cpupool.xenstore, "name_cpupool", name)

@@ -8,6 +8,7 @@ A Xen that plays a recording and refuses as the real one would stands for what c
 tests/onhost/hypercalls.py and the Molecule scenarios ask a real one for the rest.
 """
 
+import contextlib
 import copy
 import errno
 
@@ -178,15 +179,7 @@ def test_newer_than_the_table_is_read_with_a_warning(monkeypatch, capsys, fake):
 @pytest.fixture
 def unlocked(monkeypatch):
     """No lock file on this machine."""
-
-    class Lock:
-        def __enter__(self):
-            return self
-
-        def __exit__(self, *exception):
-            pass
-
-    monkeypatch.setattr(vcpu_affinity, "host_lock", Lock)
+    monkeypatch.setattr(vcpu_affinity, "host_lock", lambda module: contextlib.ExitStack())
 
 
 def pin(monkeypatch, capsys, **more):

@@ -11,6 +11,7 @@ import pytest
 
 pytest.importorskip("ansible.module_utils.basic")
 
+from ansible_collections.dom0.xen.plugins.module_utils import _settled
 from ansible_collections.dom0.xen.plugins.module_utils._control.journal import Journal, Moved
 from ansible_collections.dom0.xen.plugins.module_utils._control.lock import host_lock
 from ansible_collections.dom0.xen.plugins.module_utils._topology.cpuset import CpuSet
@@ -99,7 +100,7 @@ class Host:
 def host(monkeypatch, tmp_path):
     made = Host(tmp_path)
     monkeypatch.setenv("PATH", str(tmp_path / "bin") + os.pathsep + os.environ["PATH"])
-    monkeypatch.setattr(guest, "host_lock", lambda: host_lock(str(tmp_path / "lock")))
+    monkeypatch.setattr(guest, "host_lock", lambda module: host_lock("a test", str(tmp_path / "lock")))
     monkeypatch.setattr(guest, "open_xen", lambda module: made)
     monkeypatch.setattr(guest.sysctl, "getdomaininfolist", made.getdomaininfolist)
     monkeypatch.setattr(guest.sysctl, "numainfo", made.numainfo)
@@ -202,7 +203,9 @@ def test_what_a_killed_run_of_cpupool_has_left_is_done_first(monkeypatch, capsys
     journal = Journal(str(host.folder / "pools.json"))
     taken = []
     monkeypatch.setattr(guest, "Journal", lambda: journal)
-    monkeypatch.setattr(guest, "gather", lambda module, subset: heard)
+    monkeypatch.setattr(_settled, "gather", lambda module, subset: heard)
+    monkeypatch.setattr(_settled, "open_xen", lambda module: host)
+    monkeypatch.setattr(guest.pool_steps, "Journal", lambda: journal)
     monkeypatch.setattr(guest.pool_steps, "carry_out", lambda steps, hands, check: taken.extend(steps) or [])
     arguments = {"guests": [{"name": "gone", "state": "absent"}]}
     assert run(monkeypatch, capsys, guest, **arguments)["changed"] is False

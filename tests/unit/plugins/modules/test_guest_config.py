@@ -21,7 +21,7 @@ from ansible_collections.dom0.xen.tests.unit.plugins.modules.running import run,
 @pytest.fixture
 def call(monkeypatch, capsys, tmp_path):
     """Run the module with these guests, the lock beside the files."""
-    monkeypatch.setattr(guest_config, "host_lock", lambda: host_lock(str(tmp_path / "lock")))
+    monkeypatch.setattr(guest_config, "host_lock", lambda module: host_lock("a test", str(tmp_path / "lock")))
 
     def _call(*guests, **options):
         return run(

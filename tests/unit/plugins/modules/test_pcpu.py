@@ -13,6 +13,7 @@ import pytest
 pytest.importorskip("ansible.module_utils.basic")
 pytest.importorskip("_cffi_backend")
 
+from ansible_collections.dom0.xen.plugins.module_utils import _settled
 from ansible_collections.dom0.xen.plugins.module_utils._topology.raw import RawHost
 from ansible_collections.dom0.xen.plugins.module_utils._xen.connection import Xen
 from ansible_collections.dom0.xen.plugins.modules import pcpu
@@ -30,10 +31,11 @@ def host(monkeypatch):
     heard.data["sched_gran"] = {"0": "cpu"}
     fake = FakeXen(heard.data)
     monkeypatch.setattr(
-        pcpu, "gather", lambda module, subset: RawHost(copy.deepcopy(heard.data), heard.components)
+        _settled, "gather", lambda module, subset: RawHost(copy.deepcopy(heard.data), heard.components)
     )
     monkeypatch.setattr(pcpu, "open_xen", lambda module: Xen(fake))
-    monkeypatch.setattr(pcpu, "host_lock", contextlib.ExitStack)
+    monkeypatch.setattr(_settled, "open_xen", lambda module: Xen(fake))
+    monkeypatch.setattr(pcpu, "host_lock", lambda module: contextlib.ExitStack())
     return fake
 
 
@@ -205,7 +207,7 @@ def test_a_run_that_is_killed_at_any_point_is_finished_by_the_next(monkeypatch, 
 
 
 def test_what_a_killed_run_has_left_is_done_first(monkeypatch, capsys, host, left_by_a_killed_run):
-    journal = left_by_a_killed_run(pcpu, host, 2, hard=[5], soft=[5])
+    journal = left_by_a_killed_run(host, 2, hard=[5], soft=[5])
     refused = run(monkeypatch, capsys, pcpu, check_mode=True, offline="5")
     assert "hard affinity 5 of vCPU 0-3 of disc web (domid 2) would have no CPU any more" in refused["msg"]
     checked = run(monkeypatch, capsys, pcpu, check_mode=True, offline="5", broken_affinity="nearest")

@@ -13,6 +13,7 @@ import pytest
 pytest.importorskip("ansible.module_utils.basic")
 pytest.importorskip("_cffi_backend")
 
+from ansible_collections.dom0.xen.plugins.module_utils import _settled
 from ansible_collections.dom0.xen.plugins.module_utils._control import patience
 from ansible_collections.dom0.xen.plugins.module_utils._topology.raw import RawHost
 from ansible_collections.dom0.xen.plugins.module_utils._xen.connection import Xen
@@ -29,10 +30,11 @@ def host(monkeypatch):
     fake = FakeXen(heard.data)
     # what is heard is a copy, as it is on a real host
     monkeypatch.setattr(
-        vcpu_affinity, "gather", lambda module, subset: RawHost(copy.deepcopy(heard.data), heard.components)
+        _settled, "gather", lambda module, subset: RawHost(copy.deepcopy(heard.data), heard.components)
     )
     monkeypatch.setattr(vcpu_affinity, "open_xen", lambda module: Xen(fake))
-    monkeypatch.setattr(vcpu_affinity, "host_lock", contextlib.ExitStack)
+    monkeypatch.setattr(_settled, "open_xen", lambda module: Xen(fake))
+    monkeypatch.setattr(vcpu_affinity, "host_lock", lambda module: contextlib.ExitStack())
     return fake
 
 
@@ -228,7 +230,7 @@ def test_a_run_that_is_killed_at_any_point_is_finished_by_the_next(monkeypatch, 
 
 
 def test_what_a_killed_run_has_left_is_done_first(monkeypatch, capsys, host, left_by_a_killed_run):
-    journal = left_by_a_killed_run(vcpu_affinity, host, 2, hard=[4, 5], soft=[5])
+    journal = left_by_a_killed_run(host, 2, hard=[4, 5], soft=[5])
     wanted = [{"guest": "disc web", "vcpus": "3", "hard": "6"}]
     checked = run(monkeypatch, capsys, vcpu_affinity, check_mode=True, affinities=wanted)
     assert masks(host, 2) == [(list(range(8)), list(range(8)))] * 4
@@ -247,7 +249,7 @@ def test_what_a_killed_run_has_left_is_done_first(monkeypatch, capsys, host, lef
 
 
 def test_what_a_killed_run_has_left_and_cannot_be_done_yet(monkeypatch, capsys, host, left_by_a_killed_run):
-    journal = left_by_a_killed_run(vcpu_affinity, host, 2, hard=[4, 5], soft=[5])
+    journal = left_by_a_killed_run(host, 2, hard=[4, 5], soft=[5])
     host.pool(0)["cpus"] = [0, 1, 2, 3, 6, 7]
     host.data["cpupool_free"] = [4, 5]
     done = run(monkeypatch, capsys, vcpu_affinity, affinities=[{"guest": "disc-db", "hard": "1"}])
