@@ -292,8 +292,8 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._changing import LOCK_ARGUMENTS, host_lock
+from ..module_utils._control import guest_plan, move_journal, move_plan, moves, pool_steps, remains
 from ..module_utils._control import guests as control
-from ..module_utils._control import moves, pool_steps, remains
 from ..module_utils._control.journal import Journal
 from ..module_utils._control.lock import as_stdin
 from ..module_utils._errors import Failure
@@ -318,10 +318,10 @@ AUTO_START = "/etc/xen/auto"
 def main() -> None:
     module = AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True)
     with failures(module):
-        wanted = control.wanted_guests(module.params["guests"])
+        wanted = guest_plan.wanted_guests(module.params["guests"])
         with open_xen(module) as xen:
             host = _host(module, xen)
-            interrupted = moves.journals()
+            interrupted = move_journal.journals()
             recovered = []  # type: t.List[str]
             if module.check_mode:
                 pools = _finish_pools(module)
@@ -333,7 +333,7 @@ def main() -> None:
                 with host_lock(module) as lock, as_stdin(t.cast(int, lock)):
                     pools = _finish_pools(module)
                     names = frozenset(guest.name for guest in wanted)
-                    for journal in moves.journals():
+                    for journal in move_journal.journals():
                         if journal.name in names:
                             recovered.append(moves.recover(journal, host.ways()))
                     # After the moves, which know of their own half-built domains.
@@ -373,30 +373,30 @@ def argument_spec() -> t.Dict[str, t.Any]:
             "required": True,
             "options": {
                 "name": {"type": "str", "required": True},
-                "state": {"type": "str", "choices": list(control.STATES), "default": control.RUNNING},
+                "state": {"type": "str", "choices": list(guest_plan.STATES), "default": guest_plan.RUNNING},
                 "config": {"type": "path"},
                 "nodes": {"type": "list", "elements": "int"},
                 "memory": {"type": "raw"},
-                "timeout": {"type": "int", "default": control.PATIENCE},
+                "timeout": {"type": "int", "default": guest_plan.PATIENCE},
                 "force": {"type": "bool", "default": False},
-                "move_by": {"type": "str", "choices": list(moves.WAYS), "default": moves.AUTO},
+                "move_by": {"type": "str", "choices": list(move_plan.WAYS), "default": move_plan.AUTO},
             },
         },
-        "save_dir": {"type": "path", "default": moves.SAVE_FOLDER},
+        "save_dir": {"type": "path", "default": move_journal.SAVE_FOLDER},
         **LOCK_ARGUMENTS,
         **WRITING_ARGUMENTS,
     }
 
 
 def _decide(
-    wanted: t.Sequence[control.Wanted],
+    wanted: t.Sequence[guest_plan.Wanted],
     host: control.Host,
     may_be_missing: bool,
     interrupted: t.FrozenSet[str] = frozenset(),
-) -> t.Tuple[t.List[control.Decision], t.List[str]]:
+) -> t.Tuple[t.List[guest_plan.Decision], t.List[str]]:
     configs = {guest.config: _read(guest.config) for guest in wanted if guest.config is not None}
-    known = control.Known(host.memory, host.xl.configuration, interrupted, host.free_by_node())
-    return control.decide(wanted, host.xl.domains(), configs, may_be_missing, known)
+    known = guest_plan.Known(host.memory, host.xl.configuration, interrupted, host.free_by_node())
+    return guest_plan.decide(wanted, host.xl.domains(), configs, may_be_missing, known)
 
 
 def _read(path: str) -> t.Union[bytes, OSError]:
@@ -438,7 +438,7 @@ def _is_made(domid: int, handle: str) -> bool:
     if not os.path.exists(RECORD.format(0, uuid_text("0" * 32))):
         return True
     record = RECORD.format(domid, uuid_text(handle))
-    deadline = time.monotonic() + control.PATIENCE
+    deadline = time.monotonic() + guest_plan.PATIENCE
     while not os.path.exists(record):
         if not _xl_builds():
             # It may have become ready between the two looks.
@@ -511,7 +511,7 @@ def _host(module: AnsibleModule, xen: "Xen") -> control.Host:
         clock=time.monotonic,
         sleep=time.sleep,
         memory=lambda: _memory(xen),
-        folders=moves.Folders(moves.FOLDER, module.params["save_dir"]),
+        folders=move_journal.Folders(move_journal.FOLDER, module.params["save_dir"]),
         suspension=moves.Suspension(lambda domid: _resume(xen, domid), _recall),
         remove=_remove,
         warn=module.warn,

@@ -11,32 +11,21 @@ suspend request: Invalid argument", which is about log-dirty mode and not about 
 paging only. So those go live, PV guests by save and restore, and where live migration fails while the guest runs on, that is the second way.
 
 At every moment one of these has the guest's state: the domain as it was, which stays paused beside its successor until that is seen to be
-right, the saved file, or the successor. A :class:`Journal` on disk says which move was begun; :func:`recover` finishes or takes back a move
-whose run was killed, judging by what is there and not by how far the journal says it came.
+right, the saved file, or the successor. A journal on disk (:mod:`.move_journal`) says which move was begun; :func:`recover` finishes or
+takes back a move whose run was killed, judging by what is there and not by how far the journal says it came.
 
 To be saved or migrated a guest suspends itself. When an xl is killed while it stands still, nobody lets it go on: recover does, the way xl
 does when it fails (:mod:`.._xen.suspended`). A request that the guest has not taken up is taken back; one that it has is waited for.
 """
 
-import contextlib
-import json
 import os
-import re
 import typing as t
 
 from .._errors import Failure
-from .._toolstack import xlcfg
 from .._toolstack.xl import DomainState, Xl
-from .config import printable, vcpu_count
+from .move_journal import Folders, Journal, begin, forget, is_saved, make_folder, path_of, write
+from .move_plan import LIVE, MIB, SAVE, ByNode, Move, is_there, uuid_text
 
-LIVE, SAVE, AUTO = "live", "save", "auto"
-WAYS = (AUTO, LIVE, SAVE)
-MIB = 1 << 20
-#: Memory on other nodes that does not make a guest count as spread: what the planner leaves out of account, too.
-TOLERANCE = 16 * MIB
-#: Where moves that have begun are written down; /run would not survive what the saved files do.
-FOLDER = "/var/lib/dom0-xen"
-SAVE_FOLDER = "/var/lib/xen/save"
 # A saved file has records and page numbers beside the memory: 8 bytes a page, and a little.
 _FILE_SPARE = 32 * MIB
 # What xl itself puts behind names while a guest migrates (xl_migrate.c).
@@ -45,14 +34,6 @@ _POLL = 0.5
 _GONE_WITHIN = 120.0
 # Seconds in which a guest that took up a request to suspend has done so, or does not: Linux gives its tasks 20 to freeze.
 _SUSPENDS_WITHIN = 30.0
-
-ByNode = t.Dict[int, int]
-
-
-def disk_room(folder: str) -> int:
-    """Bytes that root may still write in a folder."""
-    found = os.statvfs(folder)
-    return found.f_bavail * found.f_frsize
 
 
 class _StillThere(Failure):
@@ -75,14 +56,6 @@ class Suspension(t.NamedTuple):
     recall: t.Callable[[int], bool] = _nothing_to_recall
 
 
-class Folders(t.NamedTuple):
-    """The ways to disk. `room(folder)` is in bytes."""
-
-    journals: str = FOLDER
-    saves: str = SAVE_FOLDER
-    room: t.Callable[[str], int] = disk_room
-
-
 class Ways(t.NamedTuple):
     """The ways out: xl, memory of every domain by node in bytes, free memory of each node, disk, time, and `warn(sentence)`."""
 
@@ -94,138 +67,6 @@ class Ways(t.NamedTuple):
     sleep: t.Callable[[float], None]
     suspension: Suspension
     warn: t.Callable[[str], None] = lambda sentence: None
-
-
-class Move(t.NamedTuple):
-    """A guest to move: domain `domid` to `nodes`, by `way`; `second` if another way may follow. Sizes in bytes.
-
-    `config` is the text that its successor is made from. `need` is what the nodes have to have for it, `size` what the domain has now.
-    """
-
-    name: str
-    domid: int
-    uuid: str
-    nodes: t.Tuple[int, ...]
-    way: str
-    second: bool
-    config: str
-    need: int
-    size: int
-
-
-class Journal(t.NamedTuple):
-    """A move that was begun, as it is on disk. `stage` is "live", "saving", "alone" (the file is all there is) or "restored"."""
-
-    name: str
-    domid: int
-    uuid: str
-    stage: str
-    config: str
-    file: str
-
-
-def elsewhere(by_node: t.Mapping[int, int], nodes: t.Iterable[int]) -> int:
-    """Bytes of a guest's memory on other nodes than these."""
-    return sum(size for node, size in by_node.items() if node not in set(nodes))
-
-
-def is_there(by_node: t.Mapping[int, int], nodes: t.Iterable[int]) -> bool:
-    """Whether a guest's memory is on these nodes, but for what does not count."""
-    return elsewhere(by_node, nodes) <= min(TOLERANCE, sum(by_node.values()) // 4)
-
-
-def plan_move(
-    domain: DomainState,
-    nodes: t.Tuple[int, ...],
-    way: str,
-    text: str,
-    live: t.Mapping[str, t.Any],
-    need: int,
-) -> Move:
-    """Check that a guest can be moved, and make the configuration of its successor from the text of its own.
-
-    `live` is what libxl has of it now (an entry of `xl list -l`, its ``config``). Raises Failure for what xl could not keep: PCI devices,
-    virtual NUMA nodes, a paused guest, or a configuration of another shape than the guest has.
-    """
-    name = t.cast(str, domain.name)
-    if domain.state not in ("running", "blocked"):
-        raise Failure(
-            "guest {0!r} (domain {1}) is {2}: only a guest that runs can be moved with its state, as it has to take part; let it run "
-            "first, or end it and create it anew".format(name, domain.domid, domain.state)
-        )
-    made, built = live.get("c_info", {}), live.get("b_info", {})
-    if live.get("pcidevs"):
-        raise Failure(
-            "guest {0!r} has PCI devices and cannot be moved with its state: detach them first".format(name)
-        )
-    if built.get("vnuma_nodes"):
-        raise Failure(
-            "guest {0!r} has virtual NUMA nodes, which Xen can neither save nor migrate: restart it instead".format(
-                name
-            )
-        )
-    kind = made.get("type", "pv")
-    if way == AUTO:
-        way, second = (SAVE, False) if kind == "pv" else (LIVE, True)
-    else:
-        second = False
-    config = _successor(name, text, kind, domain.uuid, live)
-    return Move(
-        name, domain.domid, _uuid_text(domain.uuid), tuple(nodes), way, second, config, need, domain.memory
-    )
-
-
-def _successor(name: str, text: str, kind: str, uuid: str, live: t.Mapping[str, t.Any]) -> str:
-    """The guest's configuration with what makes it the same guest: its UUID, its size, its network addresses."""
-    config = xlcfg.parse(text)
-    built = live.get("b_info", {})
-    stated = config.string("type") or ("hvm" if config.string("builder") == "hvm" else "pv")
-    if stated != kind:
-        raise Failure(
-            "guest {0!r} is of type {1}, and its configuration says {2}: restart it instead of moving it".format(
-                name, kind, stated
-            )
-        )
-    if config.value("vnuma") is not None:
-        raise Failure(
-            "guest {0!r}: its configuration has vnuma, which a guest can only be started with: restart it instead".format(
-                name
-            )
-        )
-    vcpus = built.get("max_vcpus", 1)
-    if vcpu_count(config) != vcpus:
-        raise Failure(
-            "guest {0!r} has {1} vCPUs, and its configuration {2}: restart it instead of moving it".format(
-                name, vcpus, vcpu_count(config)
-            )
-        )
-    changes = {"uuid": _uuid_text(uuid)}  # type: t.Dict[str, t.Any]
-    for key, known in (("maxmem", "max_memkb"), ("memory", "target_memkb")):
-        if built.get(known):
-            changes[key] = built[known] >> 10
-    for key, known, what in (("vif", "nics", "network"), ("disk", "disks", "disk")):
-        entries, devices = config.get(key) or [], live.get(known) or []
-        if not isinstance(entries, list) or len(entries) != len(devices):
-            raise Failure(
-                "guest {0!r} has {1} {2} devices, and its configuration {3}: bring them in line (attach or detach them, or change {4}) "
-                "before it is moved".format(
-                    name, len(devices), what, len(entries) if isinstance(entries, list) else "a text", key
-                )
-            )
-        if key == "vif" and devices:
-            changes[key] = [_with_mac(str(entry), nic.get("mac")) for entry, nic in zip(entries, devices)]
-    return xlcfg.edit(text, changes)
-
-
-def _with_mac(entry: str, mac: t.Optional[str]) -> str:
-    if mac is None or re.search(r"(?:^|,)\s*mac\s*=", entry):
-        return entry
-    return entry + ("," if entry.strip() else "") + "mac=" + mac
-
-
-def _uuid_text(uuid: str) -> str:
-    digits = uuid.replace("-", "").lower()
-    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
 
 
 def carry_out(move: Move, ways: Ways) -> t.Dict[str, t.Any]:
@@ -270,7 +111,7 @@ def _both_fit(move: Move, free: ByNode) -> bool:
 
 
 def _by_migration(move: Move, ways: Ways) -> t.Dict[str, t.Any]:
-    journal = _begin(move, "live", ways)
+    journal = begin(move, "live", ways.folders)
     try:
         ways.xl.migrate(move.domid, journal.config)
         failure = None
@@ -294,7 +135,7 @@ def _by_migration(move: Move, ways: Ways) -> t.Dict[str, t.Any]:
 
 def _by_file(move: Move, ways: Ways) -> t.Dict[str, t.Any]:
     folders = ways.folders
-    _make_folder(folders.saves)
+    make_folder(folders.saves)
     room = folders.room(folders.saves)
     if room < move.size + _FILE_SPARE:
         raise Failure(
@@ -304,13 +145,13 @@ def _by_file(move: Move, ways: Ways) -> t.Dict[str, t.Any]:
             ),
             changed=False,
         )
-    journal = _begin(move, "saving", ways)
+    journal = begin(move, "saving", ways.folders)
     try:
         ways.xl.save(move.domid, journal.file)
         ways.xl.rename(move.domid, _away(move.uuid))
         if not _both_fit(move, ways.free_by_node()):
             # Its own memory is in the way, and from here on the file is all there is.
-            journal = _write(journal._replace(stage="alone"), ways)
+            journal = write(journal._replace(stage="alone"), ways.folders)
             ways.xl.destroy(move.domid)
             await_gone(move.domid, ways)
         new = ways.xl.restore(move.name, journal.config, journal.file)
@@ -320,7 +161,7 @@ def _by_file(move: Move, ways: Ways) -> t.Dict[str, t.Any]:
     old = _look(move.name, move.domid, move.uuid, ways)[0]
     if not is_there(found, move.nodes) and old is not None:
         raise _rolled_back(journal, Failure(_where(move.name, found, move.nodes)), ways)
-    journal = _write(journal._replace(stage="restored"), ways)
+    journal = write(journal._replace(stage="restored"), ways.folders)
     ways.xl.unpause(new.domid)
     return _settle(journal, new, old, move.nodes, SAVE, ways)
 
@@ -341,7 +182,7 @@ def _rolled_back(journal: Journal, failure: Failure, ways: Ways) -> Failure:
 
 
 def _kept(journal: Journal, failure: Failure) -> Failure:
-    if not _is_saved(journal.file):
+    if not is_saved(journal.file):
         return Failure(
             "guest {0!r} was not moved: {1}; domain {2} of it is left as it was last seen".format(
                 journal.name, failure.message, journal.domid
@@ -373,7 +214,7 @@ def _settle(
     if old is not None and old.state != "dying":
         ways.xl.destroy(old.domid)
         await_gone(old.domid, ways)
-    _forget(journal, ways)
+    forget(journal, ways.folders)
     found = ways.memory().get(new.domid, {})
     if nodes is not None and not is_there(found, nodes):
         raise Failure(
@@ -422,17 +263,17 @@ def recover(journal: Journal, ways: Ways) -> str:
         except Failure as failure:
             if not isinstance(failure, _Stuck):
                 raise
-            if not _is_saved(journal.file):
+            if not is_saved(journal.file):
                 raise Failure(
                     "guest {0!r} stands still: a move of it was interrupted while it was suspended and before it was saved, and domain {1}, "
                     "which alone has its state, {2}. Mend that and run this again; or give up what the guest had in memory: destroy "
                     "domain {1}, remove {3}, and create the guest anew".format(
-                        journal.name, here.domid, failure.message, _path(journal.uuid, ways)
+                        journal.name, here.domid, failure.message, path_of(journal.uuid, ways.folders)
                     ),
                     changed=False,
                 ) from failure
-    elif not _is_saved(journal.file):
-        _forget(journal, ways)
+    elif not is_saved(journal.file):
+        forget(journal, ways.folders)
         return "guest {0!r}: a move was interrupted, and the guest has ended since".format(journal.name)
     try:
         for domain in others + ([here] if here is not None else []):
@@ -440,7 +281,7 @@ def recover(journal: Journal, ways: Ways) -> str:
                 ways.xl.destroy(domain.domid)
             await_gone(domain.domid, ways)
         new = ways.xl.restore(journal.name, journal.config, journal.file)
-        journal = _write(journal._replace(stage="restored"), ways)
+        journal = write(journal._replace(stage="restored"), ways.folders)
         ways.xl.unpause(new.domid)
     except Failure as failure:
         raise _kept(journal, failure) from failure
@@ -454,11 +295,11 @@ def _look(
     """The domain that was moved from, and those that are, or were to be, its successor."""
     names = (name, name + INCOMING, name + AWAY)
     domains = ways.xl.domains()
-    here = next((one for one in domains if one.domid == domid and _uuid_text(one.uuid) == uuid), None)
+    here = next((one for one in domains if one.domid == domid and uuid_text(one.uuid) == uuid), None)
     return here, [
         one
         for one in domains
-        if one.domid != domid and (_uuid_text(one.uuid) == uuid) and (one.name is None or one.name in names)
+        if one.domid != domid and (uuid_text(one.uuid) == uuid) and (one.name is None or one.name in names)
     ]
 
 
@@ -477,7 +318,7 @@ def _take_back(journal: Journal, here: DomainState, others: t.Sequence[DomainSta
         ways.suspension.resume(here.domid)
         ways.xl.unpause(here.domid)
         _warn_unwatched(here.domid, journal.name, ways)
-    _forget(journal, ways)
+    forget(journal, ways.folders)
 
 
 def _warn_unwatched(domid: int, name: str, ways: Ways) -> None:
@@ -534,84 +375,3 @@ def await_gone(domid: int, ways: Ways, within: float = _GONE_WITHIN) -> bool:
 def _away(uuid: str) -> str:
     """A name for the domain that was, while its successor has the guest's own: of letters that need no care."""
     return uuid + AWAY
-
-
-# -- the journal ------------------------------------------------------------------------------------------------------------------------
-
-
-def journals(folder: str = FOLDER) -> t.List[Journal]:
-    """The moves that were begun and not ended. One that cannot be read is left out: it was never finished being written."""
-    found = []
-    try:
-        names = sorted(os.listdir(folder))
-    except OSError:
-        return []
-    for name in names:
-        if name.endswith(".move"):
-            try:
-                with open(os.path.join(folder, name), encoding="utf-8") as stream:
-                    found.append(Journal(**json.load(stream)))
-            except (OSError, ValueError, TypeError):
-                continue
-    return found
-
-
-def _begin(move: Move, stage: str, ways: Ways) -> Journal:
-    folder = ways.folders.journals
-    _make_folder(folder)
-    config = os.path.join(folder, move.uuid + ".cfg")
-    replace(config, xlcfg.encode(move.config))
-    file = os.path.join(ways.folders.saves, move.uuid + ".save")
-    return _write(Journal(move.name, move.domid, move.uuid, stage, config, file), ways)
-
-
-def _write(journal: Journal, ways: Ways) -> Journal:
-    replace(_path(journal.uuid, ways), json.dumps(dict(journal._asdict())).encode("utf-8"))
-    return journal
-
-
-def _path(uuid: str, ways: Ways) -> str:
-    return os.path.join(ways.folders.journals, uuid + ".move")
-
-
-def _forget(journal: Journal, ways: Ways) -> None:
-    # The journal last: what it names is removed by the next run if this one is killed here.
-    for path in (journal.file, journal.config, _path(journal.uuid, ways)):
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(path)
-
-
-def replace(path: str, data: bytes) -> None:
-    """Write a file that only root can read, wholly or not at all, also when the power fails."""
-    temporary = path + ".new"
-    descriptor = os.open(
-        temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600
-    )
-    with os.fdopen(descriptor, "wb") as stream:
-        stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())
-    os.rename(temporary, path)
-
-
-def _make_folder(folder: str) -> None:
-    try:
-        os.makedirs(folder, mode=0o700, exist_ok=True)
-    except OSError as error:
-        raise Failure(
-            "{0} cannot be made ({1}): give a folder for saved guests (save_dir)".format(
-                printable(folder), error.strerror
-            ),
-            changed=False,
-        ) from error
-
-
-def _is_saved(path: str) -> bool:
-    """Whether a saved guest is in the file, to its end: xl's head in front, libxl's end record (type 0, length 0) behind."""
-    try:
-        with open(path, "rb") as stream:
-            head = stream.read(32)
-            stream.seek(-8, os.SEEK_END)
-            return head.startswith(b"Xen saved domain") and stream.read(8) == bytes(8)
-    except OSError:
-        return False

@@ -5,7 +5,7 @@
 """Domains that an xl had begun to build when it was killed, before it named them. Private to this collection.
 
 Xen makes the domain first, the toolstack writes its name to xenstore after that. One that never got its name is nobody's any more: no
-command finds it by name, and it holds memory until it is destroyed. (One that was killed later has its name: see :mod:`.guests`.)
+command finds it by name, and it holds memory until it is destroyed. (One that was killed later has its name: see :mod:`.guest_plan`.)
 """
 
 import typing as t

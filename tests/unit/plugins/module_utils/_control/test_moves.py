@@ -4,11 +4,16 @@
 
 """Moving guests, on a made-up host: what goes wrong, and a run that is killed between any two of its deeds."""
 
-import json
 import os
 
 import pytest
-from ansible_collections.dom0.xen.plugins.module_utils._control import guests, moves
+from ansible_collections.dom0.xen.plugins.module_utils._control import (
+    guest_plan,
+    guests,
+    move_journal,
+    move_plan,
+    moves,
+)
 from ansible_collections.dom0.xen.plugins.module_utils._errors import Failure
 from ansible_collections.dom0.xen.plugins.module_utils._toolstack import xlcfg
 from ansible_collections.dom0.xen.plugins.module_utils._toolstack.xl import DomainState, Xl
@@ -36,7 +41,7 @@ class World(mortal.Mortal):
     kept = ("free", "fail", "domains", "memory", "asked", "time", "next", "calls")
 
     def __init__(self, folder, **options):
-        self.folders = moves.Folders(
+        self.folders = move_journal.Folders(
             str(folder / "journals"), str(folder / "saves"), lambda folder: self.room
         )
         self.room = options.get("room", 1000 * MIB)
@@ -169,7 +174,7 @@ class World(mortal.Mortal):
     def move(self, way="auto"):
         live = dict(LIVE, c_info={"type": self.kind})
         text = xlcfg.edit(TEXT, {"type": self.kind})
-        return moves.plan_move(self.domains[5], (1,), way, text, live, 110 * MIB)
+        return move_plan.plan_move(self.domains[5], (1,), way, text, live, 110 * MIB)
 
     def go(self, way="auto"):
         return moves.carry_out(self.move(way), self.ways())
@@ -245,7 +250,7 @@ def test_a_file_that_is_all_there_is_stays_and_is_named(tmp_path):
     assert os.path.exists(caught.value.result["saved_file"])
     assert caught.value.result["changed"] is True
     # The next run goes on from there.
-    (journal,) = moves.journals(world.folders.journals)
+    (journal,) = move_journal.journals(world.folders.journals)
     assert "from its saved file" in moves.recover(journal, world.ways())
     assert (world.guest(), world.left()) == (("running", {1}), [])
 
@@ -266,7 +271,7 @@ def test_room_is_looked_for_first(tmp_path, options, sentence):
 
 def mend(world):
     """What the next run does about each move that was begun; the sentences."""
-    return [moves.recover(journal, world.ways()) for journal in moves.journals(world.folders.journals)]
+    return [moves.recover(journal, world.ways()) for journal in move_journal.journals(world.folders.journals)]
 
 
 @pytest.mark.parametrize(
@@ -379,15 +384,15 @@ def test_a_guest_that_cannot_go_on_is_restored_or_its_loss_is_named(tmp_path):
 def test_a_guest_that_somebody_else_has_suspended(tmp_path, state, force, steps):
     world = World(tmp_path)
     world._set(5, state="suspended")
-    wanted = guests.Wanted(NAME, state, "/x", nodes=(1,) if state == "moved" else None, force=force)
+    wanted = guest_plan.Wanted(NAME, state, "/x", nodes=(1,) if state == "moved" else None, force=force)
     files = {"/x": xlcfg.encode(TEXT)}
     if steps is None:
         with pytest.raises(
             Failure, match="is suspended: somebody is saving or migrating it.*running and force"
         ):
-            guests.decide([wanted], world.ways().xl.domains(), files)
+            guest_plan.decide([wanted], world.ways().xl.domains(), files)
         return
-    (decision,), _warnings = guests.decide([wanted], world.ways().xl.domains(), files)
+    (decision,), _warnings = guest_plan.decide([wanted], world.ways().xl.domains(), files)
     assert (decision.steps, decision.changes) == (steps, True)
     if steps == ("resume",):
         ways = world.ways()
@@ -397,46 +402,12 @@ def test_a_guest_that_somebody_else_has_suspended(tmp_path, state, force, steps)
         assert (result["state"], result["before"], result["changed"]) == ("running", "suspended", True)
 
 
-@pytest.mark.parametrize(
-    ("domain", "live", "text", "sentence"),
-    [
-        ({"state": "paused"}, {}, TEXT, "is paused: only a guest that runs"),
-        ({}, {"pcidevs": [{}]}, TEXT, "has PCI devices"),
-        ({}, {"b_info": {"vnuma_nodes": [{}]}}, TEXT, "virtual NUMA nodes, which Xen can neither"),
-        ({}, {"c_info": {"type": "hvm"}}, TEXT, "is of type hvm, and its configuration says pv"),
-        ({}, {"b_info": {"max_vcpus": 3}}, TEXT, "has 3 vCPUs, and its configuration 2"),
-        ({}, {"nics": [{"mac": "1"}]}, TEXT, "has 1 network devices, and its configuration 0"),
-        ({}, {}, xlcfg.edit(TEXT, {"disk": ["a"]}), "has 0 disk devices, and its configuration 1"),
-        ({}, {}, xlcfg.edit(TEXT, {"vnuma": [["pnode=0"]], "maxvcpus": 2}), "its configuration has vnuma"),
-    ],
-)
-def test_what_could_not_be_kept_is_refused(domain, live, text, sentence):
-    running = DomainState(5, NAME, "running", UUID)._replace(**domain)
-    with pytest.raises(Failure, match=sentence):
-        moves.plan_move(running, (1,), "auto", text, dict(LIVE, **live), 0)
-
-
-def test_the_successor_is_the_same_guest():
-    text = xlcfg.edit(TEXT, {"vif": ["bridge=xenbr0", "mac=00:16:3e:00:00:01", ""], "memory": 50})
-    nics = [{"mac": "00:16:3e:00:00:0%d" % number} for number in range(3)]
-    live = dict(LIVE, nics=nics, b_info=dict(LIVE["b_info"], max_memkb=200 << 10))
-    move = moves.plan_move(DomainState(5, NAME, "running", UUID), (1,), "auto", text, live, 0)
-    config = xlcfg.parse(move.config)
-    assert config.get("vif") == [
-        "bridge=xenbr0,mac=00:16:3e:00:00:00",
-        "mac=00:16:3e:00:00:01",
-        "mac=00:16:3e:00:00:02",
-    ]
-    assert (config.string("uuid"), config.integer("memory"), config.integer("maxmem")) == (DASHED, 100, 200)
-    assert config.get("cpus") == ["4", "4"]
-
-
 def test_a_move_is_decided_by_where_memory_is(tmp_path):
     world = World(tmp_path)
-    wanted = guests.Wanted(NAME, "moved", "/x", nodes=(1,))
-    known = guests.Known(lambda: world.memory, lambda domid: LIVE)
+    wanted = guest_plan.Wanted(NAME, "moved", "/x", nodes=(1,))
+    known = guest_plan.Known(lambda: world.memory, lambda domid: LIVE)
     files = {"/x": xlcfg.encode(TEXT)}
-    (decision,), _warnings = guests.decide([wanted], world.ways().xl.domains(), files, known=known)
+    (decision,), _warnings = guest_plan.decide([wanted], world.ways().xl.domains(), files, known=known)
     assert (decision.steps, decision.move.way) == (("move",), "save")
     (foretold,) = guests.forecast([decision], world.free)
     host = guests.Host(
@@ -446,12 +417,12 @@ def test_a_move_is_decided_by_where_memory_is(tmp_path):
     for key in ("changed", "moved_by", "steps", "state", "before", "memory_before_by_node"):
         assert foretold[key] == result[key]
     assert guests.difference(result)["after"]["memory"] == "node 1: 100 MiB"
-    (decision,), _warnings = guests.decide([wanted], world.ways().xl.domains(), files, known=known)
+    (decision,), _warnings = guest_plan.decide([wanted], world.ways().xl.domains(), files, known=known)
     assert (decision.steps, decision.changes) == ((), False)
     with pytest.raises(Failure, match="does not run, so there is nothing to move"):
-        guests.decide([wanted], [], files, known=known)
+        guest_plan.decide([wanted], [], files, known=known)
     interrupted = known._replace(interrupted=frozenset([NAME]))
-    (decision,), _warnings = guests.decide([wanted], [], files, known=interrupted)
+    (decision,), _warnings = guest_plan.decide([wanted], [], files, known=interrupted)
     assert decision.steps == ("recover",)
 
 
@@ -465,12 +436,4 @@ def test_a_move_is_decided_by_where_memory_is(tmp_path):
 )
 def test_what_a_move_needs(entry, sentence):
     with pytest.raises(Failure, match=sentence):
-        guests.wanted_guests([dict(entry, name="web")])
-
-
-def test_journals_that_cannot_be_read_are_none(tmp_path):
-    (tmp_path / "a.move").write_text("{")
-    (tmp_path / "b.move").write_text(json.dumps({"name": "x"}))
-    (tmp_path / "c.cfg").write_text("")
-    assert moves.journals(str(tmp_path)) == []
-    assert moves.journals(str(tmp_path / "none")) == []
+        guest_plan.wanted_guests([dict(entry, name="web")])
