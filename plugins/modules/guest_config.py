@@ -122,6 +122,8 @@ requirements:
   - for V(package:) and V(core:) in CPU expressions only, what M(dom0.xen.topology_facts) needs
 notes:
   - Escapes in strings are understood as C(xl) does. A file that C(xl) would refuse is refused, with line and column.
+  - Values of keys and options for passwords, in O(guests[].content) and in the files, are hidden wherever they would appear in the result, if
+    they have four characters or more. The module does not write its arguments to the system's log.
   - Like M(dom0.xen.guest), it holds a lock of the host while it works, so that two plays do not get into each other's way.
 seealso:
   - module: dom0.xen.guest
@@ -249,12 +251,14 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils._changing import LOCK_ARGUMENTS, host_lock
 from ..module_utils._control import config
 from ..module_utils._module import failures, gather
+from ..module_utils._toolstack import xlcfg
 from ..module_utils._topology import expression
 from ..module_utils._topology.derive import derive
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True)
+    # Configurations may have passwords: they are not written to the system's log.
+    module = AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True, no_log=True)
     with failures(module):
         if module.check_mode:
             changes = _plan(module)
@@ -316,15 +320,20 @@ def argument_spec() -> t.Dict[str, t.Any]:
 def _plan(module: AnsibleModule) -> t.List[config.ConfigChange]:
     # Where the file really is: replacing a link by a file would be a surprise.
     entries = [dict(entry, path=os.path.realpath(entry["path"])) for entry in module.params["guests"]]
-    return config.plan_configs(entries, _read, _Resolver(module))
+    for entry in entries:
+        module.no_log_values.update(config.secrets(entry["content"] or ""))
+    return config.plan_configs(entries, functools.partial(_read, module), _Resolver(module))
 
 
-def _read(path: str) -> t.Optional[bytes]:
+def _read(module: AnsibleModule, path: str) -> t.Optional[bytes]:
+    """What is in the file; its passwords will be nowhere in the result."""
     try:
         with open(path, "rb") as stream:
-            return stream.read()
+            data = stream.read()
     except FileNotFoundError:
         return None
+    module.no_log_values.update(config.secrets(xlcfg.decode(data)))
+    return data
 
 
 class _Resolver:

@@ -192,3 +192,17 @@ def test_killed_at_any_call_each_file_is_the_old_or_the_new_one(call, cfg, tmp_p
     assert {cfg.read_bytes(), second.read_bytes()} == {WANTED}
     assert stat.S_IMODE(cfg.stat().st_mode) == 0o640
     assert [name for name in os.listdir(str(tmp_path)) if name.startswith(".")] == []
+
+
+def test_passwords_are_told_to_nobody(call, cfg, monkeypatch, tmp_path):
+    logged = []
+    monkeypatch.setattr(
+        guest_config.AnsibleModule, "log", lambda self, *said, **more: logged.append((said, more))
+    )
+    cfg.write_bytes(b'name = "web"\nvncpasswd = "hush-hush"\nvcpus = 1\n')
+    content = 'name = "db"\nvfb = ["type=vnc,vncpasswd=hush-hush"]\nspicepasswd = "silence"\n'
+    result = call({"path": str(cfg), "vcpus": 2}, {"path": str(tmp_path / "db.cfg"), "content": content})
+    assert result["changed"] is True
+    assert (tmp_path / "db.cfg").read_text() == content
+    for word in ("hush-hush", "silence"):
+        assert word not in str(result) + str(logged)
