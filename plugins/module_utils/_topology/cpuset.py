@@ -4,6 +4,7 @@
 
 """A set of CPU or NUMA node numbers, and the ways in which people and tools write one down."""
 
+import itertools
 import re
 import typing as t
 
@@ -13,10 +14,8 @@ from .._errors import Failure
 LARGEST_ID = 65535
 
 _RANGE = re.compile(r"([0-9]+)(?:-([0-9]+))?\Z", re.ASCII)
-#: The first and the last word are always there.
-_HWLOC = re.compile(
-    r"0x[0-9a-f]{1,8}(?:(?:,(?:0x[0-9a-f]{1,8})?)*,0x[0-9a-f]{1,8})?\Z", re.ASCII | re.IGNORECASE
-)
+#: The first and the last word are always there, between them any may be missing.
+_HWLOC = re.compile(r"0x[0-9a-f]{1,8}(?:,+0x[0-9a-f]{1,8})*\Z", re.ASCII | re.IGNORECASE)
 _NOTHING = "0x0"
 _TASKSET = re.compile(r"(?:0x)?[0-9a-f]+(?:,[0-9a-f]{8})*\Z", re.ASCII | re.IGNORECASE)
 
@@ -42,12 +41,14 @@ class CpuSet:
         """Make the set of these numbers; :class:`CpuSetError` for one that is negative, too large or no integer."""
         mask = 0
         for number in numbers:
-            if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number <= LARGEST_ID:
+            # thousands of numbers, and nearly all are plain ones, whose class is quicker to compare than to ask
+            plain = number.__class__ is int or (isinstance(number, int) and not isinstance(number, bool))
+            if not plain or not 0 <= number <= LARGEST_ID:
                 raise CpuSetError(
                     f"{number!r} is no CPU or node number: give whole numbers from 0 to {LARGEST_ID}"
                 )
             mask |= 1 << number
-        object.__setattr__(self, "_mask", mask)
+        _put(self, mask)
 
     def __setattr__(self, name: str, value: t.Any) -> None:
         raise AttributeError("a CpuSet cannot be changed")
@@ -60,8 +61,8 @@ class CpuSet:
         """Make the set whose member *n* is bit *n* of `mask`."""
         if mask < 0 or mask.bit_length() > LARGEST_ID + 1:
             raise CpuSetError(f"a mask has bits from 0 to {LARGEST_ID}, and this one has others")
-        made = cls.__new__(cls)
-        object.__setattr__(made, "_mask", mask)
+        made = _new(cls)
+        _put(made, mask)
         return made
 
     @classmethod
@@ -83,9 +84,12 @@ class CpuSet:
             )
         # on a large machine most sets are a word or two, and a hundred empty ones behind them
         words = stripped[: -len(_NOTHING)].rstrip(",") if stripped.endswith("," + _NOTHING) else stripped
-        mask = 0
-        for word in words.split(","):
-            mask = mask << 32 | (int(word, 16) if word else 0)
+        if "," not in words:
+            mask = int(words, 16)
+        else:
+            mask = 0
+            for word in words.split(","):
+                mask = mask << 32 | (int(word, 16) if word else 0)
         return cls.from_mask(mask << 32 * stripped.count(",", len(words)))
 
     @classmethod
@@ -146,8 +150,13 @@ class CpuSet:
         return (self._mask & -self._mask).bit_length() - 1
 
     def __iter__(self) -> t.Iterator[int]:
-        for low, high in self.ranges():
-            yield from range(low, high + 1)
+        # nearly all sets are one run
+        rest = self._mask
+        base = (rest & -rest).bit_length() - 1
+        rest = (rest >> base) + 1 if rest else 0
+        if not rest & (rest - 1):
+            return iter(range(base, base + rest.bit_length() - 1))
+        return itertools.chain.from_iterable(range(low, high + 1) for low, high in self.ranges())
 
     def __len__(self) -> int:
         return _count(self._mask)
@@ -188,6 +197,11 @@ class CpuSet:
 
     def __sub__(self, other: "CpuSet") -> "CpuSet":
         return CpuSet.from_mask(self._mask & ~other._mask) if isinstance(other, CpuSet) else NotImplemented
+
+
+#: How a set comes into being, past its own refusal to be changed.
+_new = object.__new__
+_put = CpuSet.__dict__["_mask"].__set__
 
 
 def range_mask(item: str, text: str) -> int:

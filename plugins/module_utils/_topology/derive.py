@@ -45,9 +45,9 @@ def derive(raw: RawHost, cpu_kinds: t.Sequence[kinds.Override] = ()) -> Topology
     policy = Policy(heard.get("cpu_policy", ()))
     firmware = Firmware(heard, warnings)
     pus = pus_of(heard, parameters, policy, firmware, warnings)
-    cpuset = CpuSet(pu.os_index for pu in pus if usable(pu))
-    complete_cpuset = CpuSet(pu.os_index for pu in pus)
-    groups = {level: group(pus, level) for level in LEVELS}
+    cpuset = CpuSet([pu.os_index for pu in pus if usable(pu)])
+    complete_cpuset = CpuSet([pu.os_index for pu in pus])
+    groups = {level: group(pus, level, cpuset) for level in LEVELS}
     cores = _cores(groups["core"], warnings)
     nodes, distances = nodes_of(heard, groups["node"], firmware, warnings)
     complete_nodeset = CpuSet(node.os_index for node in nodes)
@@ -100,7 +100,7 @@ def derive(raw: RawHost, cpu_kinds: t.Sequence[kinds.Override] = ()) -> Topology
         cpu_kinds=kinds.overridden(cpu_kinds, pus, cores, cpuset)
         if cpu_kinds
         else kinds.cpu_kinds(pus, cores, cpuset, policy.hybrid),
-        sub_numa=sub_numa(groups["package"], pus),
+        sub_numa=sub_numa(groups["package"], pus, cpuset),
         dom0_boot=dom0_boot(heard, parameters, firmware),
         unanswered=tuple(
             Unanswered(question, reason) for question, reason in sorted(heard.get("unanswered", {}).items())

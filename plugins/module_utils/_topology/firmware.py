@@ -75,6 +75,11 @@ class Firmware:
             )
         return found
 
+    @property
+    def lists_cpus(self) -> bool:
+        """Whether there is a MADT with CPUs in it."""
+        return bool(self._madt)
+
     def never_brought_up(self, apic_ids: t.Mapping[int, int]) -> t.List[Processor]:
         """Return the CPUs of the MADT that Xen does not have. `apic_ids` has Xen's CPUs, {number: APIC id}."""
         if not self._madt or not apic_ids:

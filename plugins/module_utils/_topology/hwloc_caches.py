@@ -4,6 +4,7 @@
 
 """Caches in hwloc's words, both ways: objects where it is known which PUs share one, else infos of the Machine."""
 
+import itertools
 import re
 import typing as t
 
@@ -89,28 +90,35 @@ def caches_of(
         name = _KIND.match(kind)
         if not name and kind != "Cache":
             continue
-        forms = {}  # type: t.Dict[t.Tuple[t.Optional[str], ...], t.Optional[t.Tuple[t.Any, ...]]]
-        for element in elements:
-            written = tuple(map(element.attributes.get, _FORM))
-            if written not in forms:
-                forms[written] = _form(element, name)
-            form = forms[written]
-            cpus = element.bitmap("complete_cpuset") or element.bitmap("cpuset") or CpuSet()
-            if not cpus <= everything:
-                cpus &= everything
-            if form is not None and cpus:
-                kept[kind] = kept.get(kind, 0) + 1
-                found.setdefault(form, []).append(cpus)
+        # mostly all of a kind have one form
+        for _written, alike in itertools.groupby(elements, _attributes):
+            group = list(alike)
+            form = _form(group[0], name)
+            told = [element.bitmap("complete_cpuset") or element.bitmap("cpuset") for element in group]
+            sets = [cpus if cpus <= everything else cpus & everything for cpus in told if cpus]
+            if form is not None:
+                sets = [cpus for cpus in sets if cpus]
+                kept[kind] = kept.get(kind, 0) + len(sets)
+                found.setdefault(form, []).extend(sets)
     caches = [
-        Cache._make([*form, tuple(sorted(found[form], key=lambda cpus: cpus.first()))])
+        Cache._make([*form, tuple(sorted(found[form], key=CpuSet.first))])
         for form in sorted(found, key=lambda form: (form[:3], form[3] or 0, form[4] or 0))
+        if found[form]
     ]
     caches += [cache for cache in map(_told, infos) if cache is not None]
     return Found(tuple(sorted(caches, key=lambda cache: (cache.level, cache.type))), kept)
 
 
-#: The attributes that say what a cache is; most of a machine's have the same.
-_FORM = ("depth", "cache_type", "cache_size", "cache_linesize", "cache_associativity")
+def _attributes(element: Element) -> t.Tuple[t.Optional[str], ...]:
+    """Return the attributes that say what a cache is."""
+    told = element.attributes.get
+    return (
+        told("cache_size"),
+        told("depth"),
+        told("cache_type"),
+        told("cache_linesize"),
+        told("cache_associativity"),
+    )
 
 
 def _form(element: Element, name: "t.Optional[t.Match[str]]") -> t.Optional[t.Tuple[t.Any, ...]]:

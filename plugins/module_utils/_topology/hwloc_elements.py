@@ -9,6 +9,7 @@ the one that is named is never fetched. Whatever is wrong is a :class:`Failure` 
 """
 
 import re
+import sys
 import typing as t
 from xml.parsers import expat
 
@@ -30,30 +31,32 @@ _OLD_KINDS = {"Socket": "Package"}
 _WHOLE = re.compile(r"[0-9]{1,20}\Z", re.ASCII)
 _DECIMAL = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?\Z", re.ASCII)
 _INFINITE = "0xf...f"
+_NAMES = (
+    "object info type os_index cpuset complete_cpuset nodeset complete_nodeset gp_index name value depth cache_type cache_size "
+    "cache_linesize cache_associativity local_memory"
+).split()
 _WITH_TEXT = frozenset(("indexes", "u64values"))
 
 
 class Element:
-    """An XML element. `line` is where it begins; `text` is kept of elements that hold numbers.
+    """An XML element. `kind` is an object's type, by its present name. `line` is where it begins; `text` is kept of elements with numbers.
 
     `sets` has the sets that were read so far, by their text: on a large machine most stand in several elements.
     """
 
-    __slots__ = ("attributes", "children", "line", "sets", "tag", "text")
+    __slots__ = ("attributes", "children", "kind", "line", "sets", "tag", "text")
 
     def __init__(
-        self,
-        tag: str,
-        attributes: t.Dict[str, str],
-        line: int,
-        sets: t.Optional[t.Dict[str, CpuSet]] = None,
+        self, tag: str, attributes: t.Dict[str, str], line: int, sets: t.Dict[str, CpuSet]
     ) -> None:
         self.tag = tag
         self.attributes = attributes
+        kind = attributes.get("type", "")
+        self.kind = _OLD_KINDS.get(kind, kind)
         self.line = line
         self.children = []  # type: t.List[Element]
         self.text = ""
-        self.sets = {} if sets is None else sets
+        self.sets = sets
 
     def __str__(self) -> str:
         title = "<" + self.tag
@@ -61,12 +64,6 @@ class Element:
             if name in self.attributes:
                 title += f' {name}="{short(self.attributes[name])}"'
         return f"{title}> in line {self.line}"
-
-    @property
-    def kind(self) -> str:
-        """The type of an object, by its present name."""
-        kind = self.attributes.get("type", "")
-        return _OLD_KINDS.get(kind, kind)
 
     def below(self, *tags: str) -> "t.List[Element]":
         """Return the children with these tags."""
@@ -147,9 +144,10 @@ def lines(elements: t.Sequence["Element"]) -> str:
 
 def told_number(text: t.Optional[str], largest: int) -> t.Optional[int]:
     """Return the number that a text is; None when it is none, or too large."""
-    if text is None or not _WHOLE.match(text) or int(text) > largest:
+    if text is None or not _WHOLE.match(text):
         return None
-    return int(text)
+    number = int(text)
+    return number if number <= largest else None
 
 
 def told_set(text: t.Optional[str]) -> CpuSet:
@@ -192,7 +190,8 @@ class _Builder:
         self.open = []  # type: t.List[Element]
         self.count = 0
         self.sets = {}  # type: t.Dict[str, CpuSet]
-        self.parser = expat.ParserCreate("utf-8")
+        # with names of ours the parser's are the same objects, which is what dictionaries compare first
+        self.parser = expat.ParserCreate("utf-8", None, {sys.intern(name): sys.intern(name) for name in _NAMES})
         self.parser.buffer_text = True
         self.parser.StartDoctypeDeclHandler = self.doctype
         self.parser.StartElementHandler = self.start

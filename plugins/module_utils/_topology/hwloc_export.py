@@ -106,6 +106,9 @@ class _Writer:
         nodes_there = [*machine.memory, *topology.nodes]  # type: t.List[t.Any]
         for node in nodes_there:
             self.node_of.update(dict.fromkeys(node.complete_cpuset, 1 << node.os_index))
+        self.cpus_of = {}  # type: t.Dict[int, int]
+        for cpu, bit in self.node_of.items():
+            self.cpus_of[bit] = self.cpus_of.get(bit, 0) | 1 << cpu
         self.known = {}  # type: t.Dict[int, str]
         # the Machine has the host bridges that are near to no node that is an object
         self.machine = machine
@@ -166,7 +169,7 @@ class _Writer:
 
     def sets(self, thing: Object) -> str:
         """Write the four sets; the Machine also has the allowed ones, which mean nothing to Xen and are its own."""
-        whole = thing.cpuset == thing.complete_cpuset
+        whole = thing.cpuset is thing.complete_cpuset or thing.cpuset == thing.complete_cpuset
         cpuset = thing.cpuset.hwloc()
         complete_cpuset = cpuset if whole else thing.complete_cpuset.hwloc()
         allowed_cpuset = allowed_nodeset = ""
@@ -186,9 +189,11 @@ class _Writer:
 
     def nodes_of(self, cpus: CpuSet) -> int:
         """Return the mask of the nodes that the CPUs belong to."""
-        nodes = 0
-        for cpu in cpus:
-            nodes |= self.node_of.get(cpu, 0)
+        nodes = self.node_of.get(cpus.first(), 0) if cpus else 0
+        # most objects lie within one node
+        if cpus.mask & ~self.cpus_of.get(nodes, 0):
+            for cpu in cpus:
+                nodes |= self.node_of.get(cpu, 0)
         return nodes
 
     def mask(self, nodes: int) -> str:

@@ -55,17 +55,6 @@ def from_hwloc_xml(text: t.Any) -> Topology:
     return _Machine(parse(text)).topology()
 
 
-class Place:
-    """Where a CPU is: the numbers of its core, package and node, None while one is not known."""
-
-    __slots__ = ("core", "node", "package")
-
-    def __init__(self) -> None:
-        self.core = None  # type: t.Optional[int]
-        self.package = None  # type: t.Optional[int]
-        self.node = None  # type: t.Optional[int]
-
-
 class _Machine:
     """What one XML says, step by step on its way to a `RawHost`."""
 
@@ -92,7 +81,8 @@ class _Machine:
         self.ours = names.SOURCE in self.infos and "Xen" in self.infos.get(names.BACKEND, ())
         self.pus = {}  # type: t.Dict[int, Element]
         self.everything = CpuSet()
-        self.places = {}  # type: t.Dict[int, Place]
+        # the number of the core, package and node of each CPU, as far as it is known
+        self.places = {"core": {}, "package": {}, "node": {}}  # type: t.Dict[str, t.Dict[int, int]]
         self.online = CpuSet()
         self.memory = {}  # type: t.Dict[int, t.Optional[int]]
         self.spanned = {}  # type: t.Dict[int, t.Optional[int]]
@@ -128,11 +118,13 @@ class _Machine:
             if kind not in _KINDS:
                 kind = "object of unknown type"
             self.objects[kind].append(element)
-            if "nodeset" in element.attributes and not in_io:
-                near = element
             if kind == "PU":
                 self.around[element] = package, core
-            elif kind == "Core":
+                if not element.children:
+                    continue
+            if "nodeset" in element.attributes and not in_io:
+                near = element
+            if kind == "Core":
                 core = element
             elif kind == "Package":
                 package = element
@@ -161,13 +153,12 @@ class _Machine:
             self.pus[cpu] = element
         if not self.pus:
             raise Failure(f"{self.root}: there is no PU in it: give the XML of a whole machine")
-        self.online = CpuSet(self.pus)
+        self.online = with_object = CpuSet(self.pus)
         # hwloc 1 could be told to make objects of offline PUs
         online = self.root.bitmap("online_cpuset")
         if online is not None and online & self.online:
             self.online &= online
-        self.everything = CpuSet(self.pus) | (self.root.bitmap("complete_cpuset") or CpuSet())
-        self.places = {cpu: Place() for cpu in self.everything}
+        self.everything = with_object | (self.root.bitmap("complete_cpuset") or CpuSet())
         allowed = self.root.bitmap("allowed_cpuset")
         if allowed is not None and self.online - allowed:
             self.warnings.append(
@@ -177,54 +168,54 @@ class _Machine:
 
     def _without(self, level: str) -> CpuSet:
         """Return the CPUs whose place at a level is not known yet."""
-        return CpuSet(cpu for cpu, place in self.places.items() if getattr(place, level) is None)
-
-    def _put(self, cpus: CpuSet, level: str, number: int) -> None:
-        for cpu in cpus:
-            setattr(self.places[cpu], level, number)
+        return self.everything - CpuSet(self.places[level])
 
     # --- packages and cores
 
     def _find_packages(self) -> None:
         numbers = self._numbers([self.objects["Package"]], "Package")
+        package_of = self.places["package"]
         for cpu, element in self.pus.items():
             package, _core = self.around[element]
-            self.places[cpu].package = None if package is None else numbers[package]
+            if package is not None:
+                package_of[cpu] = numbers[package]
         self._place_offline("package", numbers)
         self._place_left_out("Package")
         stray = self._without("package") & self.online
         if stray:
             # nothing can be planned on CPUs of unknown place
-            known = {place.package for place in self.places.values()}
+            known = set(package_of.values())
             number = next(number for number in range(len(known) + 1) if number not in known)
-            self._put(stray, "package", number)
+            package_of.update(dict.fromkeys(stray, number))
             self.warnings.append(
                 f"The XML has no Package around the CPUs {stray}: they are taken for package {number}."
             )
 
     def _find_cores(self) -> None:
+        core_of, package_of_cpu = self.places["core"], self.places["package"]
         package_of = {}  # type: t.Dict[Element, t.Optional[int]]
         for cpu, element in self.pus.items():
             _package, core = self.around[element]
             if core is not None:
-                package_of[core] = self.places[cpu].package
+                package_of[core] = package_of_cpu.get(cpu)
         families = collections.defaultdict(list)  # type: t.Dict[t.Optional[int], t.List[Element]]
         for core in self.objects["Core"]:
             families[package_of.setdefault(core, None)].append(core)
         numbers = self._numbers(families.values(), "Core")
         for cpu, element in self.pus.items():
             _package, core = self.around[element]
-            self.places[cpu].core = None if core is None else numbers[core]
+            if core is not None:
+                core_of[cpu] = numbers[core]
         for cpu, core in self._place_offline("core", numbers).items():
-            if self.places[cpu].package is None:
-                self.places[cpu].package = package_of[core]
+            package = package_of[core]
+            if package is not None:
+                package_of_cpu.setdefault(cpu, package)
         self._place_left_out("Core")
         stray = self._without("core") & self.online
         if stray:
-            taken = {place.core for place in self.places.values()}
+            taken = set(core_of.values())
             unused = (number for number in range(len(taken) + len(stray)) if number not in taken)
-            for cpu, number in zip(stray, unused):
-                self.places[cpu].core = number
+            core_of.update(zip(stray, unused))
             self.warnings.append(
                 f"The XML has no Core around the CPUs {stray}: each is taken for a core of its own."
             )
@@ -253,7 +244,7 @@ class _Machine:
             # most objects have nothing offline, and reading all sets of a large machine takes long
             if element.attributes.get("complete_cpuset") != element.attributes.get("cpuset"):
                 found = (element.bitmap("complete_cpuset") or CpuSet()) & lost
-                self._put(found, level, number)
+                self.places[level].update(dict.fromkeys(found, number))
                 places.update(dict.fromkeys(found, element))
                 lost -= found
         return places
@@ -270,9 +261,9 @@ class _Machine:
                 cpus = CpuSet(
                     cpu
                     for cpu in told_mask(found.group("cpus")) & lost
-                    if package is None or package == self.places[cpu].package
+                    if package is None or package == self.places["package"].get(cpu)
                 )
-                self._put(cpus, level, number)
+                self.places[level].update(dict.fromkeys(cpus, number))
                 lost -= cpus
 
     # --- NUMA nodes
@@ -284,7 +275,7 @@ class _Machine:
         if not elements:
             # hwloc 1 has none where the machine is not NUMA; the Machine has the memory then
             self._take_memory(0, self.root)
-            self._put(self.everything, "node", 0)
+            self.places["node"].update(dict.fromkeys(self.everything, 0))
             return
         numbers = {}  # type: t.Dict[Element, int]
         for element in elements:
@@ -330,7 +321,7 @@ class _Machine:
         for sets in (local, complete):
             rest = self._without("node")
             for element in sorted(numbers, key=lambda element: len(sets[element])):
-                self._put(sets[element] & rest, "node", numbers[element])
+                self.places["node"].update(dict.fromkeys(sets[element] & rest, numbers[element]))
                 rest -= sets[element]
         self._say_what_is_shared(local, numbers)
         stray = self._without("node") & self.online
@@ -340,9 +331,9 @@ class _Machine:
             )
 
     def _say_what_is_shared(self, local: t.Dict[Element, CpuSet], numbers: t.Dict[Element, int]) -> None:
-        members = collections.defaultdict(list)  # type: t.Dict[t.Optional[int], t.List[int]]
-        for cpu, place in self.places.items():
-            members[place.node].append(cpu)
+        members = collections.defaultdict(list)  # type: t.Dict[int, t.List[int]]
+        for cpu, node in self.places["node"].items():
+            members[node].append(cpu)
         cpus_of = {number: CpuSet(members[number]) for number in numbers.values()}
         for element, number in numbers.items():
             lost = local[element] - cpus_of[number]
@@ -395,16 +386,21 @@ class _Machine:
         unplaced = told_set(self.info(names.UNPLACED)) & self.everything
         unknown = told_set(self.info(names.UNKNOWN)) - self.online
         online = self.online | unplaced
-        size = max(self.places) + 1
-        nowhere = Place()
-        spots = [self.places.get(cpu, nowhere) for cpu in range(size)]
-        flags = [
-            PCPU_ONLINE if cpu in online else 0 if cpu in self.places else PCPU_INVALID for cpu in range(size)
-        ]
+        size = self.everything.mask.bit_length()
+        core_of, package_of, node_of = (
+            self.places[level].get for level in ("core", "package", "node")
+        )
+        present = [size - 1, 0, INVALID, INVALID]
+        infos = dict.fromkeys(self.everything, present)
+        infos.update(dict.fromkeys(online, [size - 1, PCPU_ONLINE, INVALID, INVALID]))
+        absent = [size - 1, PCPU_INVALID, INVALID, INVALID]
         data = {
             "xen": self._xen(),
-            "cputopo": [[_raw(spot.core), _raw(spot.package), _raw(spot.node)] for spot in spots],
-            "pcpuinfo": [[size - 1, flag, INVALID, INVALID] for flag in flags],
+            "cputopo": [
+                [core_of(cpu, INVALID), package_of(cpu, INVALID), node_of(cpu, INVALID)]
+                for cpu in range(size)
+            ],
+            "pcpuinfo": [infos.get(cpu, absent) for cpu in range(size)],
             "numainfo": self._numainfo(),
             "node_memory": {
                 str(node): size
@@ -421,6 +417,8 @@ class _Machine:
             data["sched_id"] = scheduler
         component = {"name": names.IMPORTED, "priority": 0, "state": "used", "reason": None}
         topology = derive(RawHost(data, [component], self.warnings))
+        if not unknown:
+            return topology
         return topology._replace(
             pus=tuple(pu._replace(online=None) if pu.os_index in unknown else pu for pu in topology.pus)
         )

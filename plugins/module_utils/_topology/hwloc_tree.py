@@ -95,9 +95,9 @@ def level_of(members: t.Iterable[t.Any]) -> Level:
 
 def crosses(cpus: CpuSet, levels: t.Iterable[Level]) -> bool:
     """Tell whether a member of a level, of those that share CPUs with these, neither lies within them nor contains them."""
-    first = next(iter(cpus), None)
+    first = cpus.first() if cpus else -1
     for level in levels:
-        around = level.get(t.cast(int, first))
+        around = level.get(first)
         if around is not None and cpus <= around:
             continue
         if any(not level[cpu] <= cpus for cpu in cpus if cpu in level):
@@ -210,22 +210,25 @@ def _group(node: NumaNode, topology: Topology) -> Object:
 def build(topology: Topology, machine: Object, parts: t.Iterable[Object]) -> None:
     """Put every part under the smallest one around it, the PUs at the bottom, siblings in the order of their first CPU."""
     owner = dict.fromkeys(machine.complete_cpuset, machine)  # type: t.Dict[int, Object]
+    # the CPUs of each object that are in none of those below it; masks, for this is asked once for every object
+    rest = {machine: machine.complete_cpuset.mask}
     for part in sorted(parts, key=lambda part: (-len(part.complete_cpuset), RANK[part.kind])):
         cpus = part.complete_cpuset
-        members = list(cpus if part.cpuset <= cpus else cpus | part.cpuset)
-        parent = owner.get(members[0])
+        mask = cpus.mask
+        parent = owner.get(cpus.first()) if mask else None
         if (
             parent is None
-            or any(owner.get(cpu) is not parent for cpu in members)
-            or not part.cpuset <= parent.cpuset
-            or len(members) > len(cpus)
+            or mask & ~rest[parent]
+            or part.cpuset.mask & ~(mask & parent.cpuset.mask)
         ):
             raise Failure(
                 f"the topology contradicts itself: {part.kind} {part.os_index} with the CPUs {part.complete_cpuset} "
                 "overlaps another object or the machine's edge; gather the facts again"
             )
         parent.children.append(part)
-        owner.update(dict.fromkeys(members, part))
+        rest[parent] ^= mask
+        rest[part] = mask
+        owner.update(dict.fromkeys(cpus, part))
     for cpu in topology.cpuset:
         itself = CpuSet.from_mask(1 << cpu)
         owner[cpu].children.append(Object("PU", cpu, itself, itself))

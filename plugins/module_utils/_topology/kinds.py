@@ -35,13 +35,22 @@ def cpu_kinds(
     pus: t.Sequence[Pu], cores: t.Iterable[Core], cpuset: CpuSet, hybrid: bool
 ) -> t.Tuple[CpuKind, ...]:
     """Return the kinds, thriftiest first; PUs of unknown place belong to none."""
-    threads = {pu: len(core.complete_cpuset) for core in cores for pu in core.complete_cpuset}
-    speed_of = _speeds(pu.max_khz for pu in pus)
-    members = {}  # type: t.Dict[t.Tuple[int, t.Optional[int]], t.List[int]]
+    by_threads = {}  # type: t.Dict[int, int]
+    for core in cores:
+        threads = len(core.complete_cpuset)
+        by_threads[threads] = by_threads.get(threads, 0) | core.complete_cpuset.mask
+    by_speed = {}  # type: t.Dict[t.Optional[int], t.List[int]]
     for pu in pus:
-        if pu.os_index in threads:
-            speed = None if pu.max_khz is None else speed_of[pu.max_khz]
-            members.setdefault((threads[pu.os_index], speed), []).append(pu.os_index)
+        by_speed.setdefault(pu.max_khz, []).append(pu.os_index)
+    speed_of = _speeds(by_speed)
+    members = {}  # type: t.Dict[t.Tuple[int, t.Optional[int]], CpuSet]
+    for max_khz, numbers in by_speed.items():
+        cpus = CpuSet(numbers)
+        for threads, mask in by_threads.items():
+            key = threads, speed_of.get(max_khz)
+            alike = cpus & CpuSet.from_mask(mask)
+            if alike:
+                members[key] = members.get(key, CpuSet()) | alike
     _give_the_unknown_their_speed(members)
     keys = sorted(members, key=lambda key: (key[1] or 0, key[0]))
     speeds = [speed for _threads, speed in keys]
@@ -55,17 +64,17 @@ def cpu_kinds(
             rank if ordered else None,
             key[0],
             key[1],
-            CpuSet(members[key]) & cpuset,
-            CpuSet(members[key]),
+            members[key] & cpuset,
+            members[key],
             "xen",
         )
         for rank, key in enumerate(keys)
     )
 
 
-def _speeds(values: t.Iterable[t.Optional[int]]) -> t.Dict[int, int]:
+def _speeds(values: t.Iterable[t.Optional[int]]) -> t.Dict[t.Optional[int], int]:
     """Give each frequency the highest of those that are about the same."""
-    found = {}  # type: t.Dict[int, int]
+    found = {}  # type: t.Dict[t.Optional[int], int]
     top = None  # type: t.Optional[int]
     for value in sorted({value for value in values if value is not None}, reverse=True):
         if top is None or value < top * (1 - ALIKE):
@@ -74,12 +83,12 @@ def _speeds(values: t.Iterable[t.Optional[int]]) -> t.Dict[int, int]:
     return found
 
 
-def _give_the_unknown_their_speed(members: t.Dict[t.Tuple[int, t.Optional[int]], t.List[int]]) -> None:
+def _give_the_unknown_their_speed(members: t.Dict[t.Tuple[int, t.Optional[int]], CpuSet]) -> None:
     """An offline PU has no frequency: it is of the kind of those with as many threads, if there is just one such."""
     for key in [key for key in members if key[1] is None]:
         alike = [other for other in members if other[0] == key[0] and other[1] is not None]
         if len(alike) == 1:
-            members[alike[0]].extend(members.pop(key))
+            members[alike[0]] |= members.pop(key)
 
 
 def overridden(

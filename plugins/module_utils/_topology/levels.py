@@ -11,7 +11,7 @@ from .model import Pu
 
 
 class Group(t.NamedTuple):
-    """The PUs that share one value at a level. `nodes` are the NUMA nodes that they belong to."""
+    """The PUs that share one value at a level; `cpuset` has the usable ones. `nodes` are the NUMA nodes that they belong to."""
 
     key: t.Tuple[int, ...]
     cpuset: CpuSet
@@ -27,28 +27,35 @@ LEVELS = {
 }  # type: t.Dict[str, t.Callable[[Pu], t.Tuple[t.Optional[int], ...]]]
 
 
-def group(pus: t.Iterable[Pu], level: str) -> t.List[Group]:
-    """Put together the PUs that have the same place at this level, ordered by that place; those of unknown place are left out."""
+def group(pus: t.Iterable[Pu], level: str, cpuset: CpuSet) -> t.List[Group]:
+    """Put together the PUs that have the same place at this level, ordered by that place; those of unknown place are left out.
+
+    `cpuset` has all usable PUs of the host.
+    """
     place = LEVELS[level]
-    members = {}  # type: t.Dict[t.Tuple[int, ...], t.List[Pu]]
+    # masks, for a large host has thousands of groups
+    masks = {}  # type: t.Dict[t.Tuple[int, ...], int]
+    nodes = {}  # type: t.Dict[t.Tuple[int, ...], int]
     for pu in pus:
-        key = place(pu)
+        key = t.cast("t.Tuple[int, ...]", place(pu))
         if None not in key:
-            members.setdefault(t.cast("t.Tuple[int, ...]", key), []).append(pu)
-    return [_group(key, members[key]) for key in sorted(members)]
-
-
-def _group(key: t.Tuple[int, ...], members: t.List[Pu]) -> Group:
-    complete = CpuSet([pu.os_index for pu in members])
-    online = [pu.os_index for pu in members if usable(pu)]
-    return Group(
-        key,
-        complete if len(online) == len(members) else CpuSet(online),
-        complete,
-        CpuSet({pu.node for pu in members if pu.node is not None}),
-    )
+            masks[key] = masks.get(key, 0) | 1 << pu.os_index
+            if pu.node is not None:
+                nodes[key] = nodes.get(key, 0) | 1 << pu.node
+    from_mask = CpuSet.from_mask
+    return [
+        Group(
+            key,
+            from_mask(masks[key] & cpuset.mask),
+            from_mask(masks[key]),
+            from_mask(nodes.get(key, 0)),
+        )
+        for key in sorted(masks)
+    ]
 
 
 def usable(pu: Pu) -> bool:
     """Tell whether the PU belongs to `cpuset`: online and its place known at every level."""
-    return bool(pu.online) and None not in (pu.package, pu.core, pu.node)
+    return bool(
+        pu.online and pu.package is not None and pu.core is not None and pu.node is not None
+    )

@@ -17,14 +17,9 @@ SCHEDULERS = {4: "sedf", 5: "credit", 6: "credit2", 7: "arinc653", 8: "rtds", 9:
 PAGE_SIZE = 4096  # what every architecture of Xen uses
 
 
-def valid(value: int) -> t.Optional[int]:
-    """Return the number, None for Xen's mark that there is none."""
-    return None if value == INVALID else value
-
-
 def at(values: t.Sequence[t.Any], index: int) -> t.Optional[int]:
     """Return the number at this index, None where there is none."""
-    return valid(values[index]) if index < len(values) else None
+    return values[index] if index < len(values) and values[index] != INVALID else None
 
 
 def scheduler(sched_id: t.Optional[int]) -> t.Optional[str]:

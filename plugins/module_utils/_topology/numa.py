@@ -8,7 +8,7 @@ import typing as t
 
 from .cpuset import CpuSet
 from .firmware import Firmware
-from .levels import Group, usable
+from .levels import Group
 from .meanings import at
 from .model import Distances, NumaNode, Pu, SubNuma
 from .places import spans, told_distances
@@ -85,19 +85,17 @@ def _nearest(node: int, cpu_nodes: t.Iterable[int], distances: Distances) -> t.T
     return tuple(cpu_node for cpu_node in sorted(reach) if reach[cpu_node] == least)
 
 
-def sub_numa(packages: t.Iterable[Group], pus: t.Sequence[Pu]) -> t.Tuple[SubNuma, ...]:
+def sub_numa(packages: t.Iterable[Group], pus: t.Sequence[Pu], cpuset: CpuSet) -> t.Tuple[SubNuma, ...]:
     """Return the parts of packages that have several nodes."""
     several = {found.key[0] for found in packages if len(found.nodes) > 1}
-    parts = {}  # type: t.Dict[t.Tuple[int, int], t.List[Pu]]
+    if not several:
+        return ()
+    parts = {}  # type: t.Dict[t.Tuple[int, int], t.List[int]]
     for pu in pus:
         if pu.package in several and pu.package is not None and pu.node is not None:
-            parts.setdefault((pu.package, pu.node), []).append(pu)
-    return tuple(
-        SubNuma(
-            package,
-            node,
-            CpuSet(pu.os_index for pu in parts[package, node] if usable(pu)),
-            CpuSet(pu.os_index for pu in parts[package, node]),
-        )
-        for package, node in sorted(parts)
-    )
+            parts.setdefault((pu.package, pu.node), []).append(pu.os_index)
+    found = []
+    for package, node in sorted(parts):
+        complete = CpuSet(parts[package, node])
+        found.append(SubNuma(package, node, complete & cpuset, complete))
+    return tuple(found)

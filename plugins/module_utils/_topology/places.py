@@ -12,8 +12,12 @@ from .cpuid import Policy
 from .cpuset import LARGEST_ID, CpuSet
 from .firmware import Firmware
 from .levels import usable
-from .meanings import INVALID, PCPU_INVALID, PCPU_ONLINE, valid
+from .meanings import INVALID, PCPU_INVALID, PCPU_ONLINE
 from .model import Parameter, Pu
+
+#: What stands for a CPU in the rows of `cputopo` and `pcpuinfo` that has none there.
+_NOWHERE = (INVALID, INVALID, INVALID)
+_UNHEARD = (0, 0, INVALID, INVALID)
 
 
 def pus_of(
@@ -34,22 +38,22 @@ def pus_of(
             "Xen gives every CPU of this host the same core and package and says that cores have one thread, "
             "as it does on Arm: each CPU is taken for a core of its own."
         )
-    exist = []  # type: t.List[t.Tuple[t.Any, ...]]
+    exist = []  # type: t.List[t.List[t.Any]]
     denied = []
     for cpu in range(count):
-        place = [valid(value) for value in topo[cpu]] if cpu < len(topo) else [None, None, None]
-        absent = cpu < len(infos) and infos[cpu][1] & PCPU_INVALID
-        if absent and place == [None, None, None] and cpu not in pooled:
-            continue
-        if absent:
+        core, package, node = topo[cpu] if cpu < len(topo) else _NOWHERE
+        _present, flags, apic_id, acpi_id = infos[cpu] if cpu < len(infos) else _UNHEARD
+        if flags & PCPU_INVALID:
+            if core == package == node == INVALID and cpu not in pooled:
+                continue
             denied.append(cpu)
-        core, package, node = place
-        if one_core_each and core is not None:
+            apic_id = acpi_id = INVALID
+        if one_core_each and core != INVALID:
             core = cpu
-        if node is not None and node > LARGEST_ID:
-            node = None
-        info = infos[cpu] if cpu < len(infos) and not absent else (0, 0, INVALID, INVALID)
-        exist.append((cpu, package, core, node, valid(info[2]), valid(info[3])))
+        if node > LARGEST_ID:
+            node = INVALID
+        told = (cpu, package, core, node, apic_id, acpi_id)
+        exist.append([None if value == INVALID else value for value in told])
     if not exist or not (topo or infos):
         raise Failure(
             "no CPU of this host was heard of, so nothing can be said about its topology: see which components were used"
@@ -61,12 +65,12 @@ def pus_of(
     online = _online(heard, CpuSet([found[0] for found in exist]), pooled, warnings)
     speeds = {int(cpu): mhz * 1000 for cpu, mhz in heard.get("px_max_mhz", {}).items()}
     pus = [
-        Pu(cpu, online[cpu], package, core, node, pool_of.get(cpu), apic_id, acpi_id, max_khz=speeds.get(cpu))
+        Pu(cpu, online[cpu], package, core, node, pool_of.get(cpu), apic_id, acpi_id, True, speeds.get(cpu))
         for cpu, package, core, node, apic_id, acpi_id in exist
     ]
     pus = _placed(pus, policy, _never_brought_up(pus, firmware, warnings), warnings)
     pus = _on_nodes(pus, heard, parameters, firmware)
-    lost = CpuSet(pu.os_index for pu in pus if pu.online and not usable(pu))
+    lost = CpuSet([pu.os_index for pu in pus if pu.online and not usable(pu)])
     if lost:
         warnings.append(f"{_are(lost)} online, but Xen does not say where: nothing will be placed there.")
     return pus
@@ -117,8 +121,8 @@ def _online(
             online[cpu] = True
         else:
             online[cpu] = None
-    unknown = CpuSet(cpu for cpu in exist if online[cpu] is None)
-    up = CpuSet(cpu for cpu in exist if online[cpu])
+    unknown = CpuSet([cpu for cpu, state in online.items() if state is None])
+    up = CpuSet([cpu for cpu, state in online.items() if state])
     if unknown:
         warnings.append(
             f"Nothing that could be asked tells whether {_are(unknown)} online: nothing will be placed there."
@@ -137,6 +141,8 @@ def _online(
 
 def _never_brought_up(pus: t.List[Pu], firmware: Firmware, warnings: t.List[str]) -> t.List[Pu]:
     """Return the CPUs that the firmware lists and Xen does not have, as far as Xen would have a number for them."""
+    if not firmware.lists_cpus:
+        return []
     processors = firmware.never_brought_up({pu.os_index: pu.apic_id for pu in pus if pu.apic_id is not None})
     taken = {pu.os_index for pu in pus}
     found, nameless = [], []
@@ -156,8 +162,8 @@ def _never_brought_up(pus: t.List[Pu], firmware: Firmware, warnings: t.List[str]
 
 def _placed(pus: t.List[Pu], policy: Policy, more: t.List[Pu], warnings: t.List[str]) -> t.List[Pu]:
     """Return all PUs, those without package and core placed by their APIC id as far as there is only one answer."""
-    everybody = sorted(pus + more, key=lambda pu: pu.os_index)
-    if all(None not in (pu.package, pu.core) for pu in everybody):
+    everybody = sorted(pus + more, key=lambda pu: pu.os_index) if more else pus
+    if not any(pu.package is None or pu.core is None for pu in everybody):
         return everybody
     owners = {}  # type: t.Dict[int, t.List[int]]
     for pu in everybody:
@@ -193,10 +199,14 @@ def _on_nodes(
     pus: t.List[Pu], heard: t.Dict[str, t.Any], parameters: t.Sequence[Parameter], firmware: Firmware
 ) -> t.List[Pu]:
     """Return the PUs, those of unknown node put on theirs by what the firmware says of their APIC id."""
-    seen = [(pu.apic_id, pu.node) for pu in pus if pu.online and None not in (pu.apic_id, pu.node)]
+    seen = [
+        (pu.apic_id, pu.node)
+        for pu in pus
+        if pu.online and pu.apic_id is not None and pu.node is not None
+    ]
     there = spans(heard)
     fake = bool(there) and command_line.made_up_nodes(parameters) == len(there)
-    firmware.learn_nodes(t.cast(t.List[t.Tuple[int, int]], seen), there, fake, told_distances(heard))
+    firmware.learn_nodes(seen, there, fake, told_distances(heard))
     only = min(there) if len(there) == 1 and firmware.numa in ("off", "none") else None
 
     def node(pu: Pu) -> t.Optional[int]:

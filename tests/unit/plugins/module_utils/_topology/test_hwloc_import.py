@@ -701,7 +701,7 @@ def test_sets_without_an_end():
     topology = from_hwloc_xml(text)
     assert str(topology.complete_cpuset) == "0-5,32-65535"
     assert str(topology.cpuset) == "0-3"
-    element = hwloc_elements.Element("object", {"cpuset": "0xf...f"}, 1)
+    element = hwloc_elements.Element("object", {"cpuset": "0xf...f"}, 1, {})
     assert str(element.bitmap("cpuset")) == "0-65535"
 
 
