@@ -54,7 +54,8 @@ class Element:
         kind = attributes.get("type", "")
         self.kind = _OLD_KINDS.get(kind, kind)
         self.line = line
-        self.children = []  # type: t.List[Element]
+        # a list from the first one on: most have none
+        self.children = ()  # type: t.Any
         self.text = ""
         self.sets = sets
 
@@ -217,7 +218,11 @@ class _Builder:
         if not above:
             self.root = element
         elif len(above) < LARGEST_DEPTH:
-            above[-1].children.append(element)
+            parent = above[-1]
+            if parent.children:
+                parent.children.append(element)
+            else:
+                parent.children = [element]
         else:
             raise Failure(
                 f"{element} lies more than {LARGEST_DEPTH} elements deep: in no machine's topology does one"

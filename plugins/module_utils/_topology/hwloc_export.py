@@ -221,6 +221,7 @@ def _machine_infos(topology: Topology, host_name: str, omissions: t.Iterable[Omi
     ]  # type: t.List[t.Tuple[str, t.Union[str, int, None]]]
     told += [(names.MEMORY[field], getattr(topology.memory, field)) for field in Memory._fields]
     told += _cpupool_infos(topology)
+    told += hwloc_kinds.speed_infos(topology)
     told += cache_infos(topology)
     told += hwloc_devices.dmi_infos(topology.dmi)
     told += [

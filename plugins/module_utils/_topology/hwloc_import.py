@@ -87,6 +87,7 @@ class _Machine:
         self.memory = {}  # type: t.Dict[int, t.Optional[int]]
         self.spanned = {}  # type: t.Dict[int, t.Optional[int]]
         self.holes = set()  # type: t.Set[int]
+        self.domains = {}  # type: t.Dict[str, int]
         self.kept = collections.Counter()  # type: t.Dict[str, int]
         self.free = {}  # type: t.Dict[int, t.Optional[int]]
 
@@ -300,6 +301,9 @@ class _Machine:
         self.free[number] = told_number(element.info(names.NODE_FREE), LARGEST_MEMORY)
         if self.free[number] is None and not self.ours:
             self.free[number] = self.memory[number]
+        domain = told_number(element.info(names.PROXIMITY), LARGEST_PART)
+        if domain is not None and self.ours:
+            self.domains[str(number)] = domain
 
     def _share_out(self, numbers: t.Dict[Element, int]) -> None:
         """Give every CPU to one node, that with the fewest CPUs around it."""
@@ -407,10 +411,15 @@ class _Machine:
                 for node, size in sorted(self.memory.items())
                 if size is not None and node not in self.holes
             },
+            "node_domains": self.domains,
             "physinfo": self._physinfo(),
             "page_size": PAGE_SIZE,
         }  # type: t.Dict[str, t.Any]
-        data.update(self._cpupools() if self.ours else _empty_host(online))
+        if self.ours:
+            data["px_max_mhz"] = hwloc_kinds.speeds(self.infos.get(names.PU_KHZ, ()), self.everything)
+            data.update(self._cpupools())
+        else:
+            data.update(_empty_host(online))
         data.update(devices)
         scheduler = _scheduler_id(self.info(names.SCHEDULER))
         if scheduler is not None:

@@ -49,6 +49,28 @@ def _infos(kind: CpuKind) -> t.Iterator[t.Tuple[str, str]]:
     return ((name, str(value)) for name, value in told if value is not None)
 
 
+def speed_infos(topology: Topology) -> t.Iterator[t.Tuple[str, str]]:
+    """Tell the highest frequency of PUs, an info for all that have the same."""
+    alike = {}  # type: t.Dict[int, t.List[int]]
+    for pu in topology.pus:
+        if pu.max_khz is not None:
+            alike.setdefault(pu.max_khz, []).append(pu.os_index)
+    for max_khz in sorted(alike):
+        yield names.PU_KHZ, f"khz={max_khz} cpuset={CpuSet(alike[max_khz]).hwloc()}"
+
+
+def speeds(infos: t.Iterable[str], everything: CpuSet) -> t.Dict[str, int]:
+    """Read such infos back as Xen tells it, MHz of each PU by its number."""
+    found = {}  # type: t.Dict[str, int]
+    for info in infos:
+        told = dict(part.partition("=")[::2] for part in info.split())
+        khz = told_number(told.get("khz"), _LARGEST_MHZ * 1000)
+        if khz is not None:
+            cpus = told_mask(told.get("cpuset")) & everything
+            found.update((str(cpu), khz // 1000) for cpu in cpus)
+    return found
+
+
 def read(document: Element, topology: Topology, ours: bool, warnings: t.List[str]) -> t.Tuple[CpuKind, ...]:
     """Return the kinds that the document tells, thriftiest first; those that were derived where it tells none, or cannot be right."""
     elements = document.below("cpukind")

@@ -17,6 +17,7 @@ CAPABILITIES = "XenCapabilities"
 SCHEDULER = "XenScheduler"
 COMMAND_LINE = "XenCommandLine"
 CPU_KHZ = "XenCpuKHz"
+PU_KHZ = "XenPUMaxKHz"  # khz=3900000 cpuset=0x000000f0: the highest frequency of these PUs
 CPUPOOL = "XenCpupool"  # id=0 scheduler=credit2 domains=1 cpuset=0x0000000f name=Pool-0; what is not known is left out
 CPUPOOL_FREE = "XenCpupoolFree"
 UNPLACED = "XenUnplacedPUs"  # online, but Xen does not say where

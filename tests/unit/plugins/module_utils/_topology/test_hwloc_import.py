@@ -56,14 +56,13 @@ def expected(topology):
                 acpi_id=None,
                 core=None if pu.package is None else pu.core,
                 present=True,
-                max_khz=None,
             )
             for pu in topology.pus
         ),
         "cores": topology.cores,
         "packages": topology.packages,
         "nodes": tuple(
-            node._replace(proximity_domain=None)
+            node
             if node.os_index in shown
             else node._replace(
                 memory_spanned=None,
@@ -86,6 +85,7 @@ def expected(topology):
         # a pool that is made later may have another granularity than the command line's
         "cpupools": tuple(pool._replace(sched_gran=None) if pool.id else pool for pool in topology.cpupools),
         "domains": None,
+        "dom0_boot": topology.dom0_boot,
         "dom0_vcpus": (),
         "dom0_linux": None,
         "source": "hwloc_xml",
@@ -111,9 +111,14 @@ def check_round_trip(topology):
     wanted.update({field: getattr(topology, field) for field in SAME})
     for field, value in wanted.items():
         assert getattr(back, field) == value, field
-    # where all CPUs are alike there is nothing to write
-    if len([kind for kind in topology.cpu_kinds if kind.cpuset]) > 1:
+    kinds = [kind for kind in topology.cpu_kinds if kind.cpuset]
+    if len(kinds) == len(topology.cpu_kinds):
         assert back.cpu_kinds == topology.cpu_kinds
+    elif len(kinds) > 1:
+        # those without an online CPU are left out, so the others may have other ranks
+        assert {kind._replace(efficiency=None) for kind in back.cpu_kinds} == {
+            kind._replace(efficiency=None) for kind in kinds
+        }
     assert from_facts(to_facts(back)) == back
     # and once more, which must change nothing
     again = from_hwloc_xml(to_hwloc_xml(back).text)
@@ -124,6 +129,10 @@ def check_round_trip(topology):
 @pytest.mark.parametrize("name", sorted(set(HOSTS) - {"odd-characters"}))
 def test_what_was_exported_comes_back(name):
     check_round_trip(HOSTS[name])
+
+
+#: A version of Xen, started with dom0 on the node that ACPI calls 3.
+BOOTED_ON_NODE_3 = {"major": 4, "minor": 17, "extraversion": ".7", "commandline": "dom0_nodes=3"}
 
 
 def test_good_host_comes_back_without_a_warning():
@@ -146,6 +155,32 @@ def test_caches_devices_and_dmi_come_back():
         device._replace(**odd.get(device.address, {})) for device in expected_devices
     ]
     assert not any("no place for" in warning for warning in after.warnings)
+
+
+def test_frequencies_of_cpus_and_acpis_numbers_of_nodes_come_back():
+    host = made_host(
+        px_max_mhz={"0": 3900, "1": 3900, "5": 3700}, node_domains={"0": 3, "1": 0}, xen=BOOTED_ON_NODE_3
+    )
+    before = derive(host)
+    assert {pu.max_khz for pu in before.pus} == {3900000, 3700000, None}
+    assert before.dom0_boot.nodes == CpuSet([0])
+    after = check_round_trip(before)
+    assert [node.proximity_domain for node in after.nodes] == [3, 0]
+    text = to_hwloc_xml(before).text
+    # a line for all CPUs that are alike, not one for each
+    assert text.count("XenPUMaxKHz") == 2
+    # of another machine they would mean nothing
+    foreign = text.replace('name="Backend" value="Xen"', 'name="Backend" value="Linux"')
+    other = from_hwloc_xml(foreign)
+    assert {pu.max_khz for pu in other.pus} == {node.proximity_domain for node in other.nodes} == {None}
+
+
+@pytest.mark.parametrize("told", ["", "khz=x cpuset=0x1", "khz=9 cpuset=2", "khz=99999999999999 cpuset=0x1", "cpuset=0x1"])
+def test_frequencies_that_make_no_sense_are_none(told):
+    text = to_hwloc_xml(derive(made_host(px_max_mhz={"1": 3900}))).text
+    spoilt = re.sub('(name="XenPUMaxKHz" value=)"[^"]*"', rf'\1"{told}"', text)
+    assert spoilt != text
+    assert {pu.max_khz for pu in from_hwloc_xml(spoilt).pus} == {None}
 
 
 def test_caches_of_unknown_sharing_come_back():
@@ -203,6 +238,14 @@ def strange_hosts(draw):
         numainfo=numa([draw(SIZE) for _node in range(node_count)], distance),
         pcpuinfo=[[count - 1, flag, cpu, cpu] for cpu, flag in enumerate(flags)],
         physinfo={"nr_cpus": draw(st.integers(0, count)), "total_pages": draw(st.integers(0, 2**50))},
+        px_max_mhz=draw(
+            st.dictionaries(st.sampled_from([str(cpu) for cpu in range(count)]), st.sampled_from([900, 3600, 3900]))
+        ),
+        node_domains=draw(
+            st.dictionaries(st.sampled_from("0123"), st.integers(0, 2**31 - 1)).filter(
+                lambda domains: len(set(domains.values())) == len(domains)
+            )
+        ),
         **sections,
     )
 
