@@ -46,9 +46,7 @@ class Firmware:
             self.ram = self._ram(heard["memory_map"])
         self.domain_of = self._domains_by_apic_id()
         #: proximity domain -> Xen's node
-        self.node_of = {
-            domain: int(node) for node, domain in heard.get("node_domains", {}).items()
-        }  # type: t.Dict[int, int]
+        self.node_of = {domain: int(node) for node, domain in heard.get("node_domains", {}).items()}  # type: t.Dict[int, int]
         #: what the domains show about Xen's use of them: "on", "off", None when they show nothing
         self.numa = None  # type: t.Optional[str]
 

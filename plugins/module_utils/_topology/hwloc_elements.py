@@ -9,7 +9,6 @@ the one that is named is never fetched. Whatever is wrong is a :class:`Failure` 
 """
 
 import re
-import sys
 import typing as t
 from xml.parsers import expat
 
@@ -31,10 +30,12 @@ _OLD_KINDS = {"Socket": "Package"}
 _WHOLE = re.compile(r"[0-9]{1,20}\Z", re.ASCII)
 _DECIMAL = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?\Z", re.ASCII)
 _INFINITE = "0xf...f"
+#: Names that come again and again, each as the one string that Python has of it in this code.
 _NAMES = (
-    "object info type os_index cpuset complete_cpuset nodeset complete_nodeset gp_index name value depth cache_type cache_size "
-    "cache_linesize cache_associativity local_memory"
-).split()
+    ("object", "type", "os_index", "gp_index", "cpuset", "complete_cpuset", "nodeset", "complete_nodeset")
+    + ("info", "name", "value", "depth")
+    + ("cache_type", "cache_size", "cache_linesize", "cache_associativity")
+)
 _WITH_TEXT = frozenset(("indexes", "u64values"))
 
 
@@ -46,9 +47,7 @@ class Element:
 
     __slots__ = ("attributes", "children", "kind", "line", "sets", "tag", "text")
 
-    def __init__(
-        self, tag: str, attributes: t.Dict[str, str], line: int, sets: t.Dict[str, CpuSet]
-    ) -> None:
+    def __init__(self, tag: str, attributes: t.Dict[str, str], line: int, sets: t.Dict[str, CpuSet]) -> None:
         self.tag = tag
         self.attributes = attributes
         kind = attributes.get("type", "")
@@ -192,7 +191,7 @@ class _Builder:
         self.count = 0
         self.sets = {}  # type: t.Dict[str, CpuSet]
         # with names of ours the parser's are the same objects, which is what dictionaries compare first
-        self.parser = expat.ParserCreate("utf-8", None, {sys.intern(name): sys.intern(name) for name in _NAMES})
+        self.parser = expat.ParserCreate("utf-8", None, {name: name for name in _NAMES})
         self.parser.buffer_text = True
         self.parser.StartDoctypeDeclHandler = self.doctype
         self.parser.StartElementHandler = self.start

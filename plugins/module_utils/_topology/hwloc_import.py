@@ -391,13 +391,10 @@ class _Machine:
         unknown = told_set(self.info(names.UNKNOWN)) - self.online
         online = self.online | unplaced
         size = self.everything.mask.bit_length()
-        core_of, package_of, node_of = (
-            self.places[level].get for level in ("core", "package", "node")
-        )
-        present = [size - 1, 0, INVALID, INVALID]
-        infos = dict.fromkeys(self.everything, present)
-        infos.update(dict.fromkeys(online, [size - 1, PCPU_ONLINE, INVALID, INVALID]))
-        absent = [size - 1, PCPU_INVALID, INVALID, INVALID]
+        core_of, package_of, node_of = (self.places[level].get for level in ("core", "package", "node"))
+        there, up, absent = ([size - 1, flag, INVALID, INVALID] for flag in (0, PCPU_ONLINE, PCPU_INVALID))
+        infos = dict.fromkeys(self.everything, there)
+        infos.update(dict.fromkeys(online, up))
         data = {
             "xen": self._xen(),
             "cputopo": [

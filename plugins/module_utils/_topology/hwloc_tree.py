@@ -216,11 +216,7 @@ def build(topology: Topology, machine: Object, parts: t.Iterable[Object]) -> Non
         cpus = part.complete_cpuset
         mask = cpus.mask
         parent = owner.get(cpus.first()) if mask else None
-        if (
-            parent is None
-            or mask & ~rest[parent]
-            or part.cpuset.mask & ~(mask & parent.cpuset.mask)
-        ):
+        if parent is None or mask & ~rest[parent] or part.cpuset.mask & ~(mask & parent.cpuset.mask):
             raise Failure(
                 f"the topology contradicts itself: {part.kind} {part.os_index} with the CPUs {part.complete_cpuset} "
                 "overlaps another object or the machine's edge; gather the facts again"

@@ -200,9 +200,7 @@ def _on_nodes(
 ) -> t.List[Pu]:
     """Return the PUs, those of unknown node put on theirs by what the firmware says of their APIC id."""
     seen = [
-        (pu.apic_id, pu.node)
-        for pu in pus
-        if pu.online and pu.apic_id is not None and pu.node is not None
+        (pu.apic_id, pu.node) for pu in pus if pu.online and pu.apic_id is not None and pu.node is not None
     ]
     there = spans(heard)
     fake = bool(there) and command_line.made_up_nodes(parameters) == len(there)

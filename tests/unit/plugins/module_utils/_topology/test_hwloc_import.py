@@ -175,7 +175,9 @@ def test_frequencies_of_cpus_and_acpis_numbers_of_nodes_come_back():
     assert {pu.max_khz for pu in other.pus} == {node.proximity_domain for node in other.nodes} == {None}
 
 
-@pytest.mark.parametrize("told", ["", "khz=x cpuset=0x1", "khz=9 cpuset=2", "khz=99999999999999 cpuset=0x1", "cpuset=0x1"])
+@pytest.mark.parametrize(
+    "told", ["", "khz=x cpuset=0x1", "khz=9 cpuset=2", "khz=99999999999999 cpuset=0x1", "cpuset=0x1"]
+)
 def test_frequencies_that_make_no_sense_are_none(told):
     text = to_hwloc_xml(derive(made_host(px_max_mhz={"1": 3900}))).text
     spoilt = re.sub('(name="XenPUMaxKHz" value=)"[^"]*"', rf'\1"{told}"', text)
@@ -239,7 +241,9 @@ def strange_hosts(draw):
         pcpuinfo=[[count - 1, flag, cpu, cpu] for cpu, flag in enumerate(flags)],
         physinfo={"nr_cpus": draw(st.integers(0, count)), "total_pages": draw(st.integers(0, 2**50))},
         px_max_mhz=draw(
-            st.dictionaries(st.sampled_from([str(cpu) for cpu in range(count)]), st.sampled_from([900, 3600, 3900]))
+            st.dictionaries(
+                st.sampled_from([str(cpu) for cpu in range(count)]), st.sampled_from([900, 3600, 3900])
+            )
         ),
         node_domains=draw(
             st.dictionaries(st.sampled_from("0123"), st.integers(0, 2**31 - 1)).filter(

@@ -5,17 +5,28 @@
 """The defects of other ways to look at a Xen host, each on a recording of a real host that shows it.
 
 hwloc's Xen backend (libxl), `xl info -n` and dom0's own Linux were measured on hosts like these. What they say wrongly is named with
-each test; what is right is asserted here.
+each test; what is right is asserted here. docs/hwloc-xen-backend.md has the list, and what it names is held against what there is.
 """
 
 import json
+import os
+import re
 
 import pytest
+from ansible_collections.dom0.xen.plugins.module_utils._errors import Failure
 from ansible_collections.dom0.xen.plugins.module_utils._topology.cpuset import CpuSet
 from ansible_collections.dom0.xen.plugins.module_utils._topology.derive import derive
 from ansible_collections.dom0.xen.plugins.module_utils._topology.facts import to_facts
 from ansible_collections.dom0.xen.plugins.module_utils._topology.hwloc_export import to_hwloc_xml
-from ansible_collections.dom0.xen.tests.unit.plugins.module_utils._topology.hosts import recording, said
+from ansible_collections.dom0.xen.tests.unit.plugins.module_utils._topology.hosts import (
+    RECORDINGS,
+    ROOT,
+    recording,
+    said,
+)
+
+PAGE = os.path.join(ROOT, "docs", "hwloc-xen-backend.md")
+SCENARIOS = os.path.join(ROOT, "extensions", "molecule")
 
 MIB = 2**20
 parse = CpuSet.parse
@@ -179,6 +190,25 @@ def test_pci_devices_have_xens_node_or_none():
     assert set(nodes.values()) - {1, 2} == {0xFFFFFFFF}
 
 
+def test_devices_have_the_names_that_dom0_gives_them():
+    """Defect 9, too: OS devices with garbage for names."""
+    devices = host("big").pci_devices
+    named = {
+        device.address: device.network + device.block + device.infiniband + device.gpu for device in devices
+    }
+    assert {address: names for address, names in named.items() if names} == {
+        "0000:00:01.0": ("vda",),
+        "0000:00:02.0": ("enp0s2",),
+    }
+    assert {device.node for device in devices if named[device.address]} == {None}
+    text = to_hwloc_xml(host("big")).text
+    assert re.findall('type="OSDev"[^>]* name="([^"]*)"', text) == ["vda", "enp0s2"]
+    nodes = re.findall('name="XenNUMANode" value="([^"]*)"', text)
+    # every device and host bridge says where it is, or that nobody knows
+    assert len(nodes) == len(devices) + text.count('bridge_type="0-1"')
+    assert set(nodes) == {"1", "2", "unknown"}
+
+
 def test_distances_go_by_the_numbers_of_the_nodes():
     """Defect 10: rows shift. Here ACPI's order of the nodes is another than Xen's, and one of them has no CPU."""
     topology = host("shuffled")
@@ -190,6 +220,20 @@ def test_distances_go_by_the_numbers_of_the_nodes():
             expected = firmware[source.proximity_domain][target.proximity_domain]
             assert topology.distance(source.os_index, target.os_index) == expected
     assert topology.distances.from_firmware
+
+
+@pytest.mark.parametrize("name", ["quad", "shuffled"])
+def test_hwloc_gets_the_distances_by_the_numbers_of_the_nodes(name):
+    """Defect 10, in the XML."""
+    topology = host(name)
+    text = to_hwloc_xml(topology).text
+    nodes = [int(node) for node in re.findall("<indexes[^>]*>([^<]*)<", text)[0].split()]
+    rows = [row.split() for row in re.findall("<u64values[^>]*>([^<]*)<", text)]
+    assert nodes == [node.os_index for node in topology.nodes]
+    assert [node.os_index for node in topology.nodes if not node.complete_cpuset]
+    assert {(a, b): int(rows[i][j]) for i, a in enumerate(nodes) for j, b in enumerate(nodes)} == {
+        (a, b): topology.distance(a, b) for a in nodes for b in nodes
+    }
 
 
 @pytest.mark.parametrize(
@@ -222,6 +266,29 @@ def test_the_same_answers_give_the_same_facts():
     first = json.dumps(to_facts(derive(raw)))
     assert json.dumps(to_facts(derive(raw))) == first
     assert json.dumps(raw.to_recording(), sort_keys=True) == before
+
+
+@pytest.mark.parametrize("name", [name for name, _pus, _mib in TRUTH])
+def test_an_answer_that_is_missing_is_never_made_up(name):
+    """Defect 14, too: without any one of the answers a CPU is online, and a node has so much RAM, as with it, or it is not known."""
+    whole = host(name)
+    states = {pu.os_index: pu.online for pu in whole.pus}
+    for section in sorted(recording(name).data):
+        raw = recording(name)
+        del raw.data[section]
+        try:
+            part = derive(raw)
+        except Failure:
+            # without the list of CPUs there is nothing to tell
+            assert section == "cputopo", section
+            continue
+        assert part.cpuset <= whole.cpuset, section
+        for pu in part.pus:
+            assert pu.online in (states[pu.os_index], None), section
+        for node in part.nodes:
+            assert node.memory_total in (whole.node(node.os_index).memory_total, None), section
+        known = {cpu for core in part.cores for cpu in core.cpuset}
+        assert known <= set(whole.cpuset), section
 
 
 def test_what_was_not_covered_is():
@@ -273,3 +340,71 @@ def test_a_host_whose_kernel_filters_hypercalls_is_described_all_the_same():
     assert {pu.apic_id for pu in part.pus} == {None}
     assert {node.memory_total for node in part.nodes} == {None}
     assert {cache.cpusets for cache in part.caches} == {None}
+
+
+# --- the page that lists the defects
+
+# docs/ and the scenarios do not travel with every copy of the collection
+listed = pytest.mark.skipif(
+    not os.path.exists(PAGE) or not os.path.isdir(SCENARIOS), reason="docs/ or extensions/ is not here"
+)
+
+
+def rows(columns):
+    """The rows of the page's tables that have so many columns, without their heads."""
+    with open(PAGE, encoding="utf-8") as stream:
+        found = [
+            [cell.strip() for cell in line.strip().strip("|").split("|")]
+            for line in stream
+            if line[:1] == "|"
+        ]
+    return [row for row in found if len(row) == columns and (row[0].isdigit() or row[0][:1] == "`")]
+
+
+def sources(folder, ending):
+    """The texts of all files below a folder, by name."""
+    found = {}
+    for path, _folders, names in os.walk(folder):
+        for name in names:
+            if name.endswith(ending):
+                with open(os.path.join(path, name), encoding="utf-8") as stream:
+                    found.setdefault(name[: -len(ending)], []).append(stream.read())
+    return found
+
+
+@listed
+def test_every_defect_has_a_test_that_exists():
+    table = {int(row[0]): re.findall("`([^`]*)`", row[3]) for row in rows(4) if row[0].isdigit()}
+    assert sorted(table) == list(range(1, 16))
+    tests = sources(os.path.join(ROOT, "tests", "unit"), ".py")
+    for number, named in table.items():
+        for name in named:
+            if "::" in name:
+                file, _between, function = name.partition("::")
+                texts, wanted = tests.get(file, []), rf"^def {function}\("
+            else:
+                scenario, _between, step = name.partition(": ")
+                texts = sources(os.path.join(SCENARIOS, scenario), ".yml").get("verify", [])
+                wanted = rf"^ *- name: {re.escape(step)}$"
+            assert any(re.search(wanted, text, re.MULTILINE) for text in texts), (number, name)
+        # each stands on a real host, or on the recording of one
+        assert any("test_truth::" in name or "::" not in name for name in named), number
+
+
+@listed
+def test_every_test_of_a_defect_is_in_the_list():
+    with open(os.path.splitext(__file__)[0] + ".py", encoding="utf-8") as stream:
+        text = stream.read()
+    own = re.findall(r'^def (test_\w+)\([^)]*\):\n    """Defect (\d+)', text, re.MULTILINE)
+    assert {int(number) for _name, number in own} == set(range(1, 16))
+    named = {int(row[0]): row[3] for row in rows(4) if row[0].isdigit()}
+    for name, number in own:
+        assert f"`test_truth::{name}`" in named[int(number)], (name, number)
+
+
+@listed
+def test_figures_of_the_list_are_those_that_are_tested():
+    told = [(row[0].strip("`"), *map(int, row[2].split(", "))) for row in rows(4) if not row[0].isdigit()]
+    assert sorted(told) == sorted(TRUTH)
+    for name, _pus, _mib in told:
+        assert os.path.exists(os.path.join(RECORDINGS, name + ".json"))
