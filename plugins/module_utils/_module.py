@@ -12,7 +12,7 @@ import os
 import tempfile
 import typing as t
 
-from ._discovery import recordings, registry
+from ._discovery import registry
 from ._errors import Failure
 from ._topology.raw import RawHost
 from ._xen.connection import Xen
@@ -96,6 +96,9 @@ def gather(module: "AnsibleModule", subset: t.Iterable[str] = ()) -> RawHost:
         path = module.params["recording"]
         if not path:
             raise Failure("source is 'recording', so say which one: set recording to its path on this host.")
+        # Few runs need it, and Python compiles anew what Ansible sends.
+        from ._discovery import recordings
+
         host = recordings.read(path)
         recordings.narrow(host, frozenset(subset))
         return host
@@ -124,6 +127,8 @@ def keep_recording(module: "AnsibleModule", host: RawHost, path: t.Optional[str]
     if not path:
         return {"changed": False, "recording": host.to_recording()}
     if not module.check_mode:
+        from ._discovery import recordings
+
         try:
             _write_whole(path, recordings.write(host))
         except OSError as error:

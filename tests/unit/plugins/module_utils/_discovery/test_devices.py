@@ -7,7 +7,7 @@
 import os
 
 import pytest
-from ansible_collections.dom0.xen.plugins.module_utils._discovery import pci, registry
+from ansible_collections.dom0.xen.plugins.module_utils._discovery import pci, pci_reading, registry
 from ansible_collections.dom0.xen.plugins.module_utils._discovery.component import Request
 from ansible_collections.dom0.xen.plugins.module_utils._discovery.dmi import Dmi
 from ansible_collections.dom0.xen.plugins.module_utils._toolstack import xenstore
@@ -158,8 +158,8 @@ def test_nothing_there(tmp_path):
     ],
 )
 def test_names_of_vendors_and_devices(wanted, expected):
-    assert pci.names(PCI_IDS.encode(), wanted) == expected
-    assert pci.names(b"", wanted) == {}
+    assert pci_reading.names(PCI_IDS.encode(), wanted) == expected
+    assert pci_reading.names(b"", wanted) == {}
 
 
 def test_every_class_has_a_word():

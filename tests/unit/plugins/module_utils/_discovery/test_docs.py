@@ -14,6 +14,7 @@ from ansible_collections.dom0.xen.plugins.module_utils import _discovery
 from ansible_collections.dom0.xen.plugins.module_utils._discovery import registry
 from ansible_collections.dom0.xen.plugins.module_utils._discovery.component import Component, Heard
 from ansible_collections.dom0.xen.plugins.module_utils._topology import raw, shape
+from ansible_collections.dom0.xen.plugins.module_utils._topology.recording import SECTIONS
 from ansible_collections.dom0.xen.tests.unit.plugins.module_utils._topology.hosts import ROOT, recording
 
 PAGE = os.path.join(ROOT, "docs", "components.md")
@@ -36,7 +37,7 @@ def example(monkeypatch):
     monkeypatch.setitem(sys.modules, name, module)
     exec(compile(text, "uptime.py", "exec"), module.__dict__)
     # step 4 of the page
-    monkeypatch.setitem(raw._SECTIONS, "uptime_s", shape.whole)
+    monkeypatch.setitem(SECTIONS, "uptime_s", shape.whole)
     return module.Uptime
 
 
