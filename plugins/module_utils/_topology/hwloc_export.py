@@ -69,8 +69,10 @@ def to_hwloc_xml(topology: Topology, host_name: str = "") -> Exported:
             f"The distances from and to the NUMA nodes {without_distance} are not known and left out."
         )
     io = hwloc_devices.io_objects(topology.pci_devices)
-    machine.infos = _machine_infos(topology, host_name, omissions)
-    machine.infos += [(names.LEFT_OUT, f"PCIDev {address}: {why}") for address, why in io.left_out]
+    machine.infos = [
+        *_machine_infos(topology, host_name, omissions),
+        *((names.LEFT_OUT, f"PCIDev {address}: {why}") for address, why in io.left_out),
+    ]
     lines = [
         '<?xml version="1.0" encoding="UTF-8"?>',
         '<!DOCTYPE topology SYSTEM "hwloc2.dtd">',
@@ -146,8 +148,11 @@ class _Writer:
             around is None
             or around is self.machine
             or thing.kind == "NUMANode"
-            or thing.cpuset != around.cpuset
-            or thing.complete_cpuset != around.complete_cpuset
+            or (thing.cpuset is not around.cpuset and thing.cpuset != around.cpuset)
+            or (
+                thing.complete_cpuset is not around.complete_cpuset
+                and thing.complete_cpuset != around.complete_cpuset
+            )
         ):
             sets = self.sets(thing)
         os_index = "" if thing.os_index is None else f' os_index="{thing.os_index}"'
@@ -158,7 +163,8 @@ class _Writer:
             return
         self.lines.append(line + ">")
         below = indent + "  "
-        self.lines += [f'{below}<info name="{name}" value="{escape(value)}"/>' for name, value in thing.infos]
+        for name, value in thing.infos:
+            self.lines.append(f'{below}<info name="{name}" value="{escape(value)}"/>')
         for child in thing.memory:
             self.write(child, below)
         for child in thing.children:

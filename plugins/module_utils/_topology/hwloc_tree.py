@@ -8,6 +8,7 @@ NUMA nodes hang beside the tree, each on an object with the same CPUs; where the
 place for is an :class:`Omission`.
 """
 
+import collections
 import typing as t
 
 from .._errors import Failure
@@ -65,9 +66,10 @@ class Object:
         self.cpuset = cpuset
         self.complete_cpuset = complete_cpuset
         self.attributes = attributes
-        self.infos = []  # type: Infos
-        self.memory = []  # type: t.List[Object]
-        self.children = []  # type: t.List[Object]
+        # most of thousands of objects have none of these
+        self.infos = ()  # type: t.Sequence[t.Tuple[str, str]]
+        self.memory = ()  # type: t.Sequence[Object]
+        self.children = ()  # type: t.Sequence[Object]
 
 
 class Omission(t.NamedTuple):
@@ -156,36 +158,38 @@ def attach_nodes(
             what = f"NUMANode P#{node.os_index}"
             omissions.append(Omission(what, node.cpuset, node.complete_cpuset, False))
         elif not node.cpuset:
-            machine.memory.append(_node(node))
+            machine.memory = [*machine.memory, _node(node)]
         else:
             hosts = same_cpus.get(node.cpuset, [])
             host = next((host for host in hosts if node.complete_cpuset <= host.complete_cpuset), None)
             if host is None:
                 host = _group(node, topology)
                 groups.append(host)
-            host.memory.append(_node(node))
+            host.memory = [*host.memory, _node(node)]
     if not any(part.memory for part in [machine, *parts, *groups]):
-        machine.memory.append(_made_up_node(topology))
+        machine.memory = [_made_up_node(topology)]
     return groups
 
 
 def _node(node: NumaNode) -> Object:
     made = Object("NUMANode", node.os_index, node.cpuset, node.complete_cpuset)
+    infos = []  # type: Infos
+    made.infos = infos
     if node.memory_total is not None:
         made.attributes = f' local_memory="{node.memory_total}"'
         if node.memory_spanned is not None:
-            made.infos.append((names.NODE_SPANNED, str(node.memory_spanned)))
+            infos.append((names.NODE_SPANNED, str(node.memory_spanned)))
     elif node.memory_spanned is not None:
         made.attributes = f' local_memory="{node.memory_spanned}"'
-        made.infos.append((names.NODE_HOLES, "unknown, counted as memory"))
+        infos.append((names.NODE_HOLES, "unknown, counted as memory"))
     if node.proximity_domain is not None:
-        made.infos.append((names.PROXIMITY, str(node.proximity_domain)))
+        infos.append((names.PROXIMITY, str(node.proximity_domain)))
     if node.memory_free is not None:
-        made.infos.append((names.NODE_FREE, str(node.memory_free)))
+        infos.append((names.NODE_FREE, str(node.memory_free)))
     if not node.cpuset:
-        made.infos.append((names.LOCAL_CPUS, f"none; offline: {node.complete_cpuset or 'none'}"))
+        infos.append((names.LOCAL_CPUS, f"none; offline: {node.complete_cpuset or 'none'}"))
         if node.nearest_cpu_nodes:
-            made.infos.append((names.NEAREST, str(CpuSet(node.nearest_cpu_nodes))))
+            infos.append((names.NEAREST, str(CpuSet(node.nearest_cpu_nodes))))
     return made
 
 
@@ -193,7 +197,7 @@ def _made_up_node(topology: Topology) -> Object:
     made = Object("NUMANode", 0, topology.cpuset, topology.complete_cpuset)
     if topology.memory.total is not None:
         made.attributes = f' local_memory="{topology.memory.total}"'
-    made.infos.append((names.MADE_UP, "Xen tells of no NUMA node: this one stands for the whole machine"))
+    made.infos = [(names.MADE_UP, "Xen tells of no NUMA node: this one stands for the whole machine")]
     return made
 
 
@@ -212,6 +216,7 @@ def build(topology: Topology, machine: Object, parts: t.Iterable[Object]) -> Non
     owner = dict.fromkeys(machine.complete_cpuset, machine)  # type: t.Dict[int, Object]
     # the CPUs of each object that are in none of those below it; masks, for this is asked once for every object
     rest = {machine: machine.complete_cpuset.mask}
+    below = collections.defaultdict(list)  # type: t.Dict[Object, t.List[Object]]
     for part in sorted(parts, key=lambda part: (-len(part.complete_cpuset), RANK[part.kind])):
         cpus = part.complete_cpuset
         mask = cpus.mask
@@ -221,13 +226,14 @@ def build(topology: Topology, machine: Object, parts: t.Iterable[Object]) -> Non
                 f"the topology contradicts itself: {part.kind} {part.os_index} with the CPUs {part.complete_cpuset} "
                 "overlaps another object or the machine's edge; gather the facts again"
             )
-        parent.children.append(part)
+        below[parent].append(part)
         rest[parent] ^= mask
         rest[part] = mask
         owner.update(dict.fromkeys(cpus, part))
     for cpu in topology.cpuset:
         itself = CpuSet.from_mask(1 << cpu)
-        owner[cpu].children.append(Object("PU", cpu, itself, itself))
-    for part in [machine, *parts]:
-        if len(part.children) > 1:
-            part.children.sort(key=lambda child: child.complete_cpuset.first())
+        below[owner[cpu]].append(Object("PU", cpu, itself, itself))
+    for part, children in below.items():
+        if len(children) > 1:
+            children.sort(key=lambda child: child.complete_cpuset.first())
+        part.children = children
