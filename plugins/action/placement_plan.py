@@ -13,10 +13,12 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ..module_utils._errors import Failure
+from ..module_utils._topology.model import Topology
+from ..plugin_utils._placement.check import check_plan
 from ..plugin_utils._placement.effort import Effort
 from ..plugin_utils._placement.exact import ENGINES, Engine
-from ..plugin_utils._placement.plan import make_plan, summary
-from ..plugin_utils._placement.request import read_all
+from ..plugin_utils._placement.plan import Plan, make_plan, summary
+from ..plugin_utils._placement.request import Request, read_all
 from ..plugin_utils._placement.search import MOST_LOOKS
 from ..plugin_utils._placement.sources import hosts_of_task, topology_of
 from ..plugin_utils._placement.spec import REQUEST_SPEC
@@ -25,6 +27,7 @@ ARGUMENT_SPEC = {
     **REQUEST_SPEC,
     "capacity": {"type": "list", "elements": "raw"},
     "earlier_plan": {"type": "dict"},
+    "given_plan": {"type": "dict"},
     "explain": {"type": "bool", "default": False},
     "engine": {"type": "str", "choices": list(ENGINES), "default": "auto"},
     "time_limit": {"type": "float"},
@@ -32,6 +35,13 @@ ARGUMENT_SPEC = {
 
 #: Seconds after which a search says how far it is.
 QUIET = 5
+
+
+def _refuse_what_breaks_rules(plan: Plan, topologies: t.Mapping[str, Topology], request: Request) -> None:
+    """Hold a plan that somebody may have edited against every hard rule, by the checker that shares nothing with the planner."""
+    found = check_plan(plan, topologies, request.guests, request.reserve, request.settings)
+    if found:
+        raise Failure("the plan that was given breaks rules: " + " ".join(broken.text for broken in found))
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no types
@@ -67,6 +77,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
                 Engine(args["engine"], None if limit is None else lambda: limit - (time.monotonic() - begin)),
                 tell,
             )
+            if request.settings.given is not None:
+                _refuse_what_breaks_rules(plan, topologies, request)
         except Failure as failure:
             return {**result, "failed": True, "msg": failure.message, **failure.result}
         return {**result, "changed": False, **plan, "summary": summary(plan)}

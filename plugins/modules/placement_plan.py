@@ -38,6 +38,16 @@ options:
         places let more guests have one, make fewer of them span nodes, shorten ways, or lower the load noticeably.
       - Guests that run are another matter, see O(rebalance).
     type: dict
+  given_plan:
+    description:
+      - A plan as this module returned it, perhaps edited by hand, that is to be carried out as it is written. Nothing is searched for. Each
+        guest gets the C(host), the C(nodes) and the masks C(hard) and C(soft) that stand there, and what has to be done for that is worked out
+        anew, so that it can be given again when it has been carried out. What it costs is in RV(objective), beside the bounds of the best plan.
+      - An entry needs C(name), C(host) and C(nodes). Masks that are left out follow from the nodes. A guest that runs and is to go elsewhere
+        needs the C(action) V(migrate), V(move) or V(restart) as well. All other keys only tell.
+      - It fails with a sentence for each thing that cannot be, for example masks beyond the nodes, CPUs that are offline by now, a guest that
+        runs elsewhere, or nodes without the memory. At last the plan is held against every rule that M(dom0.xen.placement_check) knows.
+    type: dict
   explain:
     description: Whether to tell for each new place which other places were possible, and on which level of the objective they lost.
     type: bool
@@ -140,6 +150,13 @@ EXAMPLES = r"""
         memory: 64GiB
     groups:
       - {name: databases, policy: anti-affinity, scope: host, members: [db1, db2]}
+  run_once: true
+
+- name: Carry out a plan that somebody edited, or say what is wrong with it
+  dom0.xen.placement_plan:
+    hosts: "{{ groups['xen_hosts'] }}"
+    guests: "{{ wanted_guests }}"
+    given_plan: "{{ lookup('ansible.builtin.file', 'plan.json') | from_json }}"
   run_once: true
 
 - name: Plan from facts that were saved, without any host
@@ -374,7 +391,8 @@ objective:
       unit: nodes beyond those needed
 search:
   description:
-    - C(ended_by) is what ended the search, V(nothing left to improve), V(steps) when its steps were used up, or V(time).
+    - C(ended_by) is what ended the search, V(nothing left to improve), V(steps) when its steps were used up, V(time), or V(given plan) where
+      nothing was searched for.
     - C(exact) is what became of the exact engine. V(better) is the only case in which the plan is its answer. Others are V(no better),
       V(not asked), V(nothing left to prove), V(too large), V(no highspy), or with O(engine=auto) why it failed.
   returned: success

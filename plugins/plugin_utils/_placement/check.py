@@ -104,7 +104,9 @@ class _Check:
         self.seats: list[Seat] = []
 
     def say(self, guest: str | None, rule: str, text: str) -> None:
-        named = guest is not None and text.startswith(guest)  # a guest's name stays as it is
+        named = (guest is not None and text.startswith(guest)) or text.startswith(
+            "vCPU"
+        )  # these stay as they are
         self.found.append(Violation(guest, rule, (text if named else text[:1].upper() + text[1:]) + "."))
 
     def run(self) -> list[Violation]:

@@ -13,20 +13,23 @@ from dataclasses import dataclass, field
 
 from ...module_utils._topology.cpuset import CpuSet
 from .capacity import split_load
-from .model import VCPU, Cell, Guest, Host, Pool, Running
+from .model import VCPU, Cell, Guest, Host, Pool
 from .options import deal
 from .vnodes import homes
+
+#: (hard, soft) of each vCPU.
+Masks = tuple[tuple[CpuSet, CpuSet], ...]
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A guest with its place, as far as cores are concerned. `running`: its domain, when it is there and stays on these nodes."""
+    """A guest with its place, as far as cores are concerned. `masks`: (hard, soft) of each vCPU as it has them or is to have them, if known."""
 
     guest: Guest
     host: Host
     pool: Pool
     cpu_nodes: tuple[int, ...]
-    running: Running | None = None
+    masks: Masks = ()
 
 
 @dataclass
@@ -71,7 +74,7 @@ class Affinity:
 
 
 def choose_cores(claims: t.Iterable[Claim]) -> Cores:
-    """Give out whole cores. A running guest keeps those that it has where they will do; the others get the lowest numbers."""
+    """Give out whole cores. A guest with masks keeps the cores that these are on where they will do; the others get the lowest numbers."""
     cores = Cores()
     taken: dict[tuple[str, int], CpuSet] = {}
     ordered = sorted(claims, key=lambda claim: claim.guest.name)
@@ -116,7 +119,7 @@ def choose_cores(claims: t.Iterable[Claim]) -> Cores:
 def _share_caches(claims: t.Sequence[Claim], node: int, taken: CpuSet) -> dict[str, CpuSet]:
     """Give guests of one node that fit a last-level cache one each, so that no cache has more load for each core than the node.
 
-    A guest fits a cache that has a core for each of its shared vCPUs. One that runs keeps to the cache that it keeps to now where that will
+    A guest fits a cache that has a core for each of its shared vCPUs. One with masks keeps to the cache that these are on where that will
     do. The guests of the node that fit none, or are on other nodes too, use all caches alike.
     """
     cell = claims[0].pool.cells[node]
@@ -159,10 +162,8 @@ def _apart(claim: Claim) -> bool:
 
 
 def _now(claim: Claim, caches: t.Iterable[CpuSet]) -> CpuSet | None:
-    """The cache that a running guest keeps to now."""
-    if claim.running is None:
-        return None
-    now = {soft if soft < claim.pool.cpuset else hard for hard, soft in claim.running.masks}
+    """The cache that a guest's masks keep it to."""
+    now = {soft if soft < claim.pool.cpuset else hard for hard, soft in claim.masks}
     return next((cache for cache in caches if now and all(mask and mask <= cache for mask in now)), None)
 
 
@@ -264,12 +265,12 @@ def _fresh(claim: Claim, taken: dict[tuple[str, int], CpuSet]) -> dict[int, CpuS
 
 
 def _kept(claim: Claim, taken: CpuSet) -> dict[int, CpuSet] | None:
-    """The masks that a running guest has, when they are what a fresh choice might have been; else None."""
+    """Those of a guest's masks that are for its dedicated vCPUs, when they are what a fresh choice might have been; else None."""
     own = claim.guest.dedicated_on(claim.host.name)
-    if claim.running is None or len(claim.running.masks) < claim.guest.vcpus or claim.host.core_scheduling:
+    if len(claim.masks) < claim.guest.vcpus or claim.host.core_scheduling:
         return None
     isolate = claim.guest.policy_on(claim.host.name).thread_policy == "isolate"
-    masks = {vcpu: claim.running.masks[vcpu][0] for vcpu in own}
+    masks = {vcpu: claim.masks[vcpu][0] for vcpu in own}
     vcpus = iter(own)
     every = CpuSet()
     for node, number in deal(len(own), claim.cpu_nodes).items():

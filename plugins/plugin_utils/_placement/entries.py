@@ -13,6 +13,7 @@ import typing as t
 from . import bounds
 from .cores import Affinity, Claim, Cores, affinity_of
 from .explain import Explainer
+from .given import GivenGuest
 from .model import MIB, VCPU, Guest, Host, Running, split_evenly
 from .problem import Problem
 from .running import Stay
@@ -32,10 +33,12 @@ class Leaving(t.NamedTuple):
     action: str
 
 
-def stay_entry(stay: Stay, cores: Cores) -> Plan:
-    """Tell of a guest that stays where it runs."""
+def stay_entry(stay: Stay, cores: Cores, given: GivenGuest | None = None) -> Plan:
+    """Tell of a guest that stays where it runs. `given`: its entry of the plan that is to be carried out."""
     guest, running, host = stay.guest, stay.running, stay.host
-    affinity = affinity_of(Claim(guest, host, stay.pool, stay.cpu_nodes, running), cores)
+    affinity = affinity_of(Claim(guest, host, stay.pool, stay.cpu_nodes), cores)
+    if given is not None and not guest.do_not_touch:
+        affinity = given.affinity(guest, host.name, affinity)
     pin = guest.policy_on(host.name).pin
     right = affinity.matches(running.masks)
     where = f"{node_words(running.nodes)}" + (" (node affinity)" if not running.nodes_measured else "")
@@ -97,8 +100,9 @@ def mover_entry(
     cores: Cores,
     leaving: Leaving | None,
     warnings: t.Sequence[str],
+    given: GivenGuest | None = None,
 ) -> Plan:
-    """Tell of a guest that gets a place."""
+    """Tell of a guest that gets a place. `given`: its entry of the plan that is to be carried out."""
     guest = state.problem.movers[index].guest
     option = state.at[index]
     if option is None:
@@ -121,6 +125,8 @@ def mover_entry(
         else:
             told.insert(0, "its memory is there twice until it has arrived")
     affinity = affinity_of(Claim(guest, host, pool, place.cpu_nodes), cores)
+    if given is not None:
+        affinity = given.affinity(guest, host.name, affinity)
     memory = split_evenly(guest.memory, place.memory_nodes)
     made = entry(guest, host, action, domid, pool.name, place.nodes, memory, affinity, reasons, told)
     made["vnuma"] = vnodes = virtual_nodes(guest, host, place.memory_nodes, place.cpu_nodes)

@@ -30,7 +30,12 @@ class Explainer:
     """Explains one solved problem."""
 
     def __init__(
-        self, hosts: t.Sequence[Host], problem: Problem, state: State, candidates: bool = False
+        self,
+        hosts: t.Sequence[Host],
+        problem: Problem,
+        state: State,
+        candidates: bool = False,
+        given: bool = False,
     ) -> None:
         self.hosts = {host.name: host for host in hosts}
         self.problem = problem
@@ -39,6 +44,7 @@ class Explainer:
         self.cell = problem.maker.cell
         self.large = len(problem.cells) >= LARGE
         self.with_candidates = candidates
+        self.given = given
 
     # Guests that have a place.
 
@@ -50,7 +56,11 @@ class Explainer:
         self.state.take(index)
         try:
             sentences = [need_clause(guest)]
-            if guest.nodes is not None:
+            if self.given:
+                sentences.append(
+                    f"the plan that was given has it on {self._words(place)}, and {self._room(place)}"
+                )
+            elif guest.nodes is not None:
                 sentences.append(
                     f"{self._words(place)} {'is' if len(place.nodes) == 1 else 'are'} asked for, and {self._room(place)}"
                 )
@@ -350,6 +360,27 @@ class Explainer:
                 helps,
             )
         return sentences, self._too_wide(guest, hosts) or "relax its policy, or give it another host", helps
+
+    def refused(self, index: int, host: Host, pool: Pool, nodes: tuple[int, ...]) -> str:
+        """Say why the guest cannot have these nodes as things are."""
+        mover, maker = self.problem.movers[index], self.problem.maker
+        guest, policy = mover.guest, mover.guest.policy_on(host.name)
+        words = node_words(nodes) + (f" of {host.name}" if len(self.hosts) > 1 else "")
+        several = len(nodes) > 1
+        place = maker.place(host, pool, nodes)
+        if place is None:
+            return f"{words} cannot serve a guest of cpupool {pool.name}: {self._unfit(host, pool, nodes)}"
+        if not maker.permitted(guest, host, pool, place):
+            asked = (
+                f"numa_policy {policy.numa_policy} is asked for"
+                if guest.nodes is None
+                else f"{node_words(guest.nodes)} {'is' if len(guest.nodes) == 1 else 'are'} asked for"
+            )
+            return f"{words} {'are' if several else 'is'} not what the request permits: {asked}"
+        if place.borrows and guest.nodes is None and policy.memory_only_nodes != "allow":
+            return f"{words} {'have' if several else 'has'} memory without CPUs of the cpupool, and memory_only_nodes is {policy.memory_only_nodes}"
+        fault = self._fault(mover, host, place)
+        return fault.format(who=words, has="have" if several else "has", lacks="lack" if several else "lacks")
 
     def _too_wide(self, guest: Guest, hosts: t.Sequence[Host]) -> str:
         most = max((len(t.cast(Pool, host.find_pool(guest.pool)).cpuset) for host in hosts), default=0)

@@ -420,7 +420,7 @@ class OptionMaker:
     def _new_draft(self, shape: Shape, host: Host, pool: Pool, nodes: tuple[int, ...]) -> Draft | None:
         guest = shape.guest
         place = self.place(host, pool, nodes)
-        if place is None or guest.vcpus > place.pus or not self._permitted(guest, host, pool, place):
+        if place is None or guest.vcpus > place.pus or not self.permitted(guest, host, pool, place):
             return None
         if place.borrows and guest.nodes is None and guest.policy_on(host.name).memory_only_nodes != "allow":
             return None
@@ -438,7 +438,7 @@ class OptionMaker:
         crowding = max(0, shared - place.cores) if self.roomy[host.name, pool.id] else 0
         return place, demand, crowding, uses
 
-    def _permitted(self, guest: Guest, host: Host, pool: Pool, place: Place) -> bool:
+    def permitted(self, guest: Guest, host: Host, pool: Pool, place: Place) -> bool:
         """Whether the guest's wishes about nodes permit the place."""
         if guest.nodes is not None:
             return place.nodes == guest.nodes

@@ -12,10 +12,11 @@ import dataclasses
 import itertools
 import typing as t
 
+from ...module_utils._errors import Failure
 from ...module_utils._topology.model import Topology
 from . import bounds
 from .capacity import host_room
-from .cores import Claim, choose_cores
+from .cores import Claim, Masks, choose_cores
 from .earlier import priced, with_places
 from .effort import Effort
 from .entries import Leaving, Plan, host_entries, mover_entry, objective, stay_entry, summary, unplaced_entry
@@ -23,8 +24,10 @@ from .exact import Engine
 from .exhaustive import prove
 from .explain import Explainer
 from .fixed import chosen_on, with_nodes
+from .given import GOING, GivenPlan, differs, faults_of, stale, why_it_goes
+from .given import stays as stays_as_written
 from .improve import improve
-from .model import MIB, Guest, Host, Reserve, Running
+from .model import MIB, Guest, Host, Pool, Reserve, Running
 from .moves import actions_of
 from .options import Mover, Option
 from .places import make_place
@@ -47,7 +50,7 @@ from .search import MOST_LOOKS, by_size, solve
 from .settings import PLAIN, Settings
 from .state import LEVELS, Key, State, state_of
 from .steps import Blocked, order_steps
-from .words import node_words
+from .words import listing, node_words
 
 __all__ = ["SCHEMA_VERSION", "Plan", "make_plan", "summary"]
 
@@ -93,6 +96,9 @@ def make_plan(
     every = with_nodes(_with_evacuated(guests, hosts), hosts, faults)
     wanted = sorted(every, key=lambda guest: guest.name)
     _check_against_hosts(wanted, hosts, faults)
+    if settings.given is not None:
+        _refuse(faults_of(settings.given, wanted, hosts))
+        return _carried_out(wanted, hosts, settings, settings.given)
     if effort is None:
         effort = Effort(MOST_LOOKS)
     fixed: set[str] = set()
@@ -119,6 +125,64 @@ def make_plan(
     return _written(given, problem, state, proven, steps, settings, search)
 
 
+def _refusal(faults: t.Iterable[str]) -> Failure:
+    return Failure("the plan that was given cannot be carried out: " + "; ".join(faults))
+
+
+def _refuse(faults: t.Sequence[str]) -> None:
+    if faults:
+        raise _refusal(faults)
+
+
+def _carried_out(wanted: t.Sequence[Guest], hosts: list[Host], settings: Settings, plan: GivenPlan) -> Plan:
+    """The plan that was given with what is to be done for it now. Nothing is searched for: everybody has the place that is written."""
+    given = _sort_out(wanted, hosts, settings, ())
+    problem = make_problem(given.hosts, given.movers, given.base)
+    state = State(problem)
+    explainer = Explainer(given.hosts, problem, state)
+    faults = []
+    for index in by_size(problem):
+        mover = problem.movers[index]
+        place = plan.guests.get(mover.guest.name)
+        if place is None:
+            continue
+        host = problem.maker.by_name[place.host]
+        pool = host.find_pool(mover.guest.pool)
+        if pool is None or (place.pool is not None and place.pool not in (pool.name, str(pool.id))):
+            faults.append(
+                f"{place.name}: a guest that is started gets into cpupool {'none' if pool is None else pool.name}, not {place.pool}"
+            )
+            continue
+        shape = problem.maker.shape(mover)
+        option = problem.maker.option(shape, host, pool, place.nodes) if host in shape.hosts else None
+        if host not in shape.hosts:
+            wish = "is to be emptied" if host.closed else f"is not {mover.guest.host}, which is asked for"
+            faults.append(f"{place.name}: its host is {place.host}, which {wish}")
+        elif option is not None and state.fits(option):
+            state.put(index, option)
+        else:
+            faults.append(f"{place.name}: {explainer.refused(index, host, pool, place.nodes)}")
+    _refuse(faults)
+    actions = actions_of(given.hosts, problem, state, given.stays, given.leaving, settings)
+    try:
+        steps = order_steps(actions.ordered, actions.free)
+    except Blocked as blocked:
+        clause = (
+            f"{listing(blocked.guests)} wait for one another's memory, and nothing helps that is permitted"
+        )
+        raise _refusal([clause]) from blocked
+    search = {"ended_by": "given plan", "exact": "not asked"}
+    made = _written(given, problem, state, (), steps, settings, search)
+    _refuse(
+        [
+            fault
+            for entry in made["guests"]
+            if (fault := differs(plan.guests[entry["name"]], entry)) is not None
+        ]
+    )
+    return made
+
+
 def _written(
     given: Given,
     problem: Problem,
@@ -130,18 +194,34 @@ def _written(
 ) -> Plan:
     """Write the plan down."""
     stays = [*given.stays, *_incumbents(given, problem, state)]
-    claims = [Claim(stay.guest, stay.host, stay.pool, stay.cpu_nodes, stay.running) for stay in stays]
+    asked = settings.given.guests if settings.given is not None else {}
+
+    def masks(guest: Guest, pool: Pool) -> Masks:
+        """Those of the plan that is to be carried out."""
+        return asked[guest.name].masks(guest.vcpus, pool.cpuset) if guest.name in asked else ()
+
+    claims = [
+        Claim(
+            stay.guest,
+            stay.host,
+            stay.pool,
+            stay.cpu_nodes,
+            masks(stay.guest, stay.pool) or stay.running.masks,
+        )
+        for stay in stays
+    ]
     by_host = {host.name: host for host in given.hosts}
     staying = {stay.guest.name for stay in stays}
     for index, option in enumerate(state.at):
         guest = problem.movers[index].guest
         if option is not None and guest.name not in staying:
             host = by_host[option.place.host]
-            claims.append(Claim(guest, host, host.pools[option.place.pool], option.place.cpu_nodes))
+            pool = host.pools[option.place.pool]
+            claims.append(Claim(guest, host, pool, option.place.cpu_nodes, masks(guest, pool)))
     cores = choose_cores(claims)
-    explainer = Explainer(given.hosts, problem, state, settings.explain)
+    explainer = Explainer(given.hosts, problem, state, settings.explain, settings.given is not None)
     restarted = {step["guest"] for step in steps if step["action"] in ("restart", "stop")}
-    entries = [stay_entry(stay, cores) for stay in stays]
+    entries = [stay_entry(stay, cores, asked.get(stay.guest.name)) for stay in stays]
     repinned = {entry["name"] for entry in entries if entry["action"] == "repin"}
     unplaced = []
     for index, mover in enumerate(problem.movers):
@@ -153,9 +233,14 @@ def _written(
             same = t.cast(Option, state.at[index]).place.host == leaving.host.name
             leaving = leaving._replace(action="migrate" if same else "move")
         if state.at[index] is None:
-            unplaced.append(unplaced_entry(mover.guest, explainer, index, leaving))
+            unplaced.append(
+                settings.given.unplaced[name]
+                if settings.given is not None
+                else unplaced_entry(mover.guest, explainer, index, leaving)
+            )
         elif name not in staying:
-            entries.append(mover_entry(state, index, explainer, cores, leaving, given.warnings.get(name, [])))
+            told = given.warnings.get(name, [])
+            entries.append(mover_entry(state, index, explainer, cores, leaving, told, asked.get(name)))
     for entry in entries:
         if entry["action"] == "create" and settings.earlier.get(entry["name"]) == (
             entry["host"],
@@ -241,6 +326,7 @@ def _sort_out(
     warnings: dict[str, list[str]] = {}
     base = Base()
     candidates: list[tuple[Guest, Host, Running]] = []
+    faults: list[str] = []
     for guest in wanted:
         where = where_it_runs(guest, names.get(guest.name, ()))
         if where is None:
@@ -283,17 +369,38 @@ def _sort_out(
             guest = _as_it_runs(guest)
         stay = make_stay(guest, host, running)
         reason = None
-        if not guest.do_not_touch:
+        written = None if settings.given is None else settings.given.guests.get(guest.name)
+        down = running.state in ("shutdown", "crashed")
+        if settings.given is not None:
+            if written is None:
+                reason = "the plan that was given leaves it out"
+            elif down:
+                reason = why_it_cannot_stay(guest, host, running)
+            elif not stays_as_written(written, guest, host, running):
+                reason = why_it_goes(written, host, running)
+                if written.action not in GOING:
+                    faults.append(stale(written, host, running))
+            elif host.closed:
+                faults.append(f"{guest.name} is to stay on {host.name}, which is to be emptied")
+            elif (lack := why_no_cores(stay, base, crowded)) is not None:
+                faults.append(f"{guest.name} {lack}")
+        elif not guest.do_not_touch:
             reason = why_it_cannot_stay(guest, host, running) or why_no_cores(stay, base, crowded)
             if reason is None and host.closed:
                 reason = f"runs on {host.name}, which is to be emptied"
         if reason is not None:
             movers.append(Mover(guest, host.name, running.held))
-            down = running.state in ("shutdown", "crashed")
             live = not down and (settings.rebalance != "none" or host.closed)
+            if written is not None:
+                live = not down and written.action != "restart"
             leaving[guest.name] = Leaving(host, running, reason, "migrate" if live else "restart")
             continue
-        if settings.rebalance != "none" and guest.name not in fixed and _movable(stay):
+        if (
+            settings.given is None
+            and settings.rebalance != "none"
+            and guest.name not in fixed
+            and _movable(stay)
+        ):
             movers.append(Mover(guest, host.name, running.held, running))
             leaving[guest.name] = Leaving(
                 host,
@@ -309,6 +416,7 @@ def _sort_out(
             add_stay(base, stay)
         if not wants_cores(guest, host):
             crowded |= {(host.name, stay.pool.id, node) for node in stay.cpu_nodes}
+    _refuse(faults)
     stays.sort(key=lambda stay: stay.guest.name)
     base.booked = book_growth(stays)
     movers.sort(key=lambda mover: mover.guest.name)

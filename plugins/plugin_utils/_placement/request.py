@@ -28,6 +28,7 @@ from .fields import (
     whole,
     yes_no,
 )
+from .given import read_given
 from .model import MIB, Group, Guest, Membership, Policy, Reserve
 from .settings import Settings
 
@@ -102,7 +103,8 @@ def read_all(hosts: t.Sequence[str], given: t.Mapping[str, t.Any]) -> Request:
     """Check what a user wrote and turn it into values.
 
     `hosts`: names that the plan is for. `given`: the options of ``dom0.xen.placement_plan``, those that are None left out: `guests`, and
-    `defaults`, `reserve`, `cpu_allocation_ratio`, `host_policies`, `groups`, `capacity`, `rebalance`, `max_moves`, `evacuate`, `explain`.
+    `defaults`, `reserve`, `cpu_allocation_ratio`, `host_policies`, `groups`, `capacity`, `rebalance`, `max_moves`, `evacuate`, `explain`,
+    `earlier_plan`, `given_plan`.
     Raises :class:`RequestError`.
     """
     reader = _Reader(hosts)
@@ -120,6 +122,9 @@ def read_all(hosts: t.Sequence[str], given: t.Mapping[str, t.Any]) -> Request:
         if shape.cpus is not None
     ]
     earlier = reader.take(given, "earlier_plan", "", read_places) or {}
+    written = reader.take(given, "given_plan", "", read_given)
+    if earlier and written is not None:
+        reader.faults.append("earlier_plan: leave it out, a given_plan has its places already")
     rebalance = given.get("rebalance") or "none"
     if rebalance not in REBALANCE:
         reader.faults.append(f"rebalance: {show(rebalance)} is none of {', '.join(REBALANCE)}")
@@ -140,6 +145,7 @@ def read_all(hosts: t.Sequence[str], given: t.Mapping[str, t.Any]) -> Request:
         bool(given.get("explain")),
         reserves,
         earlier,
+        written,
     )
     return Request(tuple(guests), kept, settings)
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field
 
+from .given import GivenPlan
 from .model import Guest, Reserve
 
 
@@ -21,7 +22,7 @@ class Settings:
     `rebalance`: "none", "migrate" or "restart", what may be done to guests that run so that the whole becomes better; `max_moves`: to how
     many of them. `evacuate`: hosts that are to be emptied. `capacity`: shapes of guests of which the plan says how many more would
     fit. `explain`: tell of the places that lost. `reserves`: of hosts that have one of their own. `earlier`: (host, nodes) of guests by an
-    earlier plan.
+    earlier plan. `given`: a plan that is to be carried out as it is written.
     """
 
     rebalance: str = "none"
@@ -31,6 +32,7 @@ class Settings:
     explain: bool = False
     reserves: t.Mapping[str, Reserve] = field(default_factory=dict)
     earlier: t.Mapping[str, tuple[str, tuple[int, ...]]] = field(default_factory=dict)
+    given: GivenPlan | None = None
 
 
 #: What nobody asked for.

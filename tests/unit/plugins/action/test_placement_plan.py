@@ -192,6 +192,35 @@ def test_what_is_returned_is_documented(facts: Data) -> None:
     assert list(result["hosts"]["alpha"]["nodes"][0]) == list(sample["nodes"][0])
 
 
+def test_an_edited_plan_is_carried_out_or_refused(facts: Data) -> None:
+    args = {"guests": WANTED, "facts": {"alpha": facts}}
+    plan = json.loads(json.dumps(run(args)))
+    again = run({**args, "given_plan": plan})
+    assert not again.get("failed"), again
+    assert [(entry["name"], entry["action"], entry["nodes"]) for entry in again["guests"]] == [
+        ("web", "keep", [1]),
+        ("db", "create", [0]),
+    ]
+    plan["guests"][1]["hard"] = "2-3"
+    hard = run({**args, "given_plan": plan, "defaults": {"pin": "hard"}})
+    assert hard["failed"] is True
+    assert "web: its pin is soft, and its policy on alpha hard" in hard["msg"]
+    # What the planner itself would not notice, the checker does.
+    apart = run({**args, "given_plan": plan})
+    assert (apart.get("failed"), apart["guests"][1]["hard"], apart["guests"][1]["soft"]) == (
+        None,
+        "2-3",
+        "0-3",
+    )
+    plan["guests"][0]["action"] = "migrate"
+    plan["guests"][0].update(nodes=[0], cpuset=None, hard=None, soft=None)
+    moved = run({**args, "given_plan": plan})
+    assert moved["failed"] is True
+    assert moved["msg"] == (
+        "the plan that was given breaks rules: web has the action migrate, which was not permitted."
+    )
+
+
 def test_the_page_about_the_plan_names_every_key(facts: Data) -> None:
     page = (ROOT / "docs" / "plan.md").read_text(encoding="utf-8")
     result = run({"guests": WANTED, "facts": {"alpha": facts}})
