@@ -35,7 +35,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
         _validated, args = self.validate_argument_spec(argument_spec=ARGUMENT_SPEC)
         try:
             hosts = hosts_of_task(args, task_vars)
-            request = read_all(hosts, args)
+            request = read_all(hosts, args, task_vars.get("groups"))
             topologies = {host: topology_of(host, args, task_vars) for host in hosts}
             found = check_plan(args["plan"], topologies, request.guests, request.reserve, request.settings)
         except Failure as failure:

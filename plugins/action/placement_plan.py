@@ -66,7 +66,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
 
         try:
             hosts = hosts_of_task(args, task_vars)
-            request = read_all(hosts, args)
+            request = read_all(hosts, args, task_vars.get("groups"))
             topologies = {host: topology_of(host, args, task_vars) for host in hosts}
             plan = make_plan(
                 topologies,

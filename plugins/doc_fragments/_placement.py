@@ -221,9 +221,10 @@ options:
     type: float
   host_policies:
     description:
-      - What is different on some hosts, by name of the host. Each may have C(defaults) as in O(defaults), C(reserve) as in O(reserve), and
-        C(cpu_allocation_ratio). What a guest says itself counts on every host.
-      - With C(groups) of the inventory a play can make this dictionary for all hosts of a group.
+      - What is different on some hosts, by name of the host or of a group of the inventory. Each may have C(defaults) as in O(defaults),
+        C(reserve) as in O(reserve), and C(cpu_allocation_ratio). What a guest says itself counts on every host.
+      - What the host's own entry says counts before what its groups say. Groups of a host that say different things of the same field are an
+        error, unless the host's own entry has the field.
     type: dict
   groups:
     description: Guests that belong together or apart.
@@ -273,4 +274,9 @@ options:
         not in O(guests) are taken as they run. Answers what happens when a host goes away.
     type: list
     elements: str
+  labels:
+    description:
+      - What the options are called in errors and advice, by name of the option, for roles whose users know them by other names. For
+        O(guests) and O(groups) it may be a list with what each entry is called.
+    type: dict
 """

@@ -36,6 +36,7 @@ class Explainer:
         state: State,
         candidates: bool = False,
         given: bool = False,
+        reserve_label: str = "reserve",
     ) -> None:
         self.hosts = {host.name: host for host in hosts}
         self.problem = problem
@@ -45,6 +46,7 @@ class Explainer:
         self.large = len(problem.cells) >= LARGE
         self.with_candidates = candidates
         self.given = given
+        self.reserve_label = reserve_label
 
     # Guests that have a place.
 
@@ -583,7 +585,7 @@ class Explainer:
                     amount <= self.state.free[resource] + lows.get(resource, 0) for resource, amount in demand
                 ):
                     return (
-                        f"set reserve.low_memory to false: {self._words(place)} would have room, though as long as there is other memory "
+                        f"set {self.reserve_label}.low_memory to false: {self._words(place)} would have room, though as long as there is other memory "
                         "Xen takes that first, on whatever node"
                     )
         return None

@@ -190,7 +190,9 @@ class OptionMaker:
             guest.nodes,
             guest.pool,
             guest.policy,
-            tuple(sorted(guest.host_policies.items())) if guest.host_policies else (),
+            id(guest.host_policies)
+            if guest.host_policies
+            else 0,  # one mapping for all guests that ask for the same
             guest.dedicated_vcpus,
             guest.pci_devices,
             guest.trust_group,

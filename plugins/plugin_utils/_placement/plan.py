@@ -219,7 +219,9 @@ def _written(
             pool = host.pools[option.place.pool]
             claims.append(Claim(guest, host, pool, option.place.cpu_nodes, masks(guest, pool)))
     cores = choose_cores(claims)
-    explainer = Explainer(given.hosts, problem, state, settings.explain, settings.given is not None)
+    explainer = Explainer(
+        given.hosts, problem, state, settings.explain, settings.given is not None, settings.reserve_label
+    )
     restarted = {step["guest"] for step in steps if step["action"] in ("restart", "stop")}
     entries = [stay_entry(stay, cores, asked.get(stay.guest.name)) for stay in stays]
     repinned = {entry["name"] for entry in entries if entry["action"] == "repin"}

@@ -29,6 +29,7 @@ from .fields import (
     yes_no,
 )
 from .given import read_given
+from .hostwise import Field, Said, for_hosts
 from .model import MIB, Group, Guest, Membership, Policy, Reserve
 from .settings import Settings
 
@@ -99,20 +100,23 @@ def read_request(
     return request.guests, request.reserve
 
 
-def read_all(hosts: t.Sequence[str], given: t.Mapping[str, t.Any]) -> Request:
+def read_all(
+    hosts: t.Sequence[str],
+    given: t.Mapping[str, t.Any],
+    inventory: t.Mapping[str, t.Collection[str]] | None = None,
+) -> Request:
     """Check what a user wrote and turn it into values.
 
     `hosts`: names that the plan is for. `given`: the options of ``dom0.xen.placement_plan``, those that are None left out: `guests`, and
     `defaults`, `reserve`, `cpu_allocation_ratio`, `host_policies`, `groups`, `capacity`, `rebalance`, `max_moves`, `evacuate`, `explain`,
-    `earlier_plan`, `given_plan`.
-    Raises :class:`RequestError`.
+    `earlier_plan`, `given_plan`; `labels` has what these are called in messages. `inventory`: hosts by group. Raises :class:`RequestError`.
     """
-    reader = _Reader(hosts)
-    base = reader.policy(given.get("defaults"), Policy(), "defaults")
-    kept = reader.reserve(given.get("reserve"), Reserve(), "reserve")
-    limit = reader.take(given, "cpu_allocation_ratio", "", ratio)
+    reader = _Reader(hosts, given.get("labels"), inventory or {})
+    base = reader.policy(given.get("defaults"), Policy(), reader.called("defaults"))
+    kept = reader.reserve(given.get("reserve"), Reserve(), reader.called("reserve"))
+    limit = reader.option(given, "cpu_allocation_ratio", ratio)
     kept = dataclasses.replace(kept, cpu_allocation_ratio=limit)
-    bases, reserves = reader.host_policies(given.get("host_policies"), given.get("defaults"), kept)
+    bases, reserves = reader.host_policies(given.get("host_policies"), base, kept)
     guests = reader.guests(given.get("guests"), "guests", base, bases)
     guests = reader.groups(given.get("groups"), guests)
     capacity = reader.guests(given.get("capacity") or [], "capacity", base, bases)
@@ -121,19 +125,23 @@ def read_all(hosts: t.Sequence[str], given: t.Mapping[str, t.Any]) -> Request:
         for shape in capacity
         if shape.cpus is not None
     ]
-    earlier = reader.take(given, "earlier_plan", "", read_places) or {}
-    written = reader.take(given, "given_plan", "", read_given)
+    earlier = reader.option(given, "earlier_plan", read_places) or {}
+    written = reader.option(given, "given_plan", read_given)
     if earlier and written is not None:
-        reader.faults.append("earlier_plan: leave it out, a given_plan has its places already")
+        reader.faults.append(
+            f"{reader.called('earlier_plan')}: leave it out, {reader.called('given_plan')} has its places already"
+        )
     rebalance = given.get("rebalance") or "none"
     if rebalance not in REBALANCE:
-        reader.faults.append(f"rebalance: {show(rebalance)} is none of {', '.join(REBALANCE)}")
-    most = reader.take(given, "max_moves", "", lambda value: whole(value, 0, 1_000_000))
+        reader.faults.append(
+            f"{reader.called('rebalance')}: {show(rebalance)} is none of {', '.join(REBALANCE)}"
+        )
+    most = reader.option(given, "max_moves", lambda value: whole(value, 0, 1_000_000))
     evacuate = tuple(str(host) for host in given.get("evacuate") or ())
     for host in evacuate:
         if host not in hosts:
             reader.faults.append(
-                f"evacuate: {show(host)} is not one of the hosts of this plan ({', '.join(hosts)})"
+                f"{reader.called('evacuate')}: {show(host)} is not one of the hosts of this plan ({', '.join(hosts)})"
             )
     if reader.faults:
         raise RequestError("the guests cannot be planned as they are given: " + "; ".join(reader.faults))
@@ -146,6 +154,7 @@ def read_all(hosts: t.Sequence[str], given: t.Mapping[str, t.Any]) -> Request:
         reserves,
         earlier,
         written,
+        reader.called("reserve"),
     )
     return Request(tuple(guests), kept, settings)
 
@@ -153,9 +162,34 @@ def read_all(hosts: t.Sequence[str], given: t.Mapping[str, t.Any]) -> Request:
 class _Reader:
     """Reads the parts of a request and collects what is wrong."""
 
-    def __init__(self, hosts: t.Sequence[str]) -> None:
+    def __init__(
+        self, hosts: t.Sequence[str], labels: t.Any, inventory: t.Mapping[str, t.Collection[str]]
+    ) -> None:
         self.hosts = hosts
+        self.inventory = inventory
         self.faults: list[str] = []
+        self.labels: dict[str, t.Any] = {}
+        self.by_host: dict[t.Any, dict[str, Policy]] = {}
+        if labels is not None and not isinstance(labels, t.Mapping):
+            self.faults.append(f"labels: a dictionary is needed, not {show(labels)}")
+        else:
+            self.labels.update(labels or {})
+
+    def called(self, option: str) -> str:
+        """What an option is called in messages."""
+        label = self.labels.get(option)
+        return label if isinstance(label, str) else option
+
+    def entry(self, option: str, index: int) -> str:
+        """What an entry of a list is called in messages."""
+        labels = self.labels.get(option)
+        if isinstance(labels, (list, tuple)):
+            return str(labels[index]) if index < len(labels) else f"{option}[{index}]"
+        return f"{self.called(option)}[{index}]"
+
+    def option(self, given: t.Mapping[str, t.Any], key: str, reader: t.Callable[[t.Any], t.Any]) -> t.Any:
+        """Read one option; None when it is not given or wrong."""
+        return self.take({self.called(key): given.get(key)}, self.called(key), "", reader)
 
     def take(
         self,
@@ -177,15 +211,15 @@ class _Reader:
             self.faults.append(f"{name}: {fault}")
             return None
 
-    def guests(self, given: t.Any, label: str, base: Policy, bases: t.Mapping[str, Policy]) -> list[Guest]:
+    def guests(self, given: t.Any, option: str, base: Policy, bases: t.Mapping[str, Policy]) -> list[Guest]:
         """Read a list of guests."""
         if not isinstance(given, (list, tuple)):
-            self.faults.append(f"{label}: a list of guests is needed, not {show(given)}")
+            self.faults.append(f"{self.called(option)}: a list of guests is needed, not {show(given)}")
             given = ()
         read: list[Guest] = []
         seen: dict[str, str] = {}
         for index, entry in enumerate(given):
-            where = f"{label}[{index}]"
+            where = self.entry(option, index)
             guest = self.guest(entry, where, base, bases)
             if guest is None:
                 continue
@@ -223,11 +257,8 @@ class _Reader:
         untouched = take("do_not_touch", yes_no)
         vnuma = take("vnuma", yes_no)
         policy = self.policy(entry.get("policy"), base, f"{label}.policy")
-        policies = {
-            where: self.policy(entry.get("policy"), other, f"{label}.policy", quiet=True)
-            for where, other in bases.items()
-        }
-        each = [policy, *policies.values()]
+        policies = self.policies_on(entry.get("policy"), policy, bases)
+        each = [policy, *sorted(set(policies.values()), key=str)]
         for one in each:
             if nodes is not None and one.node_count not in (None, len(nodes)):
                 self.faults.append(
@@ -263,7 +294,7 @@ class _Reader:
             (),
             trust,
             bool(untouched),
-            {where: other for where, other in policies.items() if other != policy},
+            policies,
             chosen,
             bool(vnuma),
         )
@@ -285,6 +316,16 @@ class _Reader:
         if value not in self.hosts:
             raise Fault(f"{show(value)} is not one of the hosts of this plan ({', '.join(self.hosts)})")
         return str(value)
+
+    def policies_on(self, given: t.Any, policy: Policy, bases: t.Mapping[str, Policy]) -> dict[str, Policy]:
+        """The policies on hosts where they are not `policy`; guests that ask for the same share them."""
+        if not bases:
+            return {}
+        known = repr(sorted(given.items(), key=str)) if isinstance(given, t.Mapping) else ""
+        if known not in self.by_host:
+            made = {base: self.policy(given, base, "", quiet=True) for base in set(bases.values())}
+            self.by_host[known] = {host: made[base] for host, base in bases.items() if made[base] != policy}
+        return self.by_host[known]
 
     def policy(self, given: t.Any, base: Policy, label: str, quiet: bool = False) -> Policy:
         """Read a policy; what is not given is as in `base`. `quiet`: its faults have been told already."""
@@ -327,49 +368,69 @@ class _Reader:
         return dataclasses.replace(base, **{key: value for key, value in values.items() if value is not None})
 
     def host_policies(
-        self, given: t.Any, defaults: t.Any, kept: Reserve
+        self, given: t.Any, common: Policy, kept: Reserve
     ) -> tuple[dict[str, Policy], dict[str, Reserve]]:
-        """Read what is different on some hosts: the default policies and the reserves there."""
+        """Read what is different on some hosts or groups of the inventory: the default policies and the reserves there."""
         bases: dict[str, Policy] = {}
         reserves: dict[str, Reserve] = {}
         if given is None:
             return bases, reserves
+        option = self.called("host_policies")
         if not isinstance(given, t.Mapping):
-            self.faults.append(f"host_policies: a dictionary of hosts is needed, not {show(given)}")
+            self.faults.append(f"{option}: a dictionary of hosts and groups is needed, not {show(given)}")
             return bases, reserves
-        common = self.policy(defaults, Policy(), "defaults", quiet=True)
-        for host in sorted(given, key=str):
-            label = f"host_policies.{host}"
-            entry = given[host]
-            if host not in self.hosts:
+        said: dict[str, Said] = {}
+        for name in sorted(given, key=str):
+            label = f"{option}.{name}"
+            if name not in self.hosts and name not in self.inventory:
                 self.faults.append(
-                    f"{label}: {show(host)} is not one of the hosts of this plan ({', '.join(self.hosts)})"
+                    f"{label}: {show(name)} is not one of the hosts of this plan ({', '.join(self.hosts)}), and no group of the inventory"
                 )
                 continue
-            if not isinstance(entry, t.Mapping):
-                self.faults.append(f"{label}: a dictionary is needed, not {show(entry)}")
+            if not isinstance(given[name], t.Mapping):
+                self.faults.append(f"{label}: a dictionary is needed, not {show(given[name])}")
                 continue
-            refuse_others(entry, _HOST_KEYS, label, self.faults)
-            bases[host] = self.policy(entry.get("defaults"), common, f"{label}.defaults")
-            reserve = self.reserve(entry.get("reserve"), kept, f"{label}.reserve")
-            limit = self.take(entry, "cpu_allocation_ratio", label, ratio)
-            reserves[host] = (
-                reserve if limit is None else dataclasses.replace(reserve, cpu_allocation_ratio=limit)
-            )
+            said[name] = self._said(given[name], label)
+        for host, fields in for_hosts(self.hosts, said, self.inventory, option, self.faults).items():
+            parts: dict[str, dict[str, t.Any]] = {"defaults": {}, "reserve": {}}
+            for (part, field), value in fields.items():
+                parts["reserve" if field == "" else part][field or part] = value
+            bases[host] = dataclasses.replace(common, **parts["defaults"])
+            reserves[host] = dataclasses.replace(kept, **parts["reserve"])
         return bases, reserves
+
+    def _said(self, entry: t.Mapping[str, t.Any], label: str) -> Said:
+        """Read what one entry of `host_policies` says, and nothing that it leaves open."""
+        refuse_others(entry, _HOST_KEYS, label, self.faults)
+        policy = self.policy(entry.get("defaults"), Policy(), f"{label}.defaults")
+        reserve = self.reserve(entry.get("reserve"), Reserve(), f"{label}.reserve")
+        limit = self.take(entry, "cpu_allocation_ratio", label, ratio)
+        fields: dict[Field, t.Any] = {}
+        parts: tuple[tuple[str, t.Any, t.Collection[str]], ...] = (
+            ("defaults", policy, CHOICES),
+            ("reserve", reserve, _RESERVE_KEYS),
+        )
+        for part, value, keys in parts:
+            given = entry.get(part)
+            for key in keys:
+                if isinstance(given, t.Mapping) and given.get(key) is not None:
+                    fields[part, key] = getattr(value, key)
+        if limit is not None:
+            fields["cpu_allocation_ratio", ""] = limit
+        return Said(label, fields)
 
     def groups(self, given: t.Any, guests: list[Guest]) -> list[Guest]:
         """Read the groups, and return the guests with what they are members of."""
         if given is None:
             return guests
         if not isinstance(given, (list, tuple)):
-            self.faults.append(f"groups: a list of groups is needed, not {show(given)}")
+            self.faults.append(f"{self.called('groups')}: a list of groups is needed, not {show(given)}")
             return guests
         known = {guest.name for guest in guests}
         memberships: dict[str, list[Membership]] = {}
         seen: dict[str, str] = {}
         for index, entry in enumerate(given):
-            label = f"groups[{index}]"
+            label = self.entry("groups", index)
             if not isinstance(entry, t.Mapping):
                 self.faults.append(
                     f"{label}: a group is a dictionary with name, policy and members, not {show(entry)}"

@@ -22,7 +22,7 @@ class Settings:
     `rebalance`: "none", "migrate" or "restart", what may be done to guests that run so that the whole becomes better; `max_moves`: to how
     many of them. `evacuate`: hosts that are to be emptied. `capacity`: shapes of guests of which the plan says how many more would
     fit. `explain`: tell of the places that lost. `reserves`: of hosts that have one of their own. `earlier`: (host, nodes) of guests by an
-    earlier plan. `given`: a plan that is to be carried out as it is written.
+    earlier plan. `given`: a plan that is to be carried out as it is written. `reserve_label`: what the reserve is called in advice.
     """
 
     rebalance: str = "none"
@@ -33,6 +33,7 @@ class Settings:
     reserves: t.Mapping[str, Reserve] = field(default_factory=dict)
     earlier: t.Mapping[str, tuple[str, tuple[int, ...]]] = field(default_factory=dict)
     given: GivenPlan | None = None
+    reserve_label: str = "reserve"
 
 
 #: What nobody asked for.

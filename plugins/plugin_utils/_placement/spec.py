@@ -25,4 +25,5 @@ REQUEST_SPEC: dict[str, dict[str, t.Any]] = {
     "rebalance": {"type": "str", "default": "none"},
     "max_moves": {"type": "int", "default": 3},
     "evacuate": {"type": "list", "elements": "str"},
+    "labels": {"type": "dict"},
 }

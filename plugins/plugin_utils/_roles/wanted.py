@@ -118,7 +118,8 @@ def wanted_guests(lists: t.Mapping[str, t.Any], inventory: t.Iterable[str] = ())
     Anything between is an error, because it is a slip more often than a wish. A guest whose ``host`` is in the `inventory` but not
     in the play (as with ``--limit``) is left out. Each item::
 
-        {"name", "plan": {fields for placement_plan}, "content": str|None, "config_template", "path", "state", "timeout"}
+        {"name", "plan": {fields for placement_plan}, "content": str|None, "config_template", "path", "state", "timeout",
+         "label": where it stands, for the planner's messages}
 
     Raises Failure that names the host, the entry and the field.
     """
@@ -145,5 +146,5 @@ def wanted_guests(lists: t.Mapping[str, t.Any], inventory: t.Iterable[str] = ())
                 raise at.fail(
                     f"{', '.join(listed)} list it, {', '.join(lost)} do not: list it for all, or for the one host it belongs to."
                 )
-            joined[name] = entry
+            joined[name] = {**entry, "label": f"{host}: place_guests_guests[{index}]"}
     return [entry for entry in joined.values() if entry["plan"].get("host") not in elsewhere]

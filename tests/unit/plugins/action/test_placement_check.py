@@ -43,7 +43,9 @@ def run(plugin: t.Any, args: Data) -> Data:
     connection = types.SimpleNamespace(_shell=types.SimpleNamespace(tmpdir="unused"))
     made = plugin.ActionModule(task, connection, types.SimpleNamespace(), None, None, None)
     made._load_name = "placement_check"
-    return made.run(None, {"inventory_hostname": "alpha", "hostvars": {"alpha": {}}})
+    return made.run(
+        None, {"inventory_hostname": "alpha", "hostvars": {"alpha": {}}, "groups": {"xen": ["alpha"]}}
+    )
 
 
 def test_a_plan_and_one_that_was_edited(facts: Data) -> None:
@@ -62,6 +64,21 @@ def test_a_plan_and_one_that_was_edited(facts: Data) -> None:
         "text": "db is to be on nodes [5], and alpha has [0, 1].",
     } in result["violations"]
     assert not run(placement_check, {**asked, "plan": edited, "fail": False}).get("failed")
+
+
+def test_defaults_of_a_group_hold_here_too(facts: Data) -> None:
+    asked = {"guests": WANTED, "facts": {"alpha": facts}}
+    plan = run(placement_plan, asked)
+    hard = {
+        **asked,
+        "host_policies": {"xen": {"defaults": {"pin": "hard"}}},
+        "labels": {"guests": ["first", "second"]},
+    }
+    assert {broken["rule"] for broken in run(placement_check, {**hard, "plan": plan})["violations"]} == {
+        "pin"
+    }
+    wrong = run(placement_check, {**hard, "plan": plan, "guests": [*WANTED[:1], {"name": "db"}]})
+    assert "second.vcpus: is missing" in wrong["msg"]
 
 
 def test_what_is_no_plan(facts: Data) -> None:

@@ -46,7 +46,9 @@ def facts() -> Data:
     )
 
 
-def run(args: Data, hostvars: Data | None = None, check_mode: bool = False) -> Data:
+def run(
+    args: Data, hostvars: Data | None = None, check_mode: bool = False, groups: Data | None = None
+) -> Data:
     """Run the plugin as the task executor does, without an executor."""
     task = types.SimpleNamespace(
         args=args,
@@ -61,7 +63,7 @@ def run(args: Data, hostvars: Data | None = None, check_mode: bool = False) -> D
     plugin = placement_plan.ActionModule(task, connection, types.SimpleNamespace(), None, None, None)
     plugin._load_name = "placement_plan"  # what Ansible's loader sets
     known = {"alpha": {}} if hostvars is None else hostvars
-    return plugin.run(None, {"inventory_hostname": "alpha", "hostvars": known})
+    return plugin.run(None, {"inventory_hostname": "alpha", "hostvars": known, "groups": groups or {}})
 
 
 def known(facts: Data) -> Data:
@@ -107,6 +109,22 @@ def test_defaults_and_reserve_are_passed_on(facts: Data) -> None:
     assert result["unplaced"][0]["name"] == "db"
     args["reserve"] = {}
     assert run(args)["guests"][0]["hard"] == "0-3"
+
+
+def test_defaults_of_a_group_come_from_the_inventory(facts: Data) -> None:
+    args = {
+        "guests": WANTED[1:],
+        "facts": {"alpha": facts},
+        "host_policies": {"xen": {"defaults": {"pin": "hard"}}},
+    }
+    assert run(args, groups={"all": ["alpha"], "xen": ["alpha"]})["guests"][0]["hard"] == "0-3"
+    assert run(args, groups={"all": ["alpha"], "xen": ["beta"]})["guests"][0]["hard"] == "all"
+    refused = run(args, groups={"all": ["alpha"]})
+    assert refused["failed"] is True
+    assert (
+        "host_policies.xen: 'xen' is not one of the hosts of this plan (alpha), and no group"
+        in refused["msg"]
+    )
 
 
 @pytest.mark.parametrize(

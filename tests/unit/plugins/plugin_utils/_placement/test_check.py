@@ -65,7 +65,7 @@ def broken(plan: Data, asked: Data | None = None) -> list[tuple[str | None, str]
     request = read_all(["alpha"], asked or ASKED)
     found = check_plan(plan, {"alpha": machine()}, request.guests, request.reserve, request.settings)
     assert all(
-        rule.text[0].isupper() or rule.text[0].isdigit() or rule.text.startswith(rule.guest or "?")
+        rule.text[0].isupper() or rule.text[0].isdigit() or rule.text.startswith((rule.guest or "?", "vCPU "))
         for rule in found
     )
     assert all(rule.text.endswith(".") for rule in found)

@@ -343,7 +343,7 @@ def test_a_guest_without_a_place_can_be_given_one_and_the_other_way_round(facts:
 
 def test_an_earlier_plan_beside_it_is_refused(facts: Data) -> None:
     plan = planned(facts, GUESTS)
-    with pytest.raises(RequestError, match="earlier_plan: leave it out, a given_plan has its places already"):
+    with pytest.raises(RequestError, match="earlier_plan: leave it out, given_plan has its places already"):
         planned(facts, GUESTS, plan, earlier_plan=plan)
 
 

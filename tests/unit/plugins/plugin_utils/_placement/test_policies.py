@@ -273,6 +273,125 @@ def test_defaults_of_a_host() -> None:
     assert entries(plan)["b"]["pin"] == "hard"
 
 
+INVENTORY = {
+    "all": ["alpha", "beta", "gamma"],
+    "numa": ["alpha", "beta"],
+    "dense": ["beta", "gamma"],
+    "far": ["omega"],
+}
+
+
+def of_hosts(
+    host_policies: Data, inventory: Data | None = INVENTORY
+) -> dict[str, tuple[str, str, int, float | None]]:
+    """(pin, numa_policy, reserve in MiB, ratio) of each host."""
+    asked = {
+        "guests": [guest("a", 1, 9)],
+        "defaults": {"numa_policy": "single"},
+        "reserve": {"node_memory": 10},
+        "host_policies": host_policies,
+    }
+    request = read_all(["alpha", "beta", "gamma"], asked, inventory)
+    found = {}
+    for host in ("alpha", "beta", "gamma"):
+        policy = request.guests[0].policy_on(host)
+        kept = request.settings.reserves.get(host, request.reserve)
+        found[host] = (policy.pin, policy.numa_policy, kept.node_memory >> 20, kept.cpu_allocation_ratio)
+    return found
+
+
+def test_defaults_of_a_group_of_the_inventory() -> None:
+    said = {
+        "numa": {"defaults": {"pin": "hard"}, "reserve": {"node_memory": 50}},
+        "dense": {"cpu_allocation_ratio": 2, "defaults": {"pin": "hard"}},
+        "far": {"defaults": {"pin": "none"}},
+    }
+    assert of_hosts(said) == {
+        "alpha": ("hard", "single", 50, None),
+        "beta": ("hard", "single", 50, 2),
+        "gamma": ("hard", "single", 10, 2),
+    }
+    # The host's own entry counts, field by field.
+    own = {**said, "beta": {"defaults": {"pin": "none"}, "reserve": {"low_memory": False}}}
+    assert of_hosts(own)["beta"] == ("none", "single", 50, 2)
+
+
+def test_groups_that_disagree_are_an_error_unless_the_host_says_it_itself() -> None:
+    said = {"numa": {"reserve": {"node_memory": "1GiB"}}, "dense": {"reserve": {"node_memory": 2048}}}
+    with pytest.raises(RequestError) as caught:
+        of_hosts(said)
+    assert caught.value.message.endswith(
+        "host_policies.dense and host_policies.numa say different things of reserve.node_memory for beta: say it in host_policies.beta"
+    )
+    assert of_hosts({**said, "beta": {"reserve": {"node_memory": 7}}})["beta"][2] == 7
+    # The same size in other words is no quarrel.
+    assert of_hosts({**said, "dense": {"reserve": {"node_memory": 1024}}})["beta"][2] == 1024
+    with pytest.raises(
+        RequestError,
+        match="host_policies.all and host_policies.dense say .* for beta and gamma: say it in host_policies.beta and so on",
+    ):
+        of_hosts({"all": {"defaults": {"pin": "hard"}}, "dense": {"defaults": {"pin": "none"}}})
+
+
+@pytest.mark.parametrize("inventory", [None, {}, {"numa": ["alpha"]}])
+def test_what_is_neither_host_nor_group_is_refused(inventory: Data | None) -> None:
+    with pytest.raises(
+        RequestError,
+        match="host_policies.dense: 'dense' is not one of the hosts of this plan .*, and no group",
+    ):
+        of_hosts({"dense": {"defaults": {"pin": "hard"}}}, inventory)
+
+
+def test_options_are_called_what_the_user_calls_them() -> None:
+    asked = {
+        "guests": [guest("a", 1, 9, {"pin": "tight"}), {"name": "b", "vcpus": 1}],
+        "defaults": {"pin": "loose"},
+        "reserve": {"node": 1},
+        "groups": [{"policy": "affinity", "members": []}],
+        "host_policies": {"alpha": {"pin": 1}, "omega": {}},
+        "max_moves": -1,
+        "rebalance": "all",
+        "given_plan": {"guests": 1},
+        "labels": {
+            "guests": ["one", "two"],
+            "defaults": "my_policy",
+            "reserve": "my_reserve",
+            "groups": "my_groups",
+            "host_policies": "my_hosts",
+            "max_moves": "my_moves",
+            "rebalance": "my_rebalance",
+            "given_plan": "my_plan",
+        },
+    }
+    with pytest.raises(RequestError) as caught:
+        read_all(["alpha"], asked)
+    clauses = caught.value.message.split(": ", 1)[1].split("; ")
+    named = [clause.split(":")[0] for clause in clauses if ":" in clause]
+    assert named == [
+        "my_policy.pin",
+        "my_reserve.node",
+        "my_hosts.alpha.pin",
+        "my_hosts.omega",
+        "one.policy.pin",
+        "two.memory",
+        "my_groups[0].name",
+        "my_plan",
+        "my_rebalance",
+        "my_moves",
+    ]
+
+
+def test_advice_calls_the_reserve_what_the_user_does() -> None:
+    machine = hosts.host([(4, 1000), (4, 300)], spanned=[2048, 2048])
+    plan = plan_of(
+        {"alpha": machine},
+        guest("a", 1, 700, {"numa_policy": "single"}),
+        reserve={},
+        labels={"reserve": "place_guests_reserve"},
+    )
+    assert "Set place_guests_reserve.low_memory to false" in plan["unplaced"][0]["nearest"]
+
+
 def test_who_is_not_to_be_touched_stays_as_it_is() -> None:
     machine = hosts.host([(4, 1000)], domains=[hosts.domain(1, "old", 2, 300, [0], hard=[3])])
     plan = plan_of({"alpha": machine}, guest("old", 2, 300, {"numa_policy": 2}, do_not_touch=True))

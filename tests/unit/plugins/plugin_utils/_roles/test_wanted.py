@@ -35,6 +35,7 @@ def test_an_entry_is_parted_between_planner_and_role():
         "path": "/srv/web.cfg",
         "state": "paused",
         "timeout": 90,
+        "label": "xen1: place_guests_guests[0]",
     }
 
 
