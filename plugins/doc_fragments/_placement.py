@@ -88,6 +88,8 @@ options:
         description:
           - Whether it gets a NUMA node of its own for each node of the host that it is on, where that is more than one. Each of its vCPUs then
             has soft affinity to the CPUs of its node.
+          - The memory of these nodes is what Xen takes from the host's. It is shared out evenly where that fits, else as evenly as the free memory
+            allows, and the vCPUs in proportion to it.
           - For HVM guests alone. Such a guest cannot be saved or migrated.
           - Of no effect with the policy V(none) for C(pin) or V(mixed) for C(cpu_policy), with O(guests[].trust_group) or O(guests[].cpus), on
             nodes without CPUs, and where it has fewer vCPUs than nodes.

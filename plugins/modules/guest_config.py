@@ -112,6 +112,13 @@ options:
             description: Distances to each virtual node, in their order, in SLIT units. Without them 10 and 20 are taken.
             type: list
             elements: int
+      keep_vnuma:
+        description:
+          - Leave O(guests[].vnuma) in the file as it is where it is for the same nodes of the host, and has the same memory and the same vCPUs
+            together, however they are shared out, also when O(guests[].content) lacks it. For guests that run, since it was decided when they were
+            started.
+        type: bool
+        default: false
   backup:
     description:
       - Keep a copy of each file that is changed, beside it. Its name ends in the date and C(~), and begins with a dot in a folder called
@@ -310,6 +317,7 @@ def argument_spec() -> t.Dict[str, t.Any]:
                         "distances": {"type": "list", "elements": "int"},
                     },
                 },
+                "keep_vnuma": {"type": "bool", "default": False},
             },
         },
         "backup": {"type": "bool", "default": False},

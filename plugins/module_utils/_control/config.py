@@ -130,6 +130,11 @@ def plan_config(
     config = xlcfg.parse(xlcfg.edit(base, _simple_changes(wanted)))
     if "vnuma" in wanted:
         vnodes = vnuma_list(wanted["vnuma"])
+        there = (
+            [] if data is None or not entry.get("keep_vnuma") else _vnodes(xlcfg.parse(xlcfg.decode(data)))
+        )
+        if vnodes is not None and there and _together(_said(there)) == _together(vnodes):
+            vnodes = _said(there)
         if vnodes is None or vnodes != _said(_vnodes(config)):
             config = xlcfg.parse(xlcfg.edit(config.text, {"vnuma": vnodes}))
     _check_sizes(config, wanted)
@@ -470,6 +475,16 @@ def _said(vnodes: t.Sequence[t.Mapping[str, str]]) -> t.List[t.List[str]]:
         ["{0}={1}".format(name, re.sub(r"\s", "", vnode[name])) for name in names if name in vnode]
         for vnode in vnodes
     ]
+
+
+def _together(vnodes: t.Sequence[t.Sequence[str]]) -> t.Any:
+    """What virtual nodes are whatever they have each: the nodes of the host, and all their memory and vCPUs; None when not readable."""
+    fields = [dict(option.split("=", 1) for option in vnode) for vnode in vnodes]
+    sizes = [vnode.get("size", "") for vnode in fields]
+    if not all(size.isdigit() for size in sizes):
+        return None
+    vcpus = sorted(vcpu for vnode in fields for vcpu in _numbers(vnode.get("vcpus", "")))
+    return sorted(vnode.get("pnode", "") for vnode in fields), sum(int(size) for size in sizes), vcpus
 
 
 _VNUMA_CONCERNS = {"vnuma", "memory", "maxmem", "vcpus", "maxvcpus", "content"}

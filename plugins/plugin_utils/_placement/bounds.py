@@ -114,8 +114,8 @@ def _own_cost(problem: Problem, shape: Shape, level: str) -> int:
         return min(ways, default=0)
     if maker.needed(shape) <= 1 and shape.guest.nodes is None:
         return 0
-    if len(problem.cells) >= LARGE:
-        return 0
+    if len(problem.cells) >= LARGE or shape.guest.vnuma:
+        return 0  # the more uneven the shares of memory, the shorter the ways
     return min((option.distance for option in maker.options(shape.mover)), default=0)
 
 

@@ -128,6 +128,7 @@ class _Check:
             self.masks(seat)
             self.devices(seat)
             self.action(seat)
+            self.virtual(seat)
         self.alone()
         self.trust()
         self.ratio()
@@ -297,6 +298,48 @@ class _Check:
         live = self.settings.rebalance != "none" or bool(self.settings.evacuate)
         if action in ("migrate", "move") and not live:
             self.say(name, "rebalance", f"{name} has the action {action}, which was not permitted")
+
+    def virtual(self, seat: Seat) -> None:
+        """Virtual nodes are of the guest's nodes, have all of its memory and vCPUs, and each vCPU prefers the CPUs of its own."""
+        vnodes, guest = seat.entry.get("vnuma"), seat.guest
+        if vnodes is None:
+            return
+        name, nodes = guest.name, [int(vnode["node"]) for vnode in vnodes]
+        if not guest.vnuma:
+            self.say(name, "vnuma", f"{name} is to have virtual nodes, and none are asked for")
+        if sorted(nodes) != sorted(seat.nodes) or len(nodes) < 2:
+            self.say(
+                name,
+                "vnuma",
+                f"{name} is to have virtual nodes of {nodes}, and is on nodes {list(seat.nodes)}",
+            )
+            return
+        sizes = [int(vnode["memory_bytes"]) for vnode in vnodes]
+        if sum(sizes) != guest.memory or any(size <= 0 or size % (1 << 20) for size in sizes):
+            self.say(
+                name,
+                "vnuma",
+                f"the virtual nodes of {name} have {sizes} bytes: whole MiB are needed, together its memory of {guest.memory}",
+            )
+        members = [CpuSet.parse(vnode["vcpus"]) for vnode in vnodes]
+        every = CpuSet(vcpu for those in members for vcpu in those)
+        if any(not those for those in members) or every != CpuSet(range(guest.vcpus)):
+            self.say(
+                name, "vnuma", f"the virtual nodes of {name} do not have each of its vCPUs, and one each"
+            )
+        elif sum(len(those) for those in members) != guest.vcpus:
+            self.say(name, "vnuma", f"a vCPU of {name} is in two of its virtual nodes")
+        elif seat.entry["action"] not in ("keep", "repin"):
+            for node, those in zip(nodes, members, strict=True):
+                there = seat.topology.node(node).cpuset & seat.pool
+                for vcpu in those:
+                    bound = seat.hard[vcpu] if vcpu in seat.own else seat.soft[vcpu]
+                    if not bound <= there:
+                        self.say(
+                            name,
+                            "vnuma",
+                            f"vCPU {vcpu} of {name} is to prefer {bound}, and its virtual node is on {there}",
+                        )
 
     # Cores.
 

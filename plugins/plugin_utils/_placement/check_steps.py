@@ -35,6 +35,13 @@ def replay(
         for domain in topology.domains or ():
             if domain.domid and domain.name in guests and domain.state != "dying":
                 at.setdefault(domain.name or "", (host, _held(domain, topology)))
+    vnodes = {
+        (entry["name"], entry["host"], tuple(entry["nodes"])): {
+            int(vnode["node"]): int(vnode["memory_bytes"]) for vnode in entry["vnuma"]
+        }
+        for entry in plan["guests"]
+        if entry.get("vnuma")
+    }
     for place, step in enumerate(plan["steps"], 1):
         name, action = step["guest"], step["action"]
         if name not in guests:
@@ -47,7 +54,8 @@ def replay(
             if name in at:
                 _give(free, *at.pop(name))
             continue
-        takes = _split(guests[name], step["nodes"], topologies[step["host"]])
+        shares = vnodes.get((name, step["host"], tuple(step["nodes"])))
+        takes = _split(guests[name], step["nodes"], topologies[step["host"]], shares)
         if action == "restart" and name in at:
             _give(free, *at.pop(name))
         short = [
@@ -81,12 +89,20 @@ def _give(free: Free, host: str, amounts: t.Mapping[int, int]) -> None:
     free[host][None] = free[host].get(None, 0) + sum(amounts.values())
 
 
-def _split(guest: Guest, nodes: t.Sequence[int], topology: Topology) -> dict[int, int]:
-    """Bytes on each node with memory: the guest's memory, 1 MiB a vCPU, 4 KiB a MiB and 2 MiB, dealt out in pages."""
-    need = guest.memory + guest.vcpus * _MIB + -(-guest.memory // _MIB) * 4096 + 2 * _MIB
+def _split(
+    guest: Guest, nodes: t.Sequence[int], topology: Topology, shares: t.Mapping[int, int] | None = None
+) -> dict[int, int]:
+    """Bytes on each node with memory: the guest's memory, 1 MiB a vCPU, 4 KiB a MiB and 2 MiB, dealt out in pages.
+
+    With virtual nodes (`shares`: their memory by node) only what comes on top of the memory is dealt out.
+    """
+    more = guest.vcpus * _MIB + -(-guest.memory // _MIB) * 4096 + 2 * _MIB
     useful = [node for node in sorted(nodes) if topology.node(node).memory_free is not None]
-    pages = -(-need // _PAGE)
-    return {node: len(range(index, pages, len(useful))) * _PAGE for index, node in enumerate(useful)}
+    pages = -(-(more if shares else more + guest.memory) // _PAGE)
+    return {
+        node: len(range(index, pages, len(useful))) * _PAGE + (shares or {}).get(node, 0)
+        for index, node in enumerate(useful)
+    }
 
 
 def _held(domain: Domain, topology: Topology) -> dict[int, int]:

@@ -13,9 +13,7 @@ from dataclasses import dataclass, field
 
 from ...module_utils._topology.cpuset import CpuSet
 from .capacity import split_load
-from .model import VCPU, Cell, Guest, Host, Pool
-from .options import deal
-from .vnodes import homes
+from .model import VCPU, Cell, Guest, Host, Pool, deal
 
 #: (hard, soft) of each vCPU.
 Masks = tuple[tuple[CpuSet, CpuSet], ...]
@@ -23,13 +21,17 @@ Masks = tuple[tuple[CpuSet, CpuSet], ...]
 
 @dataclass(frozen=True)
 class Claim:
-    """A guest with its place, as far as cores are concerned. `masks`: (hard, soft) of each vCPU as it has them or is to have them, if known."""
+    """A guest with its place, as far as cores are concerned. `masks`: (hard, soft) of each vCPU as it has them or is to have them, if known.
+
+    `home`: the node of each vCPU of a guest that has virtual nodes.
+    """
 
     guest: Guest
     host: Host
     pool: Pool
     cpu_nodes: tuple[int, ...]
     masks: Masks = ()
+    home: tuple[int, ...] = ()
 
 
 @dataclass
@@ -194,7 +196,7 @@ def affinity_of(claim: Claim, cores: Cores) -> Affinity:
     each = [(own[vcpu], None) if vcpu in own else masks for vcpu in range(guest.vcpus)]
     if not own:
         # A vCPU is at home where the memory is that the guest takes to be near it; with hard affinity it may leave, but not the guest's nodes.
-        for vcpu, node in enumerate(homes(guest, host.name, claim.cpu_nodes)):
+        for vcpu, node in enumerate(claim.home):
             each[vcpu] = (masks[0], pool.cells[node].cpuset & rest)
     cpuset = shared if len(own) < guest.vcpus else CpuSet()
     for mask in own.values():

@@ -37,6 +37,8 @@ def with_places(problem: Problem, places: Places) -> Problem:
         there = problem.maker.by_name[host]
         pool = there.find_pool(mover.guest.pool)
         option = None if pool is None else problem.maker.option(shape, there, pool, nodes)
+        if option is not None and not state.fits(option):
+            option = problem.maker.option_within(shape, option, state.free)
         if option is not None and state.fits(option):
             state.put(index, option)
             stays[index] = option

@@ -18,7 +18,7 @@ from .model import MIB, VCPU, Guest, Host, Running, split_evenly
 from .problem import Problem
 from .running import Stay
 from .state import State
-from .vnodes import virtual_nodes
+from .vnodes import has_virtual_nodes, homes, homes_now, shares_now, virtual_nodes
 from .words import count, listing, mib, node_words, sentence
 
 Plan = dict[str, t.Any]
@@ -36,7 +36,12 @@ class Leaving(t.NamedTuple):
 def stay_entry(stay: Stay, cores: Cores, given: GivenGuest | None = None) -> Plan:
     """Tell of a guest that stays where it runs. `given`: its entry of the plan that is to be carried out."""
     guest, running, host = stay.guest, stay.running, stay.host
-    affinity = affinity_of(Claim(guest, host, stay.pool, stay.cpu_nodes), cores)
+    shares: t.Mapping[int, int] = {}
+    home: tuple[int, ...] = ()
+    if has_virtual_nodes(guest, host.name, sorted(running.held), stay.cpu_nodes):
+        shares = (given and given.shares) or shares_now(guest, running)
+        home = homes_now(guest, host.name, stay.pool, running, shares)
+    affinity = affinity_of(Claim(guest, host, stay.pool, stay.cpu_nodes, home=home), cores)
     if given is not None and not guest.do_not_touch:
         affinity = given.affinity(guest, host.name, affinity)
     pin = guest.policy_on(host.name).pin
@@ -59,7 +64,9 @@ def stay_entry(stay: Stay, cores: Cores, given: GivenGuest | None = None) -> Pla
             f"its {_kind(affinity, pin)} affinity becomes {affinity.cpuset}, now {' and '.join(now[:4]) or 'none'}"
         )
     memory = (
-        dict(running.held) if running.nodes_measured else split_evenly(guest.memory, sorted(running.held))
+        dict(running.held)
+        if running.nodes_measured
+        else shares or split_evenly(guest.memory, sorted(running.held))
     )
     made = entry(
         guest,
@@ -73,7 +80,8 @@ def stay_entry(stay: Stay, cores: Cores, given: GivenGuest | None = None) -> Pla
         reasons,
         warnings,
     )
-    made["vnuma"] = virtual_nodes(guest, host, running.nodes, stay.cpu_nodes)
+    if home:
+        made["vnuma"] = virtual_nodes(host, shares, home)
     if guest.do_not_touch and not right:
         made["hard"], made["soft"] = _as_it_is(running, affinity)
     return made
@@ -124,14 +132,15 @@ def mover_entry(
             )
         else:
             told.insert(0, "its memory is there twice until it has arrived")
-    affinity = affinity_of(Claim(guest, host, pool, place.cpu_nodes), cores)
+    shares: t.Mapping[int, int] = option.shares or {}
+    home = homes(guest, host.name, shares) if shares else ()
+    affinity = affinity_of(Claim(guest, host, pool, place.cpu_nodes, home=home), cores)
     if given is not None:
         affinity = given.affinity(guest, host.name, affinity)
-    memory = split_evenly(guest.memory, place.memory_nodes)
+    memory = shares or split_evenly(guest.memory, place.memory_nodes)
     made = entry(guest, host, action, domid, pool.name, place.nodes, memory, affinity, reasons, told)
-    made["vnuma"] = vnodes = virtual_nodes(guest, host, place.memory_nodes, place.cpu_nodes)
-    if vnodes:
-        made["memory_by_node"] = {str(vnode["node"]): vnode["memory_bytes"] for vnode in vnodes}
+    if home:
+        made["vnuma"] = virtual_nodes(host, shares, home)
     made["candidates"] = explainer.candidates(index)
     if leaving is not None:
         made["from"] = {"host": leaving.host.name, "nodes": list(leaving.running.nodes)}

@@ -17,6 +17,7 @@ from .options import Mover, Option, hosts_of
 from .places import Place
 from .problem import Problem
 from .state import LARGE, State
+from .vnodes import shares_within
 from .words import count, listing, mib, mib_down, need_clause, node_words, place_words, vcpus_of
 
 #: Sentences about other places that a guest gets at most; the rest is summed up.
@@ -76,6 +77,9 @@ class Explainer:
                 sentences += self._several(mover, option)
             if len(self.hosts) > 1 and guest.host is not None:
                 sentences.append(f"host {guest.host} is asked for")
+            if option.shares is not None and len(set(option.shares.values())) > 1:
+                each = listing(f"{mib(size)} on node {node}" for node, size in sorted(option.shares.items()))
+                sentences.append(f"its virtual nodes have {each}")
             sentences += self._cores(guest, option) + self._bonds(guest, option)
             return sentences
         finally:
@@ -108,7 +112,7 @@ class Explainer:
                 f"{count(option.crowding, 'of its vCPUs has', 'of its vCPUs have')} to share a core with another one of its vCPUs: "
                 f"{node_words(place.cpu_nodes)} {'has' if len(place.cpu_nodes) == 1 else 'have'} {count(place.cores, 'core')}"
             )
-        if len(place.memory_nodes) > 1:
+        if len(place.memory_nodes) > 1 and option.shares is None:
             found.append(
                 "Xen deals its memory out to the nodes in turn, in pieces of up to 1 GiB: the shares are even only so far"
             )
@@ -160,6 +164,8 @@ class Explainer:
                 continue
             for nodes in maker.sets(shape, other, pool, size, self.state.free):
                 option = maker.option(shape, other, pool, nodes)
+                if option is not None and not self.state.fits(option):
+                    option = maker.option_within(shape, option, self.state.free)
                 if option is not None and self.state.fits(option):
                     found.append(option)
         return found
@@ -603,7 +609,17 @@ class Explainer:
             lack = amount - self.state.free[resource]
             if lack > 0:
                 missing[self.problem.resources[resource][1]] = lack
+        if any(node is not None for node in missing) and self._stretches(mover, place):
+            missing = {node: lack for node, lack in missing.items() if node is None}
         return missing
+
+    def _stretches(self, mover: Mover, place: Place) -> bool:
+        """Whether a guest with virtual nodes fits there with uneven shares."""
+        if self.problem.maker.even(mover.guest, place) is None:
+            return False
+        held = mover.held if place.host == mover.held_host else {}
+        room = {node: self._free_of(place.host, node) + held.get(node, 0) for node in place.memory_nodes}
+        return shares_within(mover.guest, room) is not None
 
     def _free_of(self, host: str, node: int) -> int:
         return self.state.free[self.resource[host, node]]

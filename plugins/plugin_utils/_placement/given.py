@@ -17,7 +17,7 @@ import typing as t
 from ...module_utils._topology.cpuset import CpuSet, CpuSetError
 from .cores import Affinity, Masks
 from .fields import Fault, node_ids, show, whole
-from .model import Guest, Host, Pool, Running
+from .model import MIB, Guest, Host, Pool, Running
 from .words import count, listing, mib, node_words
 
 #: Actions by which a guest that runs gets another place.
@@ -28,7 +28,10 @@ _MASKS = "cpuset, hard and soft"
 
 
 class GivenGuest(t.NamedTuple):
-    """An entry of `guests`. What may be left out is None. `hard`, `soft`: a text for all vCPUs, or one for each."""
+    """An entry of `guests`. What may be left out is None. `hard`, `soft`: a text for all vCPUs, or one for each.
+
+    `shares`: memory of its virtual nodes by node of the host.
+    """
 
     name: str
     host: str
@@ -41,6 +44,7 @@ class GivenGuest(t.NamedTuple):
     cpuset: str | None
     hard: str | tuple[str, ...] | None
     soft: str | tuple[str, ...] | None
+    shares: dict[int, int] | None
 
     def masks(self, vcpus: int, every: CpuSet) -> Masks:
         """(hard, soft) of each vCPU with `every` for any CPU; none where both follow from the nodes."""
@@ -130,6 +134,7 @@ def _entry(raw: t.Any, label: str) -> GivenGuest:
         read("cpuset", _mask),
         read("hard", _masks),
         read("soft", _masks),
+        read("vnuma", _shares),
     )
 
 
@@ -158,6 +163,20 @@ def _mask(value: t.Any) -> str:
 
 def _masks(value: t.Any) -> str | tuple[str, ...]:
     return tuple(_mask(one) for one in value) if isinstance(value, (list, tuple)) else _mask(value)
+
+
+def _shares(value: t.Any) -> dict[int, int]:
+    if not isinstance(value, (list, tuple)) or not all(isinstance(one, t.Mapping) for one in value):
+        raise Fault(f"{show(value)} is no list of virtual nodes, each with node and memory_bytes")
+    found: dict[int, int] = {}
+    for one in value:
+        node, size = whole(one.get("node"), 0, 65535), _bytes(one.get("memory_bytes"))
+        if node in found:
+            raise Fault(f"node {node} is in it twice")
+        if size < MIB or size % MIB:
+            raise Fault(f"{size} bytes are no whole number of MiB")
+        found[node] = size
+    return dict(sorted(found.items()))
 
 
 def _each(masks: str | tuple[str, ...], vcpus: int) -> list[CpuSet | None]:
@@ -207,8 +226,23 @@ def _faults(written: GivenGuest, guest: Guest, hosts: t.Mapping[str, Host]) -> t
     if pool is None:
         yield f"there is no cpupool {written.pool or guest.pool or 'with id 0'} on {host.name}"
         return
+    if written.shares is not None:
+        yield from _share_faults(written.shares, written, guest)
     if not guest.do_not_touch:
         yield from _mask_faults(written, guest, host, pool)
+
+
+def _share_faults(shares: t.Mapping[int, int], written: GivenGuest, guest: Guest) -> t.Iterator[str]:
+    whole_memory = sum(shares.values())
+    if not guest.vnuma:
+        yield "it has virtual nodes in the plan, and no vnuma is asked for: take vnuma out of the plan"
+    elif tuple(shares) != written.nodes:
+        yield (
+            f"vnuma is for {node_words(sorted(shares))}, and it is to be on {node_words(written.nodes)}: correct it, or take vnuma away, which "
+            "then follows from its nodes"
+        )
+    elif whole_memory != guest.memory:
+        yield f"its virtual nodes have {mib(whole_memory)} together, and {mib(guest.memory)} are asked for"
 
 
 def _mask_faults(written: GivenGuest, guest: Guest, host: Host, pool: Pool) -> t.Iterator[str]:

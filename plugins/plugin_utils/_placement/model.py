@@ -38,6 +38,12 @@ def split_evenly(amount: int, nodes: t.Sequence[int]) -> dict[int, int]:
     return {node: (pages + (index < rest)) * PAGE for index, node in enumerate(nodes)}
 
 
+def deal(vcpus: int, nodes: t.Sequence[int]) -> dict[int, int]:
+    """Divide vCPUs over nodes as evenly as they go, the first ones first."""
+    each, rest = divmod(vcpus, len(nodes))
+    return {node: each + (index < rest) for index, node in enumerate(nodes)}
+
+
 #: The weight of a guest that says nothing, as in Xen's credit schedulers.
 NORMAL_WEIGHT = 256
 

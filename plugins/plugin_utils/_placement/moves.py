@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import typing as t
 
-from .model import Guest, Host, split_evenly
+from .model import Guest, Host
 from .options import Option
 from .problem import Problem
 from .running import Stay
@@ -57,7 +57,7 @@ def actions_of(
         if option is problem.stays[index]:
             actions.append(Action(guest.name, "repin", target))
             continue
-        takes = _amounts(option.place.host, split_evenly(guest.need, option.place.memory_nodes))
+        takes = _amounts(option.place.host, problem.maker.taken(guest, option.place, option.shares))
         leaves = leaving.get(guest.name)
         if leaves is None:
             actions.append(Action(guest.name, "create", target, takes))
@@ -90,7 +90,7 @@ def _detours(
     guest: Guest, hosts: t.Mapping[str, Host], option: Option, home: str
 ) -> t.Iterator[tuple[str, tuple[int, ...], dict[Where, int]]]:
     """Single nodes that the guest could be on for a while, those of its host first."""
-    if guest.pci_devices or guest.groups or guest.trust_group or guest.dedicated_on(home):
+    if guest.pci_devices or guest.groups or guest.trust_group or guest.vnuma or guest.dedicated_on(home):
         return
     order = [home, *(name for name in sorted(hosts) if name != home and guest.host in (None, name))]
     found = 0

@@ -15,8 +15,9 @@ import typing as t
 from dataclasses import dataclass, field
 
 from .capacity import split_load
-from .model import NORMAL_WEIGHT, VCPU, Guest, Host, Pool, Running, split_evenly
+from .model import NORMAL_WEIGHT, VCPU, Guest, Host, Pool, Running, deal, split_evenly
 from .places import Place, make_place, places_of, sets_of, sizes_of, useful_nodes
+from .vnodes import LEAST_SHARE, Shares, even_shares, has_virtual_nodes, mean_way, shares_within, taken_with
 
 Resource = tuple[str, "int | None"]
 
@@ -32,6 +33,7 @@ class Option:
     `distance`, vCPUs times the place's distance; `device`, ways to its PCI devices and to dom0's nodes, thousandths of (SLIT / 10 - 1).
     `cost` is the four in the order of the objective. `loads`: weighted load on each cell. `trust`: its trust group where that has to have
     cores of its own. `apart`: (group, unit, part) that nobody of another part may be in; `together`: (group, unit) that all must be in.
+    `shares`: memory of each node of a guest with virtual nodes, None for a guest without.
     """
 
     place: Place
@@ -48,6 +50,7 @@ class Option:
     together: tuple[tuple[str, t.Any], ...] = ()
     devices: tuple[tuple[str, str], ...] = ()
     strict: bool = False
+    shares: Shares | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -115,8 +118,8 @@ def hosts_of(guest: Guest, hosts: t.Sequence[Host]) -> list[Host]:
     ]
 
 
-#: (place, demand, crowding, uses)
-Draft = tuple[Place, tuple[tuple[int, int], ...], int, tuple[Use, ...]]
+#: (place, demand, crowding, uses, shares)
+Draft = tuple[Place, tuple[tuple[int, int], ...], int, tuple[Use, ...], "Shares | None"]
 
 
 class Shape:
@@ -196,6 +199,7 @@ class OptionMaker:
             guest.dedicated_vcpus,
             guest.pci_devices,
             guest.trust_group,
+            guest.vnuma,
             mover.held_host,
             tuple(sorted(mover.held.items())),
         )
@@ -304,6 +308,8 @@ class OptionMaker:
             return [every] if every else []
         allow = policy.memory_only_nodes == "allow"
         least = 0 if host.name == shape.mover.held_host else shape.need // size
+        if guest.vnuma and size > 1:
+            least = min(least, LEAST_SHARE)
         useful = [
             number
             for number, node in sorted(host.nodes.items())
@@ -350,12 +356,35 @@ class OptionMaker:
         draft = self._draft(shape, host, pool, nodes)
         made = None
         if draft is not None and not _too_many_parts(shape.guest, host, draft[0]):
-            place, demand, crowding, uses = draft
+            place, demand, crowding, uses, shares = draft
             made = self._option(
-                shape.guest, host, place, demand, uses, self._excess(shape, host, place), crowding
+                shape.guest, host, place, demand, uses, self._excess(shape, host, place), crowding, shares
             )
         shape.made[key] = made
         return made
+
+    def option_within(
+        self, shape: Shape, option: Option, free: t.Sequence[int], shares: Shares | None = None
+    ) -> Option | None:
+        """Return the option with memory shared out as `free` bytes of each resource allow, or with these `shares`.
+
+        None where nothing but even shares are possible, or where these do not fit either.
+        """
+        if option.shares is None:
+            return None
+        place, host = option.place, self.by_name[option.place.host]
+        if shares is None:
+            held = shape.mover.held if host.name == shape.mover.held_host else {}
+            room = {
+                node: free[self.resource[host.name, node]] + held.get(node, 0) for node in place.memory_nodes
+            }
+            shares = shares_within(shape.guest, room)
+        if shares is None or shares == option.shares:
+            return None
+        demand = self.demand(shape.mover, place, shares)
+        return self._option(
+            shape.guest, host, place, demand, option.uses, option.excess, option.crowding, shares
+        )
 
     def _excess(self, shape: Shape, host: Host, place: Place) -> int:
         free_choice = (
@@ -372,8 +401,11 @@ class OptionMaker:
         uses: tuple[Use, ...],
         excess: int,
         crowding: int,
+        shares: Shares | None = None,
     ) -> Option:
         distance = guest.vcpus * place.distance
+        if shares is not None and shares != even_shares(guest.memory, place.memory_nodes):
+            distance = mean_way(guest, host, shares)
         device = self.device_cost(guest, host, place.cpu_nodes)
         apart, together = _units(guest, host, place)
         trust = guest.trust_group if any(use[4] for use in uses) else None
@@ -392,6 +424,7 @@ class OptionMaker:
             together,
             tuple((host.name, address) for address, _policy in guest.pci_devices),
             bool(apart or together or guest.pci_devices),
+            shares,
         )
 
     def stay(self, mover: Mover) -> Option | None:
@@ -428,8 +461,15 @@ class OptionMaker:
             return None
         if guest.pci_devices and self.device_fault(guest, host, place) is not None:
             return None
-        demand = self.demand(shape.mover, place)
-        capacity = self.capacity
+        demand, capacity = self.demand(shape.mover, place), self.capacity
+        shares = self.even(guest, place)
+        if shares is not None and any(amount > capacity[resource] for resource, amount in demand[:-1]):
+            held = shape.mover.held if host.name == shape.mover.held_host else {}
+            room = {node: capacity[self.resource[host.name, node]] + held.get(node, 0) for node in shares}
+            shares = shares_within(guest, room)
+            if shares is None:
+                return None
+            demand = self.demand(shape.mover, place, shares)
         for resource, amount in demand:
             if amount > capacity[resource]:
                 return None
@@ -438,7 +478,7 @@ class OptionMaker:
             return None
         shared = guest.vcpus - len(guest.dedicated_on(host.name))
         crowding = max(0, shared - place.cores) if self.roomy[host.name, pool.id] else 0
-        return place, demand, crowding, uses
+        return place, demand, crowding, uses, shares
 
     def permitted(self, guest: Guest, host: Host, pool: Pool, place: Place) -> bool:
         """Whether the guest's wishes about nodes permit the place."""
@@ -453,13 +493,24 @@ class OptionMaker:
             )
         return len(place.nodes) == policy.node_count
 
-    def demand(self, mover: Mover, place: Place) -> tuple[tuple[int, int], ...]:
+    def even(self, guest: Guest, place: Place) -> Shares | None:
+        """Return even shares of a guest that has virtual nodes there, None for one that has none."""
+        if guest.vnuma and has_virtual_nodes(guest, place.host, place.memory_nodes, place.cpu_nodes):
+            return even_shares(guest.memory, place.memory_nodes)
+        return None
+
+    def taken(self, guest: Guest, place: Place, shares: Shares | None = None) -> dict[int, int]:
+        """Return the bytes of each node that the guest takes there, evenly where no `shares` are given."""
+        shares = self.even(guest, place) if shares is None else shares
+        return split_evenly(guest.need, place.memory_nodes) if shares is None else taken_with(guest, shares)
+
+    def demand(self, mover: Mover, place: Place, shares: Shares | None = None) -> tuple[tuple[int, int], ...]:
         """Return the bytes of each resource that the guest takes there; the last one is the host as a whole."""
-        shares = split_evenly(mover.guest.need, place.memory_nodes)
+        taken = self.taken(mover.guest, place, shares)
         if place.host == mover.held_host and mover.stay is None:
-            shares = {node: max(0, share - mover.held.get(node, 0)) for node, share in shares.items()}
-        demand = [(self.resource[place.host, node], share) for node, share in shares.items()]
-        demand.append((self.resource[place.host, None], sum(shares.values())))
+            taken = {node: max(0, amount - mover.held.get(node, 0)) for node, amount in taken.items()}
+        demand = [(self.resource[place.host, node], amount) for node, amount in taken.items()]
+        demand.append((self.resource[place.host, None], sum(taken.values())))
         return tuple(demand)
 
     def uses(self, guest: Guest, host: Host, pool: Pool, place: Place) -> tuple[Use, ...] | None:
@@ -535,12 +586,6 @@ def cores_needed(vcpus: int, thread_policy: str, pool: Pool, nodes: t.Sequence[i
             return None
         cores[node] = count if thread_policy == "isolate" else -(-count // cell.threads)
     return cores
-
-
-def deal(vcpus: int, nodes: t.Sequence[int]) -> dict[int, int]:
-    """Divide vCPUs over nodes as evenly as they go, the first ones first."""
-    each, rest = divmod(vcpus, len(nodes))
-    return {node: each + (index < rest) for index, node in enumerate(nodes)}
 
 
 def _way(host: Host, sources: t.Sequence[int], targets: t.Sequence[int]) -> int:

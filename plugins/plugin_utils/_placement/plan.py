@@ -50,7 +50,7 @@ from .search import MOST_LOOKS, by_size, solve
 from .settings import PLAIN, Settings
 from .state import LEVELS, Key, State, state_of
 from .steps import Blocked, order_steps
-from .words import listing, node_words
+from .words import listing, mib, node_words
 
 __all__ = ["SCHEMA_VERSION", "Plan", "make_plan", "summary"]
 
@@ -155,13 +155,17 @@ def _carried_out(wanted: t.Sequence[Guest], hosts: list[Host], settings: Setting
             continue
         shape = problem.maker.shape(mover)
         option = problem.maker.option(shape, host, pool, place.nodes) if host in shape.hosts else None
+        if option is not None and option.shares is not None and (place.shares or not state.fits(option)):
+            option = problem.maker.option_within(shape, option, state.free, place.shares) or option
         if host not in shape.hosts:
             wish = "is to be emptied" if host.closed else f"is not {mover.guest.host}, which is asked for"
             faults.append(f"{place.name}: its host is {place.host}, which {wish}")
         elif option is not None and state.fits(option):
             state.put(index, option)
         else:
-            faults.append(f"{place.name}: {explainer.refused(index, host, pool, place.nodes)}")
+            # With shares of memory that are written it would perhaps fit otherwise.
+            short = _short_of(state, option) if option is not None and place.shares else ""
+            faults.append(f"{place.name}: {short or explainer.refused(index, host, pool, place.nodes)}")
     _refuse(faults)
     actions = actions_of(given.hosts, problem, state, given.stays, given.leaving, settings)
     try:
@@ -181,6 +185,16 @@ def _carried_out(wanted: t.Sequence[Guest], hosts: list[Host], settings: Setting
         ]
     )
     return made
+
+
+def _short_of(state: State, option: Option) -> str:
+    """Say what the nodes lack for the virtual nodes of an option, nothing when they have the memory."""
+    lacking = [
+        f"node {node} lacks {mib(amount - state.free[resource])} for its virtual node"
+        for node, (resource, amount) in zip(option.place.memory_nodes, option.demand[:-1], strict=True)
+        if amount > state.free[resource]
+    ]
+    return listing(lacking) if lacking else ""
 
 
 def _written(
@@ -392,7 +406,8 @@ def _sort_out(
                 reason = f"runs on {host.name}, which is to be emptied"
         if reason is not None:
             movers.append(Mover(guest, host.name, running.held))
-            live = not down and (settings.rebalance != "none" or host.closed)
+            # A guest with virtual nodes can only be started with them.
+            live = not down and not guest.vnuma and (settings.rebalance != "none" or host.closed)
             if written is not None:
                 live = not down and written.action != "restart"
             leaving[guest.name] = Leaving(host, running, reason, "migrate" if live else "restart")
@@ -436,7 +451,7 @@ def _as_it_runs(guest: Guest) -> Guest:
 def _movable(stay: Stay) -> bool:
     """Whether a running guest could be moved: it is not fixed, its place is one that a plan can count, and it is as large as asked for."""
     guest, host, running = stay.guest, stay.host, stay.running
-    if guest.do_not_touch or guest.nodes is not None or guest.cpus is not None:
+    if guest.do_not_touch or guest.nodes is not None or guest.cpus is not None or guest.vnuma:
         return False
     if not running.held or wants_cores(guest, host):
         return False
@@ -474,6 +489,8 @@ def solve_problem(
     improve(answer.state, by_size(problem), effort.part(4), displace=False)
     if answer.state.key() < state.key():
         state, engine.outcome = answer.state, "better"
+    if any(mover.guest.vnuma for mover in problem.movers):
+        return state, first  # the program knows the shares of an empty host alone
     proven = set(answer.proven) & _levels_as_good(answer.state, state)
     return state, first | frozenset(proven)
 
@@ -492,6 +509,8 @@ def _looked_through(problem: Problem, state: State, floor: Key, effort: Effort) 
     if problem.most_moves is not None or effort.over():
         return state, False
     found, complete = prove(problem, reached)
+    # It looks at the shares of an empty host alone.
+    complete = complete and not any(mover.guest.vnuma for mover in problem.movers)
     if found is None:
         return state, complete
     improved = _if_permitted(problem, found)

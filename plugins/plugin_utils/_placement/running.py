@@ -16,8 +16,8 @@ from ...module_utils._errors import Failure
 from ...module_utils._topology.cpuset import CpuSet
 from .capacity import split_load
 from .fixed import nodes_of
-from .model import MIB, NORMAL_WEIGHT, VCPU, Cell, Guest, Host, Pool, Running, memory_need, split_evenly
-from .options import cores_needed, deal, units_of
+from .model import MIB, NORMAL_WEIGHT, VCPU, Cell, Guest, Host, Pool, Running, deal, memory_need, split_evenly
+from .options import cores_needed, units_of
 from .problem import Base, CellName
 from .words import count, mib, node_words
 

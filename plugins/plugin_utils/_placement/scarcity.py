@@ -80,7 +80,7 @@ def scarcest(problem: Problem) -> Scarce:
 def slot_of(mover: Mover) -> Slot | None:
     """Return what the guest takes at least of each node wherever it is; None for one that may choose on how many nodes it is."""
     guest = mover.guest
-    if mover.held or guest.pool is not None:
+    if mover.held or guest.pool is not None or guest.vnuma:
         return None
     policies = {guest.policy, *guest.host_policies.values()}
     counts = {policy.node_count for policy in policies}

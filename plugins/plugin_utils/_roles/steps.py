@@ -97,6 +97,8 @@ class _Host(t.NamedTuple):
         keys = _keys(planned)
         if nodes is None:
             keys.update(_vnuma(planned, content))
+            if keys.get("vnuma") and planned["action"] in ("keep", "repin"):
+                keys["keep_vnuma"] = True
         else:
             keys.update(cpus=",".join(f"node:{node}" for node in nodes), cpus_soft=[])
         return {"path": self.path(name), "name": name, **base, **keys, **pool}

@@ -266,6 +266,26 @@ def test_virtual_nodes_are_written_in_xls_words_and_known_again():
     assert plan(xlcfg.encode(change.after), vnuma=[]).after == WIDE.decode()
 
 
+def test_virtual_nodes_of_a_guest_that_runs_are_kept_however_they_are_shared_out():
+    there = xlcfg.encode(plan(WIDE, vnuma=VNODES).after)
+    even = [dict(VNODES[0], memory=128), dict(VNODES[1], memory=128)]
+    assert plan(there, vnuma=even).changed
+    assert not plan(there, vnuma=even, keep_vnuma=True).changed
+    # The text that the role starts from has none.
+    assert not plan(there, vnuma=even, keep_vnuma=True, content=WIDE.decode()).changed
+    for other in (
+        [dict(VNODES[0], node=2), VNODES[1]],
+        [dict(VNODES[0], memory=128), dict(VNODES[1], memory=192)],
+    ):
+        memory = sum(vnode["memory"] for vnode in other)
+        changed = plan(there, vnuma=other, keep_vnuma=True, memory=memory, maxmem=memory)
+        assert changed.after == plan(there, vnuma=other, memory=memory, maxmem=memory).after != there.decode()
+    assert plan(WIDE, vnuma=even, keep_vnuma=True).after == plan(WIDE, vnuma=even).after
+    assert (
+        plan(None, vnuma=even, keep_vnuma=True, content=WIDE.decode()).after == plan(WIDE, vnuma=even).after
+    )
+
+
 @pytest.mark.parametrize(
     ("data", "entry", "sentence"),
     [

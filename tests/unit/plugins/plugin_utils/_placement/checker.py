@@ -130,8 +130,9 @@ def carried_out(facts: Data, plan: Data, host: str = "alpha") -> Data:
         if entry["action"] == "create":
             domid += 1
             with_memory = [int(node) for node in entry["memory_by_node"]]
-            for node, share in shares(entry["need_bytes"], with_memory).items():
-                nodes[node]["memory_free_bytes"] -= share
+            own = entry["memory_by_node"] if entry["vnuma"] else {}  # of virtual nodes exactly that
+            for node, share in shares(entry["need_bytes"] - sum(own.values()), with_memory).items():
+                nodes[node]["memory_free_bytes"] -= share + own.get(str(node), 0)
             domains[entry["name"]] = {
                 "domid": domid,
                 "name": entry["name"],

@@ -200,6 +200,9 @@ def test_virtual_nodes_are_written_as_planned(config):
         {"node": 1, "memory": 127, "vcpus": "1"},
     ]
     assert (written["maxmem"], written["memory"], written["cpus_soft"]) == (256, 256, ["0-3", "4-7"])
+    assert "keep_vnuma" not in written
+    plan["guests"][0]["action"] = "keep"
+    assert place_steps(plan, hvm(config), "xen1")["configs"] == [{**written, "keep_vnuma": True}]
 
 
 @pytest.mark.parametrize("kind", ["pv", "pvh"])
