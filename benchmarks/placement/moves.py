@@ -8,16 +8,13 @@ import dataclasses
 import typing as t
 
 from ansible_collections.dom0.xen.plugins.module_utils._topology.cpuset import CpuSet
-from ansible_collections.dom0.xen.plugins.plugin_utils._placement.earlier import (
-    PEAK_WORTH_A_MOVE,
-    SMT_WORTH_A_MOVE,
-)
 from ansible_collections.dom0.xen.plugins.plugin_utils._placement.effort import Effort
 from ansible_collections.dom0.xen.plugins.plugin_utils._placement.model import Host, Running
 from ansible_collections.dom0.xen.plugins.plugin_utils._placement.options import Mover
 from ansible_collections.dom0.xen.plugins.plugin_utils._placement.plan import solve_problem
 from ansible_collections.dom0.xen.plugins.plugin_utils._placement.problem import Base, make_problem
 from ansible_collections.dom0.xen.plugins.plugin_utils._placement.search import MOST_LOOKS
+from ansible_collections.dom0.xen.plugins.plugin_utils._placement.settings import Worth
 from ansible_collections.dom0.xen.plugins.plugin_utils._placement.state import State
 from placers import Libxl
 from world import KINDS, MIXES, history, host_of
@@ -100,7 +97,7 @@ def few_moves(
                     continue
                 count += 1
                 sums[0] += spanning(before)
-                coarse = (SMT_WORTH_A_MOVE, max(1, before.peak() // PEAK_WORTH_A_MOVE))
+                coarse = Worth().of_load(before.peak())
                 for most in BUDGETS:
                     asked = dataclasses.replace(problem, most_moves=most, coarse=coarse)
                     after, _proven = solve_problem(asked, Effort(MOST_LOOKS), None, None)

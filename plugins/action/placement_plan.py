@@ -29,6 +29,7 @@ ARGUMENT_SPEC = {
     "earlier_plan": {"type": "dict"},
     "given_plan": {"type": "dict"},
     "explain": {"type": "bool", "default": False},
+    "move_worth": {"type": "dict"},
     "engine": {"type": "str", "choices": list(ENGINES), "default": "auto"},
     "time_limit": {"type": "float"},
 }

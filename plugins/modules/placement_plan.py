@@ -48,6 +48,20 @@ options:
       - It fails with a sentence for each thing that cannot be, for example masks beyond the nodes, CPUs that are offline by now, a guest that
         runs elsewhere, or nodes without the memory. At last the plan is held against every rule that M(dom0.xen.placement_check) knows.
     type: dict
+  move_worth:
+    description:
+      - What makes another place worth it for a guest that has one, as it runs and may be moved (O(rebalance)) or has one in O(earlier_plan).
+        That fewer guests have no place, fewer span nodes, or ways are shorter is always worth it.
+    type: dict
+    suboptions:
+      smt:
+        description: So many vCPUs less beyond the cores, summed over nodes.
+        type: float
+        default: 0.5
+      peak:
+        description: This part of the load of the busiest node less.
+        type: float
+        default: 0.05
   explain:
     description: Whether to tell for each new place which other places were possible, and on which level of the objective they lost.
     type: bool

@@ -14,17 +14,14 @@ import typing as t
 from .options import Option
 from .problem import Problem
 from .search import by_size
+from .settings import Worth
 from .state import state_of
 
 #: Places by the name of the guest: (host, nodes).
 Places = t.Mapping[str, tuple[str, tuple[int, ...]]]
 
-#: What makes another place worth it: so much less load beyond the cores (thousandths), and this part of the peak.
-SMT_WORTH_A_MOVE = 500
-PEAK_WORTH_A_MOVE = 20
 
-
-def with_places(problem: Problem, places: Places) -> Problem:
+def with_places(problem: Problem, places: Places, worth: Worth) -> Problem:
     """Return the problem in which guests start from their places, as far as these have room together, and are moved if that is worth it."""
     state = state_of(problem, problem.stays)
     stays: list[Option | None] = list(problem.stays)
@@ -42,10 +39,9 @@ def with_places(problem: Problem, places: Places) -> Problem:
         if option is not None and state.fits(option):
             state.put(index, option)
             stays[index] = option
-    return priced(dataclasses.replace(problem, stays=tuple(stays)))
+    return priced(dataclasses.replace(problem, stays=tuple(stays)), worth)
 
 
-def priced(problem: Problem) -> Problem:
-    """Return the problem with small differences of load left out, so that nobody is moved for them."""
-    now = state_of(problem, problem.stays)
-    return dataclasses.replace(problem, coarse=(SMT_WORTH_A_MOVE, max(1, now.peak() // PEAK_WORTH_A_MOVE)))
+def priced(problem: Problem, worth: Worth) -> Problem:
+    """Return the problem with differences of load left out that are not worth another place, so that nobody is moved for them."""
+    return dataclasses.replace(problem, coarse=worth.of_load(state_of(problem, problem.stays).peak()))

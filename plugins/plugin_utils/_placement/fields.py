@@ -137,12 +137,17 @@ def cpus(value: t.Any) -> CpuSet:
 
 def ratio(value: t.Any) -> float:
     """Read how many vCPUs there may be for each PU."""
+    return number_between(value, 0.1, 1000)
+
+
+def number_between(value: t.Any, least: float, most: float) -> float:
+    """Read a number, to three decimals."""
     try:
         number = float(value)
     except (TypeError, ValueError):
         raise Fault(f"{show(value)} is no number") from None
-    if isinstance(value, bool) or not 0.1 <= number <= 1000:
-        raise Fault(f"{show(value)} is not between 0.1 and 1000")
+    if isinstance(value, bool) or not least <= number <= most:
+        raise Fault(f"{show(value)} is not between {least} and {most}")
     return round(number, 3)
 
 

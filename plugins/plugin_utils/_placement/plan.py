@@ -108,7 +108,7 @@ def make_plan(
             wanted, hosts, dataclasses.replace(settings, rebalance="none") if nobody else settings, fixed
         )
         problem = _problem(given, settings)
-        asked = with_places(problem, settings.earlier) if settings.earlier else problem
+        asked = with_places(problem, settings.earlier, settings.worth) if settings.earlier else problem
         state, proven = solve_problem(asked, effort, engine, told)
         if asked is not problem:
             state = state_of(problem, state.assignment())
@@ -465,7 +465,7 @@ def _problem(given: Given, settings: Settings) -> Problem:
     if not any(mover.stay is not None for mover in given.movers):
         return make_problem(given.hosts, given.movers, given.base)
     problem = make_problem(given.hosts, given.movers, given.base, settings.max_moves)
-    return priced(problem)
+    return priced(problem, settings.worth)
 
 
 def solve_problem(

@@ -17,6 +17,7 @@ from .fields import (
     cpus,
     guest_name,
     node_ids,
+    number_between,
     pci_devices,
     ratio,
     read_places,
@@ -31,7 +32,7 @@ from .fields import (
 from .given import read_given
 from .hostwise import Field, Said, for_hosts
 from .model import MIB, Group, Guest, Membership, Policy, Reserve
-from .settings import Settings
+from .settings import Settings, Worth
 
 __all__ = ["CHOICES", "Request", "RequestError", "read_all", "read_request", "read_size"]
 
@@ -109,7 +110,7 @@ def read_all(
 
     `hosts`: names that the plan is for. `given`: the options of ``dom0.xen.placement_plan``, those that are None left out: `guests`, and
     `defaults`, `reserve`, `cpu_allocation_ratio`, `host_policies`, `groups`, `capacity`, `rebalance`, `max_moves`, `evacuate`, `explain`,
-    `earlier_plan`, `given_plan`; `labels` has what these are called in messages. `inventory`: hosts by group. Raises :class:`RequestError`.
+    `move_worth`, `earlier_plan`, `given_plan`; `labels` has what these are called in messages. `inventory`: hosts by group. Raises :class:`RequestError`.
     """
     reader = _Reader(hosts, given.get("labels"), inventory or {})
     base = reader.policy(given.get("defaults"), Policy(), reader.called("defaults"))
@@ -143,6 +144,7 @@ def read_all(
             reader.faults.append(
                 f"{reader.called('evacuate')}: {show(host)} is not one of the hosts of this plan ({', '.join(hosts)})"
             )
+    worth = reader.worth(given.get("move_worth"))
     if reader.faults:
         raise RequestError("the guests cannot be planned as they are given: " + "; ".join(reader.faults))
     settings = Settings(
@@ -155,6 +157,7 @@ def read_all(
         earlier,
         written,
         reader.called("reserve"),
+        worth,
     )
     return Request(tuple(guests), kept, settings)
 
@@ -366,6 +369,19 @@ class _Reader:
         }
         values = {key: self.take(given, key, label, reader) for key, reader in readers.items()}
         return dataclasses.replace(base, **{key: value for key, value in values.items() if value is not None})
+
+    def worth(self, given: t.Any) -> Worth:
+        """Read what makes another place worth it."""
+        label = self.called("move_worth")
+        if given is None:
+            return Worth()
+        if not isinstance(given, t.Mapping):
+            self.faults.append(f"{label}: a dictionary is needed, not {show(given)}")
+            return Worth()
+        refuse_others(given, ("smt", "peak"), label, self.faults)
+        smt = self.take(given, "smt", label, lambda value: number_between(value, 0, 1000))
+        peak = self.take(given, "peak", label, lambda value: number_between(value, 0, 1))
+        return Worth(Worth.smt if smt is None else smt, Worth.peak if peak is None else peak)
 
     def host_policies(
         self, given: t.Any, common: Policy, kept: Reserve

@@ -12,7 +12,19 @@ import typing as t
 from dataclasses import dataclass, field
 
 from .given import GivenPlan
-from .model import Guest, Reserve
+from .model import VCPU, Guest, Reserve
+
+
+@dataclass(frozen=True)
+class Worth:
+    """What makes another place worth it for a guest that has one: less load beyond the cores (`smt`, vCPUs), or this part of the `peak` less."""
+
+    smt: float = 0.5
+    peak: float = 0.05
+
+    def of_load(self, peak: int) -> tuple[int, int]:
+        """How small differences of load are told apart: thousandths of a vCPU, and of the `peak` as it is now in its own unit."""
+        return max(1, round(self.smt * VCPU)), max(1, peak * round(self.peak * 1000) // 1000)
 
 
 @dataclass(frozen=True)
@@ -22,7 +34,8 @@ class Settings:
     `rebalance`: "none", "migrate" or "restart", what may be done to guests that run so that the whole becomes better; `max_moves`: to how
     many of them. `evacuate`: hosts that are to be emptied. `capacity`: shapes of guests of which the plan says how many more would
     fit. `explain`: tell of the places that lost. `reserves`: of hosts that have one of their own. `earlier`: (host, nodes) of guests by an
-    earlier plan. `given`: a plan that is to be carried out as it is written. `reserve_label`: what the reserve is called in advice.
+    earlier plan. `given`: a plan that is to be carried out as it is written. `reserve_label`: what the reserve is called in advice. `worth`:
+    what makes another place worth it.
     """
 
     rebalance: str = "none"
@@ -34,6 +47,7 @@ class Settings:
     earlier: t.Mapping[str, tuple[str, tuple[int, ...]]] = field(default_factory=dict)
     given: GivenPlan | None = None
     reserve_label: str = "reserve"
+    worth: Worth = Worth()
 
 
 #: What nobody asked for.

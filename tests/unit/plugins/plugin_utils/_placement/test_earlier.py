@@ -59,6 +59,36 @@ def test_a_guest_more_changes_few_places() -> None:
     assert 2 * with_it < without
 
 
+@pytest.mark.parametrize(
+    ("worth", "moved"),
+    [(None, 0), ({"peak": 0.05}, 0), ({"peak": 0.02}, 1), ({"peak": 0}, 1), ({"peak": 0, "smt": 9}, 1)],
+)
+def test_what_another_place_has_to_be_worth_can_be_said(worth: t.Any, moved: int) -> None:
+    """30 and 32 vCPUs on two nodes become 31 and 31: a thirty-second of the peak."""
+    request = read_all(
+        ["alpha"],
+        {
+            "guests": [
+                {"name": name, "vcpus": vcpus, "memory": 100}
+                for name, vcpus in (("a", 30), ("b", 30), ("c", 1), ("d", 1))
+            ],
+            "earlier_plan": {
+                "guests": [
+                    {"name": name, "host": "alpha", "nodes": [node]}
+                    for name, node in (("a", 0), ("b", 1), ("c", 0), ("d", 0))
+                ]
+            },
+            "reserve": {"low_memory": False},
+            "move_worth": worth,
+        },
+    )
+    topologies = {"alpha": hosts.host([(40, 2000)] * 2, dom0_vcpus=2)}
+    plan = make_plan(topologies, request.guests, request.reserve, request.settings)
+    now = places(plan)
+    assert (now["a"], now["b"]) == ([0], [1])
+    assert [now["c"], now["d"]].count([1]) == moved
+
+
 def test_who_keeps_a_place_is_told() -> None:
     before = plan_of(SOME)
     after = plan_of([*SOME, ("new", 1, 100)], before)
