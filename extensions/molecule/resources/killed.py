@@ -4,29 +4,43 @@
 
     python3 killed.py GUEST=HARD/SOFT,... ...      what `xl vcpu-list` shows of each vCPU of each guest, in their order
 
-Runs in dom0, where boot_state has put the program. It goes to and fro between two states. So that each kill hits its work and not Python's
-start, the program is loaded once, and each run is a child of that. After a kill each guest must be in its old or its
-new cpupool, with its affinity, or with that in the journal; after the next run, with its affinity in the new one, and nothing left over. What is
-seen is asked of xl. Prints a line a kill; any deviation is an error.
+Runs in dom0, where boot_state has put the program. It goes to and fro between two states. The program is loaded once, and each run is a child
+of that, which counts what it does to the host and its files, and kills itself right before one of these deeds: how fast the host is does not
+matter. After a kill each guest must be in its old or its new cpupool, with its affinity, or with that in the journal; after the next run, with
+its affinity in the new one, and nothing left over. What is seen is asked of xl. Prints a line a kill; any deviation is an error.
 """
 
+import importlib
 import json
 import os
 import re
 import signal
 import subprocess
 import sys
-import time
 
 PROGRAM = "/usr/local/lib/dom0-xen/restore.pyz"
 STATE = "/etc/dom0-xen/state.json"
 JOURNAL = "/run/dom0-xen-moves.json"
-POINTS = 12
+# Kills on the way to each of the two states.
+POINTS = 6
+# What a run does that changes something, by module and name.
+DEEDS = {
+    "_xen.sysctl": (
+        "cpupool_create",
+        "cpupool_destroy",
+        "cpupool_add_cpu",
+        "cpupool_remove_cpu",
+        "cpupool_move_domain",
+    ),
+    "_xen.domctl": ("setvcpuaffinity",),
+    "_toolstack.xenstore": ("name_cpupool",),
+}
+FILE_DEEDS = ("replace", "unlink")
 
 
 def states(guests):
     """The two states: everything in the first cpupool, and each guest in one of its own."""
-    cpus = ["4-7", "8-11"]
+    cpus = ["12-15", "8-11"]
     names = sorted(guests)
     pools = [
         {"name": "pool of %s" % name, "cpus": cpus[index], "domains": [name]}
@@ -67,24 +81,44 @@ def homes(guests):
     return found
 
 
-def start():
-    """Run the program in a child; its pid."""
-    sys.path[:1] = [PROGRAM]
-    from dom0_xen import _restore
-
+def run(last=None):
+    """Run the program in a child that kills itself right before its deed `last`; (how many there were, what it was about to do)."""
     sys.stdout.flush()
+    ear, mouth = os.pipe()
     child = os.fork()
     if child == 0:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        os._exit(_restore.main([]))
-    return child
-
-
-def finish(child):
-    """Wait for a run that nobody kills."""
+        count(mouth, last)
+        os._exit(restore.main([]))
+    os.close(mouth)
+    with open(ear, encoding="utf-8") as stream:
+        deeds = stream.read().splitlines()
     status = os.waitpid(child, 0)[1]
-    if status != 0:
-        sys.exit("a run that was not killed ended with %d" % status)
+    if status not in ((0,) if last is None else (0, signal.SIGKILL)):
+        sys.exit("a run ended with %d" % status)
+    return len(deeds), deeds[-1] if status else None
+
+
+def count(mouth, last):
+    """In the child: tell of each deed before it is done, and do the last one no more."""
+    done = []
+
+    def watched(name, real):
+        def call(*arguments, **more):
+            done.append(name)
+            os.write(mouth, (name + "\n").encode("utf-8"))
+            if len(done) == last:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return real(*arguments, **more)
+
+        return call
+
+    for path, names in DEEDS.items():
+        module = importlib.import_module("dom0_xen." + path)
+        for name in names:
+            setattr(module, name, watched(name, getattr(module, name)))
+    for name in FILE_DEEDS:
+        setattr(os, name, watched(name, getattr(os, name)))
 
 
 def main():
@@ -98,22 +132,19 @@ def main():
     write(wanted[1])
     # As the host itself does when it boots.
     subprocess.run(["python3", PROGRAM], check=True, stdout=subprocess.DEVNULL)
-    write(wanted[0])
-    finish(start())
-    write(wanted[1])
-    begin = time.monotonic()
-    finish(start())
-    whole = time.monotonic() - begin
-    interrupted = 0
-    for point in range(POINTS):
+    lengths = []
+    for way in wanted:
+        write(way)
+        lengths.append(run()[0])
+    for point in range(2 * POINTS):
         new = wanted[point % 2]
         before = homes(guests)
         write(new)
-        child = start()
-        time.sleep(whole * (point + 0.5) / POINTS)
-        os.kill(child, signal.SIGKILL)
-        killed = os.waitpid(child, 0)[1] == signal.SIGKILL
-        interrupted += killed
+        # The same distance between all points of a way, the first before anything is done, the last before the end.
+        last = 1 + (lengths[point % 2] - 1) * (point // 2) // (POINTS - 1)
+        about = run(last)[1]
+        if about is None:
+            sys.exit("a run came to its end before deed %d" % last)
         between, kept = homes(guests), affinities(guests)
         journal = []
         if os.path.exists(JOURNAL):
@@ -124,18 +155,23 @@ def main():
             noted = int(ask("xl", "domid", "--", name)) in domids
             for have, want in zip(kept[name], masks, strict=True):
                 if have != want and not (noted and have == "all/all"):
-                    sys.exit("killed at point %d: %s has %s, not %s, and no note" % (point, name, have, want))
-        finish(start())
+                    sys.exit(
+                        "killed before deed %d: %s has %s, not %s, and no note" % (last, name, have, want)
+                    )
+        run()
         after = homes(guests)
         here = {name: "Pool-0" if new is wanted[1] else "pool of %s" % name for name in guests}
         if after != here or affinities(guests) != guests or os.path.exists(JOURNAL):
-            sys.exit("after point %d: %s %s" % (point, after, affinities(guests)))
+            sys.exit("after deed %d: %s %s" % (last, after, affinities(guests)))
         moved = [name for name in guests if between[name] != before[name]]
-        end = "killed" if killed else "ended"
-        sys.stdout.write("point %d: %s, moved %s, noted %d\n" % (point, end, moved, len(journal)))
-    if not interrupted:
-        sys.exit("no run was interrupted")
+        sys.stdout.write(
+            "killed before deed %d of %d (%s): moved %s, noted %d\n"
+            % (last, lengths[point % 2], about, moved, len(journal))
+        )
 
 
 if __name__ == "__main__":
+    sys.path[:1] = [PROGRAM]
+    from dom0_xen import _restore as restore
+
     main()
