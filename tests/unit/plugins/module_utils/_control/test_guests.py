@@ -14,6 +14,7 @@ from ansible_collections.dom0.xen.plugins.module_utils._control.guest_plan impor
 from ansible_collections.dom0.xen.plugins.module_utils._control.guests import carry_out, forecast
 from ansible_collections.dom0.xen.plugins.module_utils._errors import Failure
 from ansible_collections.dom0.xen.plugins.module_utils._toolstack.xl import DomainState, Xl
+from ansible_collections.dom0.xen.tests.unit.plugins.module_utils._control import mortal
 from ansible_collections.dom0.xen.tests.unit.plugins.module_utils._control.test_guest_plan import (
     configs,
     want,
@@ -23,11 +24,13 @@ MIB = 1 << 20
 DOM0 = DomainState(0, "Domain-0", "running")
 
 
-class World:
+class World(mortal.Mortal):
     """A host: domains, free memory by node, and time that passes while somebody sleeps. `xl` does to it what xl does.
 
     plans     name -> what that guest does: "end" (gone at once), "crash", "reborn", "preserve", "deaf", "zombie"
     """
+
+    kept = ("domains", "next", "free", "plans", "calls", "now", "due", "looks")
 
     def __init__(self, *domains, **options):
         self.domains = {domain.domid: domain for domain in (DOM0,) + domains}
@@ -47,7 +50,8 @@ class World:
         self.now += seconds
         for item in [item for item in self.due if item[0] <= self.now]:
             self.due.remove(item)
-            item[1]()
+            # By its name, so that it can come back from a child.
+            (getattr(self, item[1]) if isinstance(item[1], str) else item[1])(*item[2:])
 
     def list(self):
         self.looks += 1
@@ -59,6 +63,7 @@ class World:
         return sorted(self.domains.values())
 
     def run(self, argv):
+        self.deed()
         self.calls.append(argv[1:])
         command, last = argv[1], argv[-1]
         if command in self.fail:
@@ -69,11 +74,12 @@ class World:
         elif command == "destroy":
             self.domains[domain.domid] = domain._replace(state="dying")
             if self.plans.get(domain.name) != "zombie":
-                self.due.append((self.now + 2, lambda: self.domains.pop(domain.domid)))
+                self.due.append((self.now + 2, "_mark", domain.domid, None))
         elif command == "shutdown":
             self._shutdown(domain)
         else:
             self.domains[domain.domid] = domain._replace(state="paused" if command == "pause" else "running")
+        self.deed()
         return 0, "", ""
 
     def _create(self, name, paused):
@@ -81,6 +87,12 @@ class World:
         self.free[1] -= 100 * MIB
         if plan != "end":
             state = "crashed" if plan == "crash" else "paused" if paused else "running"
+            for begun in (
+                DomainState(self.next, None, "paused", made=False),
+                DomainState(self.next, name, "paused", made=False),
+            ):
+                self.domains[self.next] = begun
+                self.deed()
             self.domains[self.next] = DomainState(self.next, name, state)
         self.next += 1
 
@@ -91,12 +103,15 @@ class World:
     def _shutdown(self, domain):
         plan = self.plans.get(domain.name)
         if plan == "preserve":
-            self.due.append((self.now + 5, lambda: self._mark(domain.domid, "shutdown")))
+            self.due.append((self.now + 5, "_mark", domain.domid, "shutdown"))
         elif plan != "deaf":
-            self.due.append((self.now + 5, lambda: self.domains.pop(domain.domid)))
+            self.due.append((self.now + 5, "_mark", domain.domid, None))
 
     def _mark(self, domid, state):
-        self.domains[domid] = self.domains[domid]._replace(state=state)
+        """Let a domain be in that state, with None no more."""
+        domain = self.domains.pop(domid, None)
+        if domain is not None and state is not None:
+            self.domains[domid] = domain._replace(state=state)
 
 
 def run(world, *wanted):
@@ -344,3 +359,31 @@ def test_one_whose_memory_stays_is_said():
     with pytest.raises(Failure, match="domain 7, .* still holds memory of it") as caught:
         remains.sweep(world.host, act=True)
     assert caught.value.result["changed"]
+
+
+@pytest.mark.parametrize(
+    ("actual", "state", "expected"),
+    [
+        (None, "running", "running"),
+        (None, "paused", "paused"),
+        ("running", "paused", "paused"),
+        ("paused", "running", "running"),
+        ("running", "stopped", None),
+        ("running", "destroyed", None),
+        ("running", "restarted", "running"),
+    ],
+)
+def test_killed_anywhere_the_next_run_has_the_guest_as_wanted(tmp_path, actual, state, expected):
+    kill = 0
+    while True:
+        kill += 1
+        world = World(*([DomainState(7, "web", actual)] if actual else []))
+        if world.in_child(tmp_path / "host", kill, lambda world=world: run(world, want("web", state))) != (
+            mortal.KILLED
+        ):
+            break
+        remains.sweep(world.host, act=True)
+        run(world, want("web", state))
+        found = [(domain.name, domain.state, domain.made) for domain in world.list() if domain.domid]
+        assert found == ([("web", expected, True)] if expected else []), kill
+    assert kill > 2
