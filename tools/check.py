@@ -38,10 +38,6 @@ HELD_BACK = {
         "it kills at points in time and takes six minutes, and has not been seen in enough whole runs to be relied on; run it alone with: "
         "molecule test -s killed"
     ),
-    "killed_pools": (
-        "never seen to its end: the emulated Xen 4.17 once let a vCPU of dom0 wait in the run queue while all CPUs were idle; it is not "
-        "known why; run it alone with: molecule test -s killed_pools"
-    ),
 }
 
 
