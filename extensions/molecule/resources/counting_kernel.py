@@ -6,10 +6,14 @@
 
 It counts in the register ESI, where xenctx(1) shows it, giving its CPU away after each number. It takes part in being suspended: it opens
 an event channel to dom0, and when that fires it suspends itself by SCHEDOP_shutdown. Its number, 3, is to be written to
-device/suspend/event-channel in the guest's xenstore by whoever starts it, as that is the one thing which would take it a driver.
+device/suspend/event-channel in the guest's xenstore by whoever starts it, as that is the one thing which would take it a driver. Where that
+hypercall returns 0 it is in a new domain, and begins with a new channel; where 1 nothing came of it, and it goes on with the one it has. Like
+every guest with drivers for Xen it says how events shall interrupt it (HVM_PARAM_CALLBACK_IRQ), by which Xen's tools know it for one; as it
+never enables interrupts none comes.
 
 The formats: ELF-32 (System V ABI), Xen's PVH entry (docs/misc/pvh.pandoc) and hypercalls: memory_op 12 with XENMEM_add_to_physmap 7,
-sched_op 29 with SCHEDOP_yield 0 and SCHEDOP_shutdown 2, event_channel_op 32 with EVTCHNOP_alloc_unbound 6 (xen/include/public).
+sched_op 29 with SCHEDOP_yield 0 and SCHEDOP_shutdown 2, event_channel_op 32 with EVTCHNOP_alloc_unbound 6, hvm_op 34 with HVMOP_set_param 0
+(xen/include/public).
 """
 
 from __future__ import annotations
@@ -29,6 +33,7 @@ XEN_VERSION, GUEST_OS, PHYS32_ENTRY = 5, 6, 18
 
 PHYSMAP = struct.pack("<HHIII", SELF, 0, 0, 0, SHARED_INFO >> 12)
 SHUTDOWN = struct.pack("<I", SUSPEND)
+CALLBACK = struct.pack("<HHIQ", SELF, 0, 0, 2 << 56 | 0xF3)  # HVM_PARAM_CALLBACK_IRQ: a vector
 CHANNEL = struct.pack("<HHI", SELF, DOM0, 0)
 
 
@@ -41,16 +46,19 @@ def hypercall(number: int, command: int, argument: int) -> bytes:
 
 def code() -> bytes:
     """Map the shared page, open the channel, count until it fires, suspend; and again, in whatever domain it wakes."""
-    shutdown, channel = DATA + len(PHYSMAP), DATA + len(PHYSMAP) + len(SHUTDOWN)
+    shutdown = DATA + len(PHYSMAP)
+    callback = shutdown + len(SHUTDOWN)
+    channel = callback + len(CALLBACK)
     machine = b"\x31\xf6\xbc" + struct.pack("<I", DATA + PAGE)  # xor esi, esi; mov esp
     start = len(machine)
-    machine += hypercall(12, 7, DATA) + hypercall(32, 6, channel)
+    machine += hypercall(12, 7, DATA) + hypercall(34, 0, callback) + hypercall(32, 6, channel)
     machine += b"\x8b\x15" + struct.pack("<I", channel + 4)  # mov edx, the port
     again = len(machine)
     machine += b"\x46" + hypercall(29, 0, 0)  # inc esi; yield
-    machine += b"\x0f\xa3\x15" + struct.pack("<I", PENDING)  # bt [PENDING], edx
+    machine += b"\xf0\x0f\xb3\x15" + struct.pack("<I", PENDING)  # lock btr [PENDING], edx
     machine += b"\x73" + struct.pack("<b", again - (len(machine) + 2))  # jnc
     machine += hypercall(29, 2, shutdown)
+    machine += b"\x85\xc0\x75" + struct.pack("<b", again - (len(machine) + 4))  # test eax, eax; jnz
     return machine + b"\xe9" + struct.pack("<i", start - (len(machine) + 5))  # jmp
 
 
@@ -68,7 +76,7 @@ def kernel() -> bytes:
     header += struct.pack("<IIIIIIII", 1, PAGE, BASE, BASE, PAGE, 5 * PAGE, 7, PAGE)
     header += struct.pack("<IIIIIIII", 4, 52 + 64, 0, 0, len(notes), len(notes), 4, 4)
     file = (header + notes).ljust(PAGE, b"\0") + code().ljust(PAGE // 2, b"\x90")
-    return (file + PHYSMAP + SHUTDOWN + CHANNEL).ljust(2 * PAGE, b"\0")
+    return (file + PHYSMAP + SHUTDOWN + CALLBACK + CHANNEL).ljust(2 * PAGE, b"\0")
 
 
 if __name__ == "__main__":

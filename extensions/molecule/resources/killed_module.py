@@ -2,14 +2,20 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Kills a module at many points of its work, on the host, and lets a second run come after. Run in dom0 as root.
 
-    python3 killed_module.py '{"points": [{"at": 0.3, "xl": false}, ..], "setup": [ARGV, ..], "runs": [ARGV, ..], "look": ARGV}'
+    python3 killed_module.py '{"points": [{"deed": 0.3}, ..], "setup": [ARGV, ..], "runs": [ARGV, ..], "look": ARGV}'
 
-The second of `runs` is timed, as the first finds nothing in memory yet. Then, for each of `points`, the next of `runs`, in turn, is
-started and killed with SIGKILL, with `xl` all that it started, too; when it ended before, the next one is tried. `at` is a part of the
-time measured, or the size in bytes that a file in /var/lib/xen/save has to reach, which is when a guest is asked to suspend (1) and while
-it is being saved. What is seen right then goes to `states`. The same run again has to succeed, and the last one to change nothing when it
-comes once more. What `look` prints then goes to `look`, and the guests there are then to `ends`. `setup` puts the host back before each
-time; its commands may fail. Prints JSON.
+Where `points` have numbers, `runs` are done once without being killed, and what they do to files and with xl is counted. Then, for each of `points`, the next of `runs`, in
+turn, gets SIGKILL:
+
+    {"deed": "xl restore"}          right before the first deed of that name
+    {"deed": 0.3}                   right before the deed at this part of all of them
+    {"name": "--incoming"}          once there is a domain whose name ends so
+    {"saved": 1}                    once a file in /var/lib/xen/save has so many bytes: 1 is when a guest is asked to suspend
+    {"within": "xl create", "at": 0.3}  in the middle of an xl, at this part of the time that it took before; if it is quicker now, earlier
+
+With "alone": true what it has started, xl above all, goes on, otherwise that is killed with it. What is seen right then goes to `states`. The
+same run again has to succeed, and the last one to change nothing when it comes once more. What `look` prints then goes to `look`, and the
+guests there are then to `ends`. `setup` puts the host back before each time; its commands may fail. Prints JSON.
 """
 
 from __future__ import annotations
@@ -19,24 +25,77 @@ import itertools
 import json
 import os
 import signal
+import socket
+import struct
 import subprocess
 import sys
+import tempfile
 import time
 import typing as t
 
 Argv = t.List[str]
+Point = t.Dict[str, t.Any]
 SAVED = "/var/lib/xen/save/*.save"
-LONGEST = 300  # seconds until a file is given up
+LONGEST = 900  # seconds until an event is given up
 ATTEMPTS = 4  # to kill a run before it ends
+FOLDER = tempfile.mkdtemp()
+LOG = os.path.join(FOLDER, "deeds")
+
+# Python reads it when it starts. It writes down when the module starts a program, renames or removes a file, and kills it right before that.
+HOOK = """
+import os, signal, sys, time
+
+def deed(event, arguments):
+    if event == "subprocess.Popen":
+        name = " ".join([os.path.basename(os.fsdecode(part)) for part in arguments[1][:2]])
+    elif event in ("os.rename", "os.remove") and "ansible" not in str(arguments[0]):
+        name = event
+    else:
+        return
+    with open(os.environ["DEEDS"], "a+") as log:
+        log.seek(0)
+        number = len(log.readlines())
+        log.write("%r %s\\n" % (time.monotonic(), name))
+    if os.environ.get("DIE_BEFORE") in (str(number), name):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+sys.addaudithook(deed)
+"""
+
+
+def deeds() -> list[tuple[float, str]]:
+    """What the run has done, or was about to do, and when."""
+    try:
+        with open(LOG, encoding="utf-8") as stream:
+            lines = [line.rstrip("\n").split(" ", 1) for line in stream if line.endswith("\n")]
+    except FileNotFoundError:
+        return []
+    return [(float(when), name) for when, name in lines]
+
+
+def start(argv: Argv, before: str = "") -> subprocess.Popen[str]:
+    """Start a module, that is killed right before a deed."""
+    if os.path.exists(LOG):
+        os.unlink(LOG)
+    return subprocess.Popen(
+        argv,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+        env={**os.environ, "PYTHONPATH": FOLDER, "DEEDS": LOG, "DIE_BEFORE": before},
+    )
 
 
 def module(argv: Argv) -> dict[str, t.Any]:
     """Run a module to its end; its result."""
-    done = subprocess.run(argv, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
+    with start(argv) as process:
+        output = process.communicate()[0]
     try:
-        return t.cast("dict[str, t.Any]", json.loads(done.stdout[done.stdout.index("{") :]))
+        return t.cast("dict[str, t.Any]", json.loads(output[output.index("{") :]))
     except ValueError:
-        return {"failed": True, "msg": done.stdout + done.stderr}
+        return {"failed": True, "msg": output}
 
 
 def domains() -> list[str]:
@@ -55,54 +114,70 @@ def is_saved(size: int) -> bool:
     return False
 
 
-def killed(argv: Argv, length: float, point: float, everything: bool) -> bool:
-    """Start a module, that takes `length` seconds, and kill it at a point; whether it was killed before its end."""
-    with subprocess.Popen(
-        argv,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    ) as process:
+class Names:
+    """What xenstore has for the names of domains, over a connection of its own: a program for each look would come too late."""
+
+    DIRECTORY, READ = 1, 2  # xen/include/public/io/xs_wire.h
+
+    def __init__(self) -> None:
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._socket.connect("/run/xenstored/socket")
+
+    def _ask(self, kind: int, path: str) -> bytes:
+        payload = path.encode() + b"\0"
+        self._socket.sendall(struct.pack("=IIII", kind, 0, 0, len(payload)) + payload)
+        length = struct.unpack("=IIII", self._socket.recv(16, socket.MSG_WAITALL))[3]
+        return self._socket.recv(length, socket.MSG_WAITALL) if length else b""
+
+    def any_ends(self, tail: str) -> bool:
+        """Whether a domain's name ends so. One that is gone between two questions answers with an error's name."""
+        domids = self._ask(self.DIRECTORY, "/local/domain").decode().split("\0")[:-1]
+        return any(
+            self._ask(self.READ, f"/local/domain/{domid}/name").endswith(tail.encode()) for domid in domids
+        )
+
+
+def has_come(point: Point, names: Names, lengths: dict[str, float], attempt: int) -> bool:
+    """Whether it is time to kill."""
+    if "saved" in point:
+        return is_saved(point["saved"])
+    if "name" in point:
+        return names.any_ends(point["name"])
+    begun = [when for when, name in deeds() if name == point["within"]]
+    return (
+        bool(begun) and time.monotonic() - begun[0] >= lengths[point["within"]] * point["at"] * 0.7**attempt
+    )
+
+
+def killed(
+    argv: Argv, point: Point, names: Names, lengths: dict[str, float], count: int, attempt: int
+) -> bool:
+    """Start a module and have it killed at a point; whether it was killed before its end."""
+    if "deed" in point:
+        before = point["deed"] if isinstance(point["deed"], str) else str(int(point["deed"] * count))
+        with start(argv, before) as process:
+            process.communicate()
+        return process.returncode == -signal.SIGKILL
+    with start(argv) as process:
         begun = time.monotonic()
-        if point < 1:
-            time.sleep(length * point)
-        else:
-            while process.poll() is None and time.monotonic() - begun < LONGEST and not is_saved(int(point)):
-                time.sleep(0.01)
+        while (
+            process.poll() is None
+            and time.monotonic() - begun < LONGEST
+            and not has_come(point, names, lengths, attempt)
+        ):
+            time.sleep(0.001)
         ended = process.poll() is not None
-        if not ended:
-            if everything:
-                os.killpg(process.pid, signal.SIGKILL)
-            else:
-                # The module is this process or, where Ansible wraps it, its child; what that starts stays.
-                for child in children(process.pid):
-                    if b"xl" not in command(child).split(b"/")[-1].split(b"\0")[0]:
-                        os.kill(child, signal.SIGKILL)
-                process.kill()
+        if not ended and point.get("alone"):
+            process.kill()
+        elif not ended:
+            os.killpg(process.pid, signal.SIGKILL)
         return not ended
-
-
-def children(pid: int) -> list[int]:
-    """Processes that this one started."""
-    try:
-        with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as stream:
-            return [int(child) for child in stream.read().split()]
-    except OSError:
-        return []
-
-
-def command(pid: int) -> bytes:
-    """The program of a process, as it was started."""
-    try:
-        with open(f"/proc/{pid}/cmdline", "rb") as stream:
-            return stream.read().split(b"\0")[0]
-    except OSError:
-        return b""
 
 
 def main() -> None:
     """Do what the argument says."""
+    with open(os.path.join(FOLDER, "sitecustomize.py"), "w", encoding="utf-8") as stream:
+        stream.write(HOOK)
     task = json.loads(sys.argv[1])
     runs = itertools.cycle(task["runs"])
 
@@ -110,20 +185,27 @@ def main() -> None:
         for argv in task["setup"]:
             subprocess.run(argv, capture_output=True, stdin=subprocess.DEVNULL, check=False)
 
-    length = 0.0
-    for run in (next(runs), next(runs)):
+    lengths: dict[str, float] = {}
+    count = 0
+    for run in (
+        task["runs"]
+        if any("at" in point or isinstance(point.get("deed"), float) for point in task["points"])
+        else ()
+    ):
         setup()
-        begun = time.monotonic()
         whole = module(run)
-        length = time.monotonic() - begun
+        done = [*deeds(), (time.monotonic(), "end")]
         if whole.get("failed") or not whole.get("changed"):
             sys.exit(json.dumps(whole))
-    found = []
+        count = len(done)
+        lengths = {name: after - when for (when, name), (after, _next) in itertools.pairwise(done)}
+    found, names = [], Names()
+    run = task["runs"][-1]
     for point in task["points"]:
         entry: dict[str, t.Any] = {"point": point, "killed": False}
-        for run in itertools.islice(runs, ATTEMPTS):
+        for attempt, run in enumerate(itertools.islice(runs, ATTEMPTS)):
             setup()
-            entry["killed"] = killed(run, length, point["at"], point["xl"])
+            entry["killed"] = killed(run, point, names, lengths, count, attempt)
             if entry["killed"]:
                 break
         entry["states"] = domains()
@@ -136,7 +218,7 @@ def main() -> None:
         entry["ends"] = domains()
         found.append(entry)
     idle = module(run).get("changed")
-    sys.stdout.write(json.dumps({"seconds": length, "points": found, "idle": idle}))
+    sys.stdout.write(json.dumps({"deeds": [name for _when, name in deeds()], "points": found, "idle": idle}))
 
 
 if __name__ == "__main__":
