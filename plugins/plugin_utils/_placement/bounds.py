@@ -141,6 +141,26 @@ def least_peak(problem: Problem, unplaced: int) -> int:
     return max(there, _least_load(problem, unplaced) * 1000 // sum(problem.cores))
 
 
+def least_imbalance(problem: Problem, unplaced: int) -> int:
+    """Sum of squared load for each core, in millionths: all the load spread as evenly as what is there already permits.
+
+    Nodes that are busier than the rest would be on average stay as they are; what is left is shared out by cores.
+    """
+    base = problem.base
+    loads = [base.load.get(name, 0) for name in problem.cells]
+    left, cores = _least_load(problem, unplaced), sum(problem.cores)
+    total, others = 0, len(loads)
+    for load, own in sorted(
+        zip(loads, problem.cores, strict=True), key=lambda one: one[0] / one[1], reverse=True
+    ):
+        if load * cores <= left * own:
+            break
+        total += load * load // own
+        left, cores, others = left - load, cores - own, others - 1
+    # each node's own figure is rounded down
+    return total + max(0, left * left // cores - others) if others else total
+
+
 def _least_load(problem: Problem, unplaced: int) -> int:
     """Load of everything when the `unplaced` guests with the largest loads are left out, and those that may have CPUs of their own."""
     loads = sorted(

@@ -335,7 +335,13 @@ def objective(problem: Problem, state: State, proven: t.Collection[str]) -> list
         ("smt", state.smt, bounds.least_smt(problem, missing), "vCPUs beyond the cores", VCPU),
         ("peak_load", state.peak(), bounds.least_peak(problem, missing), "vCPUs for each core", 1_000_000),
         ("moves", state.moves, 0, "running guests that get another place", 1),
-        ("imbalance", state.imbalance, None, "sum of squared load for each core", 1_000_000),
+        (
+            "imbalance",
+            state.imbalance,
+            bounds.least_imbalance(problem, missing),
+            "sum of squared load for each core",
+            1_000_000,
+        ),
     ]
     return [
         _level(name, value, value if name in proven and name != "unplaced" else bound, unit, scale)

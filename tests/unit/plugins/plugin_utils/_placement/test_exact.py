@@ -152,6 +152,7 @@ def test_never_worse_than_the_built_in_engine_and_never_below_the_bounds(
         assert bounds.least_own_cost(problem, own, missing) <= getattr(found.state, own)
     assert bounds.least_smt(problem, missing) <= found.state.smt
     assert bounds.least_peak(problem, missing) <= found.state.peak()
+    assert bounds.least_imbalance(problem, missing) <= found.state.imbalance
 
 
 @needs_solver

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 import typing as t
 
@@ -17,7 +18,7 @@ from ansible_collections.dom0.xen.plugins.plugin_utils._placement.exhaustive imp
 from ansible_collections.dom0.xen.plugins.plugin_utils._placement.improve import improve
 from ansible_collections.dom0.xen.plugins.plugin_utils._placement.model import MIB, Guest, Policy, Reserve
 from ansible_collections.dom0.xen.plugins.plugin_utils._placement.options import Mover
-from ansible_collections.dom0.xen.plugins.plugin_utils._placement.problem import Problem, make_problem
+from ansible_collections.dom0.xen.plugins.plugin_utils._placement.problem import Base, Problem, make_problem
 from ansible_collections.dom0.xen.plugins.plugin_utils._placement.search import by_size, greedy, solve
 from ansible_collections.dom0.xen.plugins.plugin_utils._placement.state import LEVELS, State, state_of
 from ansible_collections.dom0.xen.tests.unit.plugins.plugin_utils._placement import hosts
@@ -161,6 +162,21 @@ def test_bounds_of_load() -> None:
     assert bounds.least_smt(problem, 0) == 2000
     assert bounds.least_smt(problem, 1) == 0
     assert bounds.least_peak(problem, 0) == 1_500_000
+    # 3 vCPUs on the two cores of each node: 2 x 3 x 3 / 2, but for what rounding may take from each
+    assert bounds.least_imbalance(problem, 0) == 9_000_000 - 2
+    # 4 vCPUs that may be anywhere
+    assert bounds.least_imbalance(problem, 1) == 4_000_000 - 2
+
+
+def test_bound_of_imbalance_leaves_busy_nodes_as_they_are() -> None:
+    problem = problem_of([(2, 1000), (2, 1000), (4, 1000)], [100] * 3, vcpus=2)
+    first, second, third = problem.cells
+    busy = dataclasses.replace(problem, base=Base(load={first: 5000, third: 1000}))
+    # 12 in all: 5 on two cores are more than 1.5 each, and stay; the other 7 go to 6 cores
+    assert bounds.least_imbalance(busy, 0) == 5000 * 5000 // 2 + 7000 * 7000 // 6 - 2
+    everywhere = dataclasses.replace(problem, base=Base(load={first: 9000, second: 9000, third: 18000}))
+    assert bounds.least_imbalance(everywhere, 3) == 36000 * 36000 // 8 - 3
+    assert bounds.least_imbalance(everywhere, 0) == 42000 * 42000 // 8 - 3
 
 
 @given(st.lists(st.integers(20, 900), max_size=9), st.lists(st.integers(1, 10), min_size=1, max_size=3))
