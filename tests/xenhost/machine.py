@@ -35,7 +35,8 @@ def xen_command_line(host: Host) -> str:
         "console=com1",
         "com1=115200,8n1",
         "loglvl=info",
-        "spec-ctrl=no",
+        # QEMU lets vector instructions pass where they should trap, so what Xen leaves in the registers until then is read by the wrong one.
+        "spec-ctrl=no,eager-fpu=yes",
     ]
     if not any(word.split("=")[0] == "numa" for word in host.xen_arguments):
         words.append("numa=on")
