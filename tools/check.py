@@ -32,13 +32,6 @@ from tests.xenhost.cache import remove
 TAIL = 150
 END_LIMIT_S = 120
 SCENARIOS_HOSTS = ("big", "small-hvm", "small-bullseye", "small-trixie")  # see extensions/molecule
-# Scenarios that are not run together with the others, and why.
-HELD_BACK = {
-    "killed": (
-        "its points were made anew, each part was tried on a host, and the whole has not been seen from beginning to end; run it alone with: "
-        "molecule test -s killed"
-    ),
-}
 
 
 class Count(t.NamedTuple):
@@ -275,11 +268,7 @@ def molecule(bench: Bench) -> None:
     for left in (workshop.HOME / ".ansible" / "tmp").glob("molecule.*"):
         remove(left)
     try:
-        for name, why in HELD_BACK.items():
-            bench.skip(f"molecule, scenario {name}", why)
-        left_out = [word for name in HELD_BACK for word in ("--exclude", name)]
-        argv = ["molecule", "test", "--all", *left_out, "--report"]
-        bench.run("molecule", argv, ROOT, result=_scenarios)
+        bench.run("molecule", ["molecule", "test", "--all", "--report"], ROOT, result=_scenarios)
     finally:
         # Molecule stops the host itself, unless it is interrupted.
         down = [str(bench.venv / "bin" / "python"), "-m", "tests.xenhost", "down", *SCENARIOS_HOSTS]
