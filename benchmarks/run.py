@@ -15,6 +15,7 @@ import argparse
 import contextlib
 import json
 import os
+import re
 import subprocess
 import sys
 import typing as t
@@ -48,13 +49,17 @@ def running(host: str) -> t.Iterator[None]:
         demo.stop(host)
 
 
+def results_of(name: str) -> tuple[Path, Path]:
+    """Where a benchmark's playbook leaves its figures and its output."""
+    return STATE / f"{name}.json", STATE / f"{name}.log"
+
+
 def measure(name: str, environment: dict[str, str]) -> dict[str, t.Any]:
     """Run a benchmark's playbook; what it measured."""
-    results = STATE / f"{name}.json"
+    results, log = results_of(name)
     results.unlink(missing_ok=True)
     playbook = ROOT / "benchmarks" / f"{name}.yml"
     command = [demo.program("ansible-playbook"), "-i", str(STATE / "inventory.yml"), str(playbook)]
-    log = STATE / f"{name}.log"
     demo.say(f"Measuring {name} (its output is in {log}) …")
     with log.open("w", encoding="utf-8") as stream:
         status = demo.run(
@@ -81,15 +86,77 @@ def table(title: str, rows: t.Sequence[tuple[str, float]], unit: str, digits: in
 
 def pin_vcpus(environment: dict[str, str]) -> None:
     """One task for 64 vCPUs of 16 guests beside a loop of tasks, a script, and a shell task with all of them."""
-    measured = measure("pin_vcpus", environment)
-    rows = [
-        (f"dom0.xen.vcpu_affinity, one task, {measured['vcpus']} vCPUs", measured["module"]),
-        ("the same again, nothing to change", measured["unchanged"]),
-        ("ansible.builtin.script, one task, xl vcpu-pin for each", measured["script"]),
-        ("ansible.builtin.shell, one task, xl vcpu-pin for each", measured["shell"]),
-        ("ansible.builtin.command, a loop of xl vcpu-pin", measured["loop"]),
-    ]
-    table(f"Pinning {measured['vcpus']} vCPUs of {measured['guests']} guests", rows, "s")
+    # So that Ansible tells of each command that it gives ssh.
+    measured = measure("pin_vcpus", dict(environment, ANSIBLE_VERBOSITY="3"))
+    ways = {
+        "module": f"dom0.xen.vcpu_affinity, one task, {measured['vcpus']} vCPUs",
+        "unchanged": "the same again, nothing to change",
+        "script": "ansible.builtin.script, one task, xl vcpu-pin for each",
+        "shell": "ansible.builtin.shell, one task, xl vcpu-pin for each",
+        "loop": "ansible.builtin.command, a loop of xl vcpu-pin",
+    }
+    title = f"Pinning {measured['vcpus']} vCPUs of {measured['guests']} guests"
+    table(title, [(name, float(measured["seconds"][way])) for way, name in ways.items()], "s")
+    log = results_of("pin_vcpus")[1].read_text(encoding="utf-8")
+    own = difference(*measured["counts"].pop("counting"))
+    rows = []
+    for way, name in ways.items():
+        found = difference(*measured["counts"][way])
+        rows.append((name, [found[what] - own[what] for what in COUNTED] + [round_trips(log, way)]))
+    counts("The same, counted", rows, [*COUNTED.values(), "commands given to ssh and sftp"])
+
+
+#: What is counted in dom0, by the names in pin_vcpus.yml and here.
+COUNTED = {
+    "calls": "calls to Xen",
+    "programs": "programs started",
+    "processes": "processes and threads started",
+    "received": "bytes to the host",
+    "sent": "bytes from the host",
+}
+
+
+def difference(before: str, after: str) -> dict[str, int]:
+    """What was counted between two looks at kprobe_profile and /proc/net/dev."""
+    was, now = ({**kernel(text), **network(text)} for text in (before, after))
+    return {name: now[name] - was[name] for name in COUNTED}
+
+
+def kernel(text: str) -> dict[str, int]:
+    """Hits of each probe: lines of its name, hits, and misses, of which there must be none."""
+    found = re.findall(r"^\s*(\w+)\s+(\d+)\s+(\d+)\s*$", text, re.MULTILINE)
+    if any(int(missed) for _name, _hits, missed in found):
+        raise demo.DemoError("dom0's Linux has missed some of what it was to count.")
+    return {name: int(hits) for name, hits, _missed in found}
+
+
+def network(text: str) -> dict[str, int]:
+    """Bytes that all devices but the loopback have received and sent."""
+    found = re.findall(r"^\s*(?!lo:)(\w+):\s*(\d+)((?:\s+\d+){7})\s+(\d+)", text, re.MULTILINE)
+    return {
+        "received": sum(int(received) for _device, received, _rest, _sent in found),
+        "sent": sum(int(sent) for _device, _received, _rest, sent in found),
+    }
+
+
+def round_trips(log: str, way: str) -> int:
+    """How often Ansible gave ssh or sftp something to do for one of the ways.
+
+    The heading of a task may come after the first commands of it, so the clocks around it, which need no connection, are what is gone by.
+    """
+    clocks = rf"^TASK \[Clock: {way}\](.*?)^TASK \[Clock: done\]"
+    (said,) = re.findall(clocks, log, re.MULTILINE | re.DOTALL)
+    return said.count("SSH: EXEC ")
+
+
+def counts(title: str, rows: t.Sequence[tuple[str, t.Sequence[int]]], columns: t.Sequence[str]) -> None:
+    """Print counted things, one way a line and one thing a column."""
+    width = max(len(name) for name, _values in rows)
+    demo.say(f"\n{title}\n")
+    demo.say("  " + " " * width + "".join(f"  {column}" for column in columns))
+    for name, values in rows:
+        cells = "".join(f"  {value:{len(column)},}" for value, column in zip(values, columns, strict=True))
+        demo.say(f"  {name.ljust(width)}{cells}")
 
 
 def facts(environment: dict[str, str]) -> None:
