@@ -154,7 +154,8 @@ class Xl:
                     domid
                 ),
                 rc,
-                output,
+                # there may be passwords in the JSON
+                re.sub(r"^\[.*?(^\]$|\Z)", "", output, flags=re.MULTILINE | re.DOTALL),
             ) from None
 
     def save(self, domid: int, file: str) -> None:

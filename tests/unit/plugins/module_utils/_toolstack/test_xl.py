@@ -153,3 +153,20 @@ def test_complaints_are_short():
     assert (
         first_complaints("error: a\nerror: a\nerror: b\nerror: c\nerror: d") == "error: a; error: b; error: c"
     )
+
+
+@pytest.mark.parametrize(
+    "printed",
+    [
+        '[\n    {\n        "config": {\n            "vnc": {"passwd": "hunter22"},\n        }\n    }\n]\n',
+        '[\n    {\n        "config": {\n            "vnc": {"passwd": "hunter22"',
+        '[{"vnc": {"passwd": "hunter22"}}]',
+    ],
+)
+def test_a_configuration_that_cannot_be_read_is_not_repeated(printed):
+    def run_command(argv):
+        return 0, printed, "libxl: error: libxl_x.c:1:f: Domain 3:no userdata"
+
+    with pytest.raises(XlError, match="the configuration of domain 3") as caught:
+        Xl(run_command, list).configuration(3)
+    assert "hunter22" not in str(caught.value) + str(caught.value.result)
