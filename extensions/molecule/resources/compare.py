@@ -128,9 +128,9 @@ def figures(facts: dict[str, t.Any], info: str) -> Problems:
     said = {key.strip(): value for key, value in re.findall(r"^([a-z][a-z_ ]{22}):(.*)$", info, re.MULTILINE)}
     xen, totals, memory = facts["xen"], facts["totals"], facts["memory"]
     claims = memory["outstanding_claims_bytes"]
-    core = next(core for core in facts["cores"] if 0 in bits(core["cpuset"], 0))
+    (core,) = (core for core in facts["cores"] if 0 in bits(core["cpuset"], 0))
     threads = len(bits(core["cpuset"], 0))
-    package = next(package for package in facts["packages"] if 0 in bits(package["cpuset"], 0))
+    (package,) = (package for package in facts["packages"] if 0 in bits(package["cpuset"], 0))
     cores = sum(core["package"] == package["os_index"] for core in facts["cores"])
     # as Xen counts them: the CPUs that are online there, divided
     counted = len(bits(package["cpuset"], 0)) // threads

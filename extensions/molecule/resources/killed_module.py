@@ -4,8 +4,8 @@
 
     python3 killed_module.py '{"points": [{"deed": 0.3}, ..], "setup": [ARGV, ..], "runs": [ARGV, ..], "look": ARGV}'
 
-Where `points` have numbers, `runs` are done once without being killed, and what they do to files and with xl is counted. Then, for each of `points`, the next of `runs`, in
-turn, gets SIGKILL:
+Where `points` have numbers, `runs` are done once without being killed, and what they do to files and with xl is counted. Then, for each of
+`points`, the next of `runs`, in turn, gets SIGKILL:
 
     {"deed": "xl restore"}          right before the first deed of that name
     {"deed": 0.3}                   right before the deed at this part of all of them

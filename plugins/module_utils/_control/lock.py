@@ -32,8 +32,8 @@ def host_lock(
 ) -> t.Iterator[int]:
     """Hold the host's lock while the block runs; wait for it up to `patience` seconds, then raise Failure naming the holder.
 
-    `what` says to others who has it. An advisory flock(2) on a file that stays. The kernel drops it when its process ends, however it ends. The descriptor, which the
-    block gets, is not inherited: what `xl create` leaves in the background must not keep it. See :func:`as_stdin`.
+    `what` says to others who has it. An advisory flock(2) on a file that stays. The kernel drops it when its process ends, however it ends.
+    The descriptor, which the block gets, is not inherited: what `xl create` leaves in the background must not keep it. See :func:`as_stdin`.
     """
     try:
         # Nobody may lead root astray with a link in a directory that all can write to.

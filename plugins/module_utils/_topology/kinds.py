@@ -50,7 +50,7 @@ def cpu_kinds(
             key = threads, speed_of.get(max_khz)
             alike = cpus & CpuSet.from_mask(mask)
             if alike:
-                members[key] = members.get(key, CpuSet()) | alike
+                members[key] = alike | members.get(key, CpuSet())
     _give_the_unknown_their_speed(members)
     keys = sorted(members, key=lambda key: (key[1] or 0, key[0]))
     speeds = [speed for _threads, speed in keys]

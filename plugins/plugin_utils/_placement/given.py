@@ -268,7 +268,8 @@ def _mask_faults(written: GivenGuest, guest: Guest, host: Host, pool: Pool) -> t
             alone = vcpu in own or (guest.trust_group is not None and not host.core_scheduling)
             bound = kind == ("hard" if alone else pin)
             if bound and guest.cpus is None and there and not (mask is not None and mask <= there):
-                yield f"{kind} is {'all' if mask is None else mask}, and its {node_words(written.nodes)} {'has' if len(written.nodes) == 1 else 'have'} {there}: {way}"
+                has = "has" if len(written.nodes) == 1 else "have"
+                yield f"{kind} is {mask or 'all'}, and its {node_words(written.nodes)} {has} {there}: {way}"
                 return
 
 

@@ -98,10 +98,7 @@ def test_a_run_that_is_killed_at_any_point_is_finished_by_the_next(
     while True:
         kill += 1
         host = begin()
-        if (
-            host.in_child(tmp_path / "host", kill, lambda: run(monkeypatch, capsys, module, **wanted))
-            is None
-        ):
+        if host.in_child(tmp_path / "host", kill, lambda: run(monkeypatch, capsys, module, **wanted)) is None:
             break
         for found, old, new in zip((host.masks(), host.online()), before, after):
             assert all(found[one] in (old[one], new[one]) for one in found), kill

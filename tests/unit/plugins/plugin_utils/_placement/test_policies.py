@@ -281,9 +281,7 @@ INVENTORY = {
 }
 
 
-def of_hosts(
-    host_policies: Data, inventory: Data | None = INVENTORY
-) -> dict[str, tuple[str, str, int, float | None]]:
+def of_hosts(host_policies: Data, inventory: Data | None) -> dict[str, tuple[str, str, int, float | None]]:
     """(pin, numa_policy, reserve in MiB, ratio) of each host."""
     asked = {
         "guests": [guest("a", 1, 9)],
@@ -306,31 +304,31 @@ def test_defaults_of_a_group_of_the_inventory() -> None:
         "dense": {"cpu_allocation_ratio": 2, "defaults": {"pin": "hard"}},
         "far": {"defaults": {"pin": "none"}},
     }
-    assert of_hosts(said) == {
+    assert of_hosts(said, INVENTORY) == {
         "alpha": ("hard", "single", 50, None),
         "beta": ("hard", "single", 50, 2),
         "gamma": ("hard", "single", 10, 2),
     }
     # The host's own entry counts, field by field.
     own = {**said, "beta": {"defaults": {"pin": "none"}, "reserve": {"low_memory": False}}}
-    assert of_hosts(own)["beta"] == ("none", "single", 50, 2)
+    assert of_hosts(own, INVENTORY)["beta"] == ("none", "single", 50, 2)
 
 
 def test_groups_that_disagree_are_an_error_unless_the_host_says_it_itself() -> None:
     said = {"numa": {"reserve": {"node_memory": "1GiB"}}, "dense": {"reserve": {"node_memory": 2048}}}
     with pytest.raises(RequestError) as caught:
-        of_hosts(said)
+        of_hosts(said, INVENTORY)
     assert caught.value.message.endswith(
         "host_policies.dense and host_policies.numa say different things of reserve.node_memory for beta: say it in host_policies.beta"
     )
-    assert of_hosts({**said, "beta": {"reserve": {"node_memory": 7}}})["beta"][2] == 7
+    assert of_hosts({**said, "beta": {"reserve": {"node_memory": 7}}}, INVENTORY)["beta"][2] == 7
     # The same size in other words is no quarrel.
-    assert of_hosts({**said, "dense": {"reserve": {"node_memory": 1024}}})["beta"][2] == 1024
+    assert of_hosts({**said, "dense": {"reserve": {"node_memory": 1024}}}, INVENTORY)["beta"][2] == 1024
     with pytest.raises(
         RequestError,
         match="host_policies.all and host_policies.dense say .* for beta and gamma: say it in host_policies.beta and so on",
     ):
-        of_hosts({"all": {"defaults": {"pin": "hard"}}, "dense": {"defaults": {"pin": "none"}}})
+        of_hosts({"all": {"defaults": {"pin": "hard"}}, "dense": {"defaults": {"pin": "none"}}}, INVENTORY)
 
 
 @pytest.mark.parametrize("inventory", [None, {}, {"numa": ["alpha"]}])
