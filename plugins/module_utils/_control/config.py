@@ -407,6 +407,17 @@ def _vnodes(config: xlcfg.Config) -> t.List[t.Dict[str, str]]:
     return found
 
 
+def vnuma_memory(config: xlcfg.Config) -> t.Dict[int, int]:
+    """MiB of the host's nodes that ``vnuma`` takes; nothing where it is not there, or not of numbers."""
+    found = {}  # type: t.Dict[int, int]
+    for vnode in _vnodes(config):
+        node, size = vnode.get("pnode", ""), vnode.get("size", "")
+        if not (node.isdigit() and size.isdigit()):
+            return {}
+        found[int(node)] = found.get(int(node), 0) + int(size)
+    return found
+
+
 def _vnuma_vcpus(config: xlcfg.Config) -> int:
     return sum(len(_numbers(vnode.get("vcpus", ""))) for vnode in _vnodes(config))
 

@@ -14,7 +14,7 @@ from .._errors import Failure
 from .._toolstack import xlcfg
 from .._toolstack.xl import DomainState
 from . import move_plan
-from .config import printable, vcpu_count
+from .config import printable, vcpu_count, vnuma_memory
 
 RUNNING, PAUSED, STOPPED, DESTROYED, RESTARTED, MOVED, ABSENT = STATES = (
     "running",
@@ -66,15 +66,15 @@ class Wanted(t.NamedTuple):
 class Decision(t.NamedTuple):
     """What to do about one guest: `steps` in order, on the domain `domid` (None: there is none yet).
 
-    `need` is the memory in bytes that `nodes` have to have before it is created, None when that is nobody's concern. `move` is how to
-    move it, and `memory_before` where its memory is before, in bytes by node.
+    `need` is the memory in bytes that each node has to have before it is created, by node; empty when that is nobody's concern. `move` is
+    how to move it, and `memory_before` where its memory is before, in bytes by node.
     """
 
     wanted: Wanted
     domid: t.Optional[int]
     before: str
     steps: t.Tuple[str, ...]
-    need: t.Optional[int] = None
+    need: t.Mapping[int, int] = {}
     move: t.Optional[move_plan.Move] = None
     memory_before: t.Optional[t.Mapping[int, int]] = None
 
@@ -234,10 +234,9 @@ class Known(t.NamedTuple):
 def _check_return(decision: Decision, domain: t.Optional[DomainState], known: Known) -> None:
     """Raise Failure when a guest that would be ended first certainly finds no room for coming back."""
     guest = decision.wanted
-    if domain is None or domain.gone or decision.need is None or known.free is None or not guest.nodes:
+    if domain is None or domain.gone or known.free is None:
         return
-    share = -(-decision.need // len(guest.nodes))
-    for node in guest.nodes:
+    for node, share in decision.need.items():
         if node not in known.free or known.free[node] + domain.memory < share:
             raise Failure(
                 "guest {0!r} was not stopped: it would need {1} MiB on node {2} to come back, where there are {3} MiB; make room there, "
@@ -256,11 +255,10 @@ def _with_move(
         return decision._replace(steps=())
     live = known.configuration(domain.domid)
     need = memory_need(domain.memory, live.get("b_info", {}).get("max_vcpus", 1))
-    text = "" if config is None else config.text
     if config is None:
-        return decision._replace(need=need)
+        return decision
     return decision._replace(
-        move=move_plan.plan_move(domain, nodes, guest.move_by, text, live, need), need=need
+        move=move_plan.plan_move(domain, nodes, guest.move_by, config.text, live, need)
     )
 
 
@@ -370,17 +368,24 @@ def memory_need(memory: int, vcpus: int) -> int:
     return memory + vcpus * _PER_VCPU + -(-memory // MIB) * _PER_MIB + _FLAT
 
 
-def _need(guest: Wanted, config: t.Optional[xlcfg.Config]) -> t.Optional[int]:
-    if not guest.nodes:
-        return None
+def _need(guest: Wanted, config: t.Optional[xlcfg.Config]) -> t.Dict[int, int]:
+    """Bytes of each node: an even share, or with virtual nodes their memory and an even share of what comes on top of it."""
+    nodes = guest.nodes or ()
     memory = guest.memory
     if memory is None and config is not None and config.integer("memory"):
         memory = t.cast(int, config.integer("memory")) * MIB
-    return None if memory is None else memory_need(memory, vcpu_count(config) if config is not None else 1)
+    if not nodes or memory is None:
+        return {}
+    need = memory_need(memory, vcpu_count(config) if config is not None else 1)
+    own = {} if config is None else vnuma_memory(config)
+    if set(own) != set(nodes):
+        return dict.fromkeys(nodes, -(-need // len(nodes)))
+    over = -(-(need - memory) // len(nodes))
+    return {node: own[node] * MIB + over for node in nodes}
 
 
 def check_memory(decision: Decision, free: t.Mapping[int, int]) -> None:
-    """Raise Failure when the nodes that a guest's memory shall come from lack it. Each has to have its even share."""
+    """Raise Failure when the nodes that a guest's memory shall come from lack it."""
     guest, need = decision.wanted, decision.need
     if not guest.nodes:
         return
@@ -391,15 +396,14 @@ def check_memory(decision: Decision, free: t.Mapping[int, int]) -> None:
                 guest.name, listed(unknown), listed(free) or "unknown"
             )
         )
-    if need is None:
-        return
-    share = -(-need // len(guest.nodes))
-    short = [node for node in guest.nodes if free[node] < share]
+    short = [node for node in need if free[node] < need[node]]
     if short:
+        # mostly the same of each
+        shares = dict.fromkeys(-(-need[node] // MIB) for node in short)
         raise Failure(
             "guest {0!r} was not created: it needs {1} MiB free on node {2}, where there are {3} MiB; plan again, or make room "
             "there".format(
-                guest.name, -(-share // MIB), listed(short), listed(free[node] // MIB for node in short)
+                guest.name, listed(shares), listed(short), listed(free[node] // MIB for node in short)
             )
         )
 

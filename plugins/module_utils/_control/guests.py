@@ -86,8 +86,8 @@ def forecast(decisions: t.Sequence[Decision], free: t.Mapping[int, int]) -> t.Li
         if decision.creates and not freed:
             # Once guests end, memory comes back nobody knows where: then only the look right before a creation counts.
             check_memory(decision, left)
-            for node in decision.wanted.nodes or () if decision.need else ():
-                left[node] -= -(-t.cast(int, decision.need) // len(decision.wanted.nodes or ()))
+            for node, share in decision.need.items():
+                left[node] -= share
         results.append(
             _result(decision, None if decision.creates else decision.domid, expected_state(decision))
         )

@@ -107,7 +107,9 @@ class _Host(t.NamedTuple):
         """For the module guest."""
         name = planned["name"]
         guest = {"name": name, "config": self.path(name), "state": state, "nodes": list(nodes)}
-        guest["memory"] = planned["memory_bytes"] >> 20
+        if not planned.get("vnuma"):
+            # How virtual nodes share the memory out is in the configuration alone.
+            guest["memory"] = planned["memory_bytes"] >> 20
         timeout = self.entry(name)["timeout"]
         return guest if timeout is None else {**guest, "timeout": timeout}
 

@@ -6,10 +6,12 @@ import pytest
 from ansible_collections.dom0.xen.plugins.module_utils._control import guest_plan
 from ansible_collections.dom0.xen.plugins.module_utils._control.guest_plan import (
     Wanted,
+    check_memory,
     decide,
     memory_need,
     wanted_guests,
 )
+from ansible_collections.dom0.xen.plugins.module_utils._control.guests import forecast
 from ansible_collections.dom0.xen.plugins.module_utils._errors import Failure
 from ansible_collections.dom0.xen.plugins.module_utils._toolstack.xl import DomainState
 
@@ -156,7 +158,7 @@ def test_check_mode_bears_with_a_file_that_is_not_there_yet():
         [want("web", nodes=(0,), memory=64 * MIB)], [DOM0], missing, may_be_missing=True
     )
     assert decisions[0].steps == ("create",)
-    assert decisions[0].need == memory_need(64 * MIB, 1)
+    assert decisions[0].need == {0: memory_need(64 * MIB, 1)}
     assert "/etc/xen/web does not exist yet" in warnings[0]
 
 
@@ -170,9 +172,31 @@ def test_names_of_other_bytes_are_compared_as_they_are_shown():
 def test_need():
     assert memory_need(256 * MIB, 4) == 256 * MIB + 4 * MIB + 1 * MIB + 2 * MIB
     decisions, _warnings = decide([want("web", nodes=(1,))], [DOM0], configs("web"))
-    assert decisions[0].need == memory_need(100 * MIB, 2)
+    assert decisions[0].need == {1: memory_need(100 * MIB, 2)}
+    decisions, _warnings = decide([want("web", nodes=(0, 1))], [DOM0], configs("web"))
+    assert decisions[0].need == dict.fromkeys((0, 1), memory_need(100 * MIB, 2) // 2)
     decisions, _warnings = decide([want("web")], [DOM0], configs("web"))
-    assert decisions[0].need is None
+    assert decisions[0].need == {}
+
+
+def test_virtual_nodes_need_what_they_have_of_each_node():
+    data = (
+        b'name = "web"\ntype = "hvm"\nmemory = 100\nmaxmem = 100\nvcpus = 2\n'
+        b'vnuma = [["pnode=0", "size=80", "vcpus=0"], ["pnode=1", "size=20", "vcpus=1"]]\n'
+    )
+    over = (memory_need(100 * MIB, 2) - 100 * MIB) // 2
+    (decision,), _warnings = decide([want("web", nodes=(0, 1))], [DOM0], {"/etc/xen/web": data})
+    assert decision.need == {0: 80 * MIB + over, 1: 20 * MIB + over}
+    free = dict(decision.need)
+    check_memory(decision, free)
+    with pytest.raises(Failure, match="it needs 83 MiB free on node 0, where there are 82 MiB"):
+        check_memory(decision, {**free, 0: free[0] - 1})
+    with pytest.raises(Failure, match="it needs 83, 23 MiB free on node 0, 1, where there are 82, 22 MiB"):
+        check_memory(decision, {node: size - 1 for node, size in free.items()})
+    assert len(forecast([decision], free)) == 1
+    # on other nodes than it is asked to be on, the file says nothing about its shares
+    (decision,), _warnings = decide([want("web", nodes=(0, 2))], [DOM0], {"/etc/xen/web": data})
+    assert decision.need == dict.fromkeys((0, 2), memory_need(100 * MIB, 2) // 2)
 
 
 def test_wanted_guests_reads_the_list():

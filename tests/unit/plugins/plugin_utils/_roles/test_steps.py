@@ -201,6 +201,10 @@ def test_virtual_nodes_are_written_as_planned(config):
     ]
     assert (written["maxmem"], written["memory"], written["cpus_soft"]) == (256, 256, ["0-3", "4-7"])
     assert "keep_vnuma" not in written
+    # the module reads from the configuration what it takes of each node
+    (guest,) = place_steps(plan, hvm(config), "xen1")["guests"]
+    assert guest["nodes"] == [0, 1]
+    assert "memory" not in guest
     plan["guests"][0]["action"] = "keep"
     assert place_steps(plan, hvm(config), "xen1")["configs"] == [{**written, "keep_vnuma": True}]
 
