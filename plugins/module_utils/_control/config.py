@@ -574,8 +574,6 @@ def _fit(
 
 _SECRET_KEY = re.compile(r"passwd|password|secret")
 _SECRET_OPTION = re.compile(r"((?:passwd|password|secret)\s*=\s*['\"]?)([^,\s'\"]+)")
-
-
 # What is shorter stands in too many other words to be starred out wherever it is.
 _SHORTEST_SECRET = 4
 
@@ -583,13 +581,9 @@ _SHORTEST_SECRET = 4
 def secrets(text: str) -> t.Set[str]:
     """The passwords in a configuration: values of password keys, and of password options inside values."""
     config = _readable(text)
-    statements = [] if config is None else config.statements
-    found = {
-        config.string(statement.key)
-        for statement in statements
-        if config is not None and _SECRET_KEY.search(statement.key)
-    }
-    found |= {match.group(2) for match in _SECRET_OPTION.finditer(text)}
+    found = [match.group(2) for match in _SECRET_OPTION.finditer(text)]  # type: t.List[t.Optional[str]]
+    if config is not None:
+        found += [config.string(one.key) for one in config.statements if _SECRET_KEY.search(one.key)]
     return {secret for secret in found if secret and len(secret) >= _SHORTEST_SECRET}
 
 

@@ -15,6 +15,7 @@ from .._toolstack import xlcfg
 from .._toolstack.xl import DomainState
 from . import move_plan
 from .config import printable, vcpu_count, vnuma_memory
+from .move_plan import MIB
 
 RUNNING, PAUSED, STOPPED, DESTROYED, RESTARTED, MOVED, ABSENT = STATES = (
     "running",
@@ -27,7 +28,6 @@ RUNNING, PAUSED, STOPPED, DESTROYED, RESTARTED, MOVED, ABSENT = STATES = (
 )
 #: Seconds that a guest gets to shut down, or Xen to take its memory back.
 PATIENCE = 600
-MIB = 1 << 20
 # What a guest takes besides its memory: structures per vCPU, page tables and the like per MiB, and a flat rest.
 _PER_VCPU, _PER_MIB, _FLAT = MIB, 4 << 10, 2 * MIB
 # Steps.
@@ -257,9 +257,7 @@ def _with_move(
     need = memory_need(domain.memory, live.get("b_info", {}).get("max_vcpus", 1))
     if config is None:
         return decision
-    return decision._replace(
-        move=move_plan.plan_move(domain, nodes, guest.move_by, config.text, live, need)
-    )
+    return decision._replace(move=move_plan.plan_move(domain, nodes, guest.move_by, config.text, live, need))
 
 
 def _steps(guest: Wanted, domain: t.Optional[DomainState]) -> t.Tuple[str, ...]:

@@ -24,7 +24,6 @@ from .guest_plan import (
     CREATE_PAUSED,
     DESTROY,
     DESTROYED,
-    MIB,
     MOVE,
     PAUSE,
     RECOVER,
@@ -38,7 +37,7 @@ from .guest_plan import (
     check_memory,
 )
 from .move_journal import Folders
-from .move_plan import Move
+from .move_plan import MIB, Move
 
 _POLL = 0.5
 # Seconds that an ended domain stays before it counts as kept on purpose (on_poweroff = "preserve").

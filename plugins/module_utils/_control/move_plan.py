@@ -10,6 +10,7 @@ import typing as t
 from .._errors import Failure
 from .._toolstack import xlcfg
 from .._toolstack.xl import DomainState
+from .._topology.guests import uuid_text
 from .config import vcpu_count
 
 LIVE, SAVE, AUTO = "live", "save", "auto"
@@ -134,9 +135,3 @@ def _with_mac(entry: str, mac: t.Optional[str]) -> str:
     if mac is None or re.search(r"(?:^|,)\s*mac\s*=", entry):
         return entry
     return entry + ("," if entry.strip() else "") + "mac=" + mac
-
-
-def uuid_text(uuid: str) -> str:
-    """A UUID with its dashes, whether it has them or not."""
-    digits = uuid.replace("-", "").lower()
-    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))

@@ -23,8 +23,9 @@ import typing as t
 
 from .._errors import Failure
 from .._toolstack.xl import DomainState, Xl
+from .._topology.guests import uuid_text
 from .move_journal import Folders, Journal, begin, forget, is_saved, make_folder, path_of, write
-from .move_plan import LIVE, MIB, SAVE, ByNode, Move, is_there, uuid_text
+from .move_plan import LIVE, MIB, SAVE, ByNode, Move, is_there
 
 # A saved file has records and page numbers beside the memory: 8 bytes a page, and a little.
 _FILE_SPARE = 32 * MIB

@@ -95,15 +95,13 @@ class Finished(t.NamedTuple):
 
 
 def finish_killed(
-    topology: Topology,
-    open_xen: t.Optional[t.Callable[[], t.ContextManager[t.Any]]],
-    journal: t.Optional[Journal] = None,
+    topology: Topology, open_xen: t.Optional[t.Callable[[], t.ContextManager[t.Any]]]
 ) -> Finished:
     """Put back the affinities that a killed run has left lifted; without `open_xen` only say so. Raises Failure.
 
     Whatever changes guests or CPUs does this first: it must not plan with masks that are there by mischance.
     """
-    journal = journal or Journal()
+    journal = Journal()
     settled = settle(topology, journal.load(topology if open_xen is not None else None))
     everything = topology.complete_cpuset
     notes = [owed_note(domain) for domain in topology.domains or () if domain.domid in settled.owed]

@@ -104,10 +104,8 @@ class _Check:
         self.seats: list[Seat] = []
 
     def say(self, guest: str | None, rule: str, text: str) -> None:
-        named = (guest is not None and text.startswith(guest)) or text.startswith(
-            "vCPU"
-        )  # these stay as they are
-        self.found.append(Violation(guest, rule, (text if named else text[:1].upper() + text[1:]) + "."))
+        kept = text.startswith(("vCPU",) if guest is None else ("vCPU", guest))
+        self.found.append(Violation(guest, rule, (text if kept else text[:1].upper() + text[1:]) + "."))
 
     def run(self) -> list[Violation]:
         self.everybody()

@@ -92,9 +92,7 @@ def best_of_shape(
                 if nodes is not None and not set(chosen) <= set(nodes[1]):
                     continue
                 state.looks += 1
-                option = maker.option(shape, host, pool, chosen)
-                if option is not None and option.shares is not None and not state.fits(option):
-                    option = maker.option_within(shape, option, free)
+                option = state.option_here(shape, host, pool, chosen)
                 if option is None or (best is not None and option.cost > best_key[:4]):
                     continue
                 if (stay is not None and same_place(stay, option)) or not state.fits(option):

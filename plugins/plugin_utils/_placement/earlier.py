@@ -33,9 +33,7 @@ def with_places(problem: Problem, places: Places, worth: Worth) -> Problem:
             continue
         there = problem.maker.by_name[host]
         pool = there.find_pool(mover.guest.pool)
-        option = None if pool is None else problem.maker.option(shape, there, pool, nodes)
-        if option is not None and not state.fits(option):
-            option = problem.maker.option_within(shape, option, state.free)
+        option = None if pool is None else state.option_here(shape, there, pool, nodes)
         if option is not None and state.fits(option):
             state.put(index, option)
             stays[index] = option

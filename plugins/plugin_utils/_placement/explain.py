@@ -16,6 +16,7 @@ from .model import VCPU, Guest, Host, Policy, Pool
 from .options import Mover, Option, hosts_of
 from .places import Place
 from .problem import Problem
+from .settings import Settings
 from .state import LARGE, State
 from .vnodes import shares_within
 from .words import count, listing, mib, mib_down, need_clause, node_words, place_words, vcpus_of
@@ -35,9 +36,7 @@ class Explainer:
         hosts: t.Sequence[Host],
         problem: Problem,
         state: State,
-        candidates: bool = False,
-        given: bool = False,
-        reserve_label: str = "reserve",
+        settings: Settings,
     ) -> None:
         self.hosts = {host.name: host for host in hosts}
         self.problem = problem
@@ -45,9 +44,7 @@ class Explainer:
         self.resource = {name: index for index, name in enumerate(problem.resources)}
         self.cell = problem.maker.cell
         self.large = len(problem.cells) >= LARGE
-        self.with_candidates = candidates
-        self.given = given
-        self.reserve_label = reserve_label
+        self.settings = settings
 
     # Guests that have a place.
 
@@ -59,7 +56,7 @@ class Explainer:
         self.state.take(index)
         try:
             sentences = [need_clause(guest)]
-            if self.given:
+            if self.settings.given is not None:
                 sentences.append(
                     f"the plan that was given has it on {self._words(place)}, and {self._room(place)}"
                 )
@@ -87,7 +84,7 @@ class Explainer:
 
     def candidates(self, index: int) -> list[dict[str, t.Any]] | None:
         """Tell of the places that lost, when that was asked for."""
-        return candidates_of(self.state, index) if self.with_candidates else None
+        return candidates_of(self.state, index) if self.settings.explain else None
 
     def how_many_more(self, guest: Guest) -> dict[str, t.Any]:
         """Tell how many more guests like this one would fit beside the plan."""
@@ -163,9 +160,7 @@ class Explainer:
             if size not in sizes or (self.large and other.name != host):
                 continue
             for nodes in maker.sets(shape, other, pool, size, self.state.free):
-                option = maker.option(shape, other, pool, nodes)
-                if option is not None and not self.state.fits(option):
-                    option = maker.option_within(shape, option, self.state.free)
+                option = self.state.option_here(shape, other, pool, nodes)
                 if option is not None and self.state.fits(option):
                     found.append(option)
         return found
@@ -591,7 +586,7 @@ class Explainer:
                     amount <= self.state.free[resource] + lows.get(resource, 0) for resource, amount in demand
                 ):
                     return (
-                        f"set {self.reserve_label}.low_memory to false: {self._words(place)} would have room, though as long as there is other memory "
+                        f"set {self.settings.reserve_label}.low_memory to false: {self._words(place)} would have room, though as long as there is other memory "
                         "Xen takes that first, on whatever node"
                     )
         return None

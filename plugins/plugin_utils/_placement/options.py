@@ -193,9 +193,8 @@ class OptionMaker:
             guest.nodes,
             guest.pool,
             guest.policy,
-            id(guest.host_policies)
-            if guest.host_policies
-            else 0,  # one mapping for all guests that ask for the same
+            # one mapping for all guests that ask for the same
+            id(guest.host_policies) if guest.host_policies else 0,
             guest.dedicated_vcpus,
             guest.pci_devices,
             guest.trust_group,

@@ -139,7 +139,7 @@ def _carried_out(wanted: t.Sequence[Guest], hosts: list[Host], settings: Setting
     given = _sort_out(wanted, hosts, settings, ())
     problem = make_problem(given.hosts, given.movers, given.base)
     state = State(problem)
-    explainer = Explainer(given.hosts, problem, state)
+    explainer = Explainer(given.hosts, problem, state, settings)
     faults = []
     for index in by_size(problem):
         mover = problem.movers[index]
@@ -233,9 +233,7 @@ def _written(
             pool = host.pools[option.place.pool]
             claims.append(Claim(guest, host, pool, option.place.cpu_nodes, masks(guest, pool)))
     cores = choose_cores(claims)
-    explainer = Explainer(
-        given.hosts, problem, state, settings.explain, settings.given is not None, settings.reserve_label
-    )
+    explainer = Explainer(given.hosts, problem, state, settings)
     restarted = {step["guest"] for step in steps if step["action"] in ("restart", "stop")}
     entries = [stay_entry(stay, cores, asked.get(stay.guest.name)) for stay in stays]
     repinned = {entry["name"] for entry in entries if entry["action"] == "repin"}

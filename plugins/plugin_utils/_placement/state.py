@@ -11,8 +11,8 @@ from __future__ import annotations
 import bisect
 import typing as t
 
-from .model import VCPU
-from .options import Option
+from .model import VCPU, Host, Pool
+from .options import Option, Shape
 from .problem import Problem
 
 #: From so many cells on, an index finds the node for a guest.
@@ -64,6 +64,14 @@ class State:
         self.index = Index(self) if len(cells) >= LARGE else None
 
     # What fits.
+
+    def option_here(self, shape: Shape, host: Host, pool: Pool, nodes: tuple[int, ...]) -> Option | None:
+        """Return the option of these nodes, that of a guest with virtual nodes with its memory shared out as there is room for it now."""
+        maker = self.problem.maker
+        option = maker.option(shape, host, pool, nodes)
+        if option is not None and option.shares is not None and not self.fits(option):
+            return maker.option_within(shape, option, self.free)
+        return option
 
     def fits(self, option: Option) -> bool:
         """Tell whether there is room for the option now."""
