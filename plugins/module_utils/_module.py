@@ -8,8 +8,6 @@ Private to this collection.
 """
 
 import contextlib
-import os
-import tempfile
 import typing as t
 
 from ._discovery import registry
@@ -127,24 +125,9 @@ def keep_recording(module: "AnsibleModule", host: RawHost, path: t.Optional[str]
     if not path:
         return {"changed": False, "recording": host.to_recording()}
     if not module.check_mode:
+        from ._control import files
         from ._discovery import recordings
 
-        try:
-            _write_whole(path, recordings.write(host))
-        except OSError as error:
-            raise Failure(
-                "The recording cannot be written to %s: %s." % (path, error.strerror or error)
-            ) from error
+        # Readable for its owner only: it may name guests.
+        files.write_whole(path, recordings.write(host).encode("utf-8"), alone=False)
     return {"changed": True, "recording_path": path}
-
-
-def _write_whole(path: str, text: str) -> None:
-    """Write the file, all of it or nothing, readable for its owner only: a recording may name guests. Raises OSError."""
-    handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".recording-")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise

@@ -163,11 +163,9 @@ files:
   sample: [/etc/dom0-xen/state.json]
 """
 
-import contextlib
 import io
 import os
 import sys
-import tempfile
 import typing as t
 import zipfile
 
@@ -175,7 +173,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils import _restore
 from ..module_utils._changing import LOCK_ARGUMENTS, host_lock
-from ..module_utils._control import affinity, boot_state, cpupools, pool_order
+from ..module_utils._control import affinity, boot_state, cpupools, files, pool_order
 from ..module_utils._discovery.registry import DOMAINS
 from ..module_utils._errors import Failure
 from ..module_utils._module import failures, gather, open_xen
@@ -223,7 +221,7 @@ def main() -> None:
         if not module.check_mode:
             # Links behind what they point to; the state last: units and program that restore the old one do no harm.
             for path in sorted(changes, key=lambda path: path == boot_state.STATE_PATH):
-                _put(module, path, wanted[path])
+                _put(path, wanted[path])
         module.exit_json(
             changed=bool(changes), files=changes, diff=_differences(before, after, changes), **result
         )
@@ -302,25 +300,19 @@ def _read(path: str) -> t.Optional[bytes]:
         return None
 
 
-def _put(module: AnsibleModule, path: str, content: t.Optional[bytes]) -> None:
+def _put(path: str, content: t.Optional[bytes]) -> None:
     """Write or remove a file, at once or not at all."""
     if content is None:
-        os.unlink(path)
+        files.remove(path)
         folder = os.path.dirname(path)
         if os.path.basename(folder) == "dom0-xen" and not os.listdir(folder):
             os.rmdir(folder)
         return
     os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
     if content.startswith(LINK):
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(path)
-        os.symlink(os.fsdecode(content[len(LINK) :]), path)
-        return
-    descriptor, beside = tempfile.mkstemp(dir=module.tmpdir)
-    with os.fdopen(descriptor, "wb") as stream:
-        stream.write(content)
-    os.chmod(beside, 0o644)
-    module.atomic_move(beside, path)
+        files.link_whole(path, os.fsdecode(content[len(LINK) :]))
+    else:
+        files.write_whole(path, content, 0o644)
 
 
 def _differences(

@@ -250,13 +250,12 @@ done:
 
 import functools
 import os
-import tempfile
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._changing import LOCK_ARGUMENTS, host_lock
-from ..module_utils._control import config
+from ..module_utils._control import config, files
 from ..module_utils._module import failures, gather
 from ..module_utils._toolstack import xlcfg
 from ..module_utils._topology import expression
@@ -275,7 +274,7 @@ def main() -> None:
                 changes = _plan(module)
                 guests = config.apply_configs(
                     changes,
-                    write=functools.partial(_write, module),
+                    write=_write,
                     backup=functools.partial(_backup, module) if module.params["backup"] else None,
                 )
         for change in changes:
@@ -357,28 +356,8 @@ class _Resolver:
         return str(expression.resolve(text, self._topology))
 
 
-def _write(module: AnsibleModule, path: str, data: bytes) -> None:
-    is_new = not os.path.exists(path)
-    folder, name = os.path.split(path)
-    # A dot in front: in a folder of guests to start at boot, every other file is taken for one.
-    prefix = ".{0}.dom0-xen-".format(name)
-    for left in os.listdir(folder):
-        # Of a run that was killed here: nobody else is at it, as this one has the lock.
-        if left.startswith(prefix):
-            os.unlink(os.path.join(folder, left))
-    descriptor, temporary = tempfile.mkstemp(prefix=prefix, dir=folder)
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        # Keeps owner, mode and security context of what it replaces.
-        module.atomic_move(temporary, path)
-    finally:
-        if os.path.exists(temporary):
-            os.unlink(temporary)
-    if is_new:
-        os.chmod(path, 0o644)
+def _write(path: str, data: bytes) -> None:
+    files.write_whole(path, data, mode=0o644, keep=True)
 
 
 def _backup(module: AnsibleModule, path: str) -> str:

@@ -8,11 +8,11 @@ Written before the move, taken away once the affinities are back. It lies where 
 """
 
 import json
-import os
 import typing as t
 
 from .._topology.cpuset import CpuSet
 from .._topology.model import Topology
+from . import files
 
 PATH = "/run/dom0-xen-moves.json"
 
@@ -74,8 +74,7 @@ class Journal:
 
     def _write(self) -> None:
         if not self._moved:
-            if os.path.exists(self._path):
-                os.unlink(self._path)
+            files.remove(self._path)
             return
         entries = [
             {
@@ -86,11 +85,7 @@ class Journal:
             }
             for moved in self._moved.values()
         ]
-        beside = self._path + ".new"
-        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            json.dump(entries, stream)
-        os.replace(beside, self._path)
+        files.write_whole(self._path, json.dumps(entries).encode("utf-8"))
 
 
 def masks_to_restore(

@@ -4,14 +4,12 @@
 
 """What is on disk of a move while it lasts: what was begun, and the guest that was saved. Private to this collection."""
 
-import contextlib
 import json
 import os
 import typing as t
 
-from .._errors import Failure
 from .._toolstack import xlcfg
-from .config import printable
+from . import files
 from .move_plan import Move
 
 #: Where moves that have begun are written down; /run would not survive what the saved files do.
@@ -64,16 +62,16 @@ def journals(folder: str = FOLDER) -> t.List[Journal]:
 def begin(move: Move, stage: str, folders: Folders) -> Journal:
     """Write down that a move begins, and the configuration of its successor."""
     folder = folders.journals
-    make_folder(folder)
+    files.private_folder(folder)
     config = os.path.join(folder, move.uuid + ".cfg")
-    replace(config, xlcfg.encode(move.config))
+    files.write_whole(config, xlcfg.encode(move.config))
     file = os.path.join(folders.saves, move.uuid + ".save")
     return write(Journal(move.name, move.domid, move.uuid, stage, config, file), folders)
 
 
 def write(journal: Journal, folders: Folders) -> Journal:
     """Put it on disk, in the place of what is there of it."""
-    replace(path_of(journal.uuid, folders), json.dumps(dict(journal._asdict())).encode("utf-8"))
+    files.write_whole(path_of(journal.uuid, folders), json.dumps(dict(journal._asdict())).encode("utf-8"))
     return journal
 
 
@@ -86,34 +84,7 @@ def forget(journal: Journal, folders: Folders) -> None:
     """Remove all that is on disk of a move that has ended."""
     # The journal last: what it names is removed by the next run if this one is killed here.
     for path in (journal.file, journal.config, path_of(journal.uuid, folders)):
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(path)
-
-
-def replace(path: str, data: bytes) -> None:
-    """Write a file that only root can read, wholly or not at all, also when the power fails."""
-    temporary = path + ".new"
-    descriptor = os.open(
-        temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600
-    )
-    with os.fdopen(descriptor, "wb") as stream:
-        stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())
-    os.rename(temporary, path)
-
-
-def make_folder(folder: str) -> None:
-    """Make it for root alone, unless it is there. Raises Failure."""
-    try:
-        os.makedirs(folder, mode=0o700, exist_ok=True)
-    except OSError as error:
-        raise Failure(
-            "{0} cannot be made ({1}): give a folder for saved guests (save_dir)".format(
-                printable(folder), error.strerror
-            ),
-            changed=False,
-        ) from error
+        files.remove(path)
 
 
 def is_saved(path: str) -> bool:

@@ -24,7 +24,8 @@ import typing as t
 from .._errors import Failure
 from .._toolstack.xl import DomainState, Xl
 from .._topology.guests import uuid_text
-from .move_journal import Folders, Journal, begin, forget, is_saved, make_folder, path_of, write
+from . import files
+from .move_journal import Folders, Journal, begin, forget, is_saved, path_of, write
 from .move_plan import LIVE, MIB, SAVE, ByNode, Move, is_there
 
 # A saved file has records and page numbers beside the memory: 8 bytes a page, and a little.
@@ -136,7 +137,7 @@ def _by_migration(move: Move, ways: Ways) -> t.Dict[str, t.Any]:
 
 def _by_file(move: Move, ways: Ways) -> t.Dict[str, t.Any]:
     folders = ways.folders
-    make_folder(folders.saves)
+    files.private_folder(folders.saves, "give another folder for saved guests (save_dir)")
     room = folders.room(folders.saves)
     if room < move.size + _FILE_SPARE:
         raise Failure(
@@ -148,7 +149,9 @@ def _by_file(move: Move, ways: Ways) -> t.Dict[str, t.Any]:
         )
     journal = begin(move, "saving", ways.folders)
     try:
+        files.make_new(journal.file)
         ways.xl.save(move.domid, journal.file)
+        files.sync(journal.file)
         ways.xl.rename(move.domid, _away(move.uuid))
         if not _both_fit(move, ways.free_by_node()):
             # Its own memory is in the way, and from here on the file is all there is.

@@ -179,9 +179,8 @@ def test_killed_at_any_call_each_file_is_the_old_or_the_new_one(call, cfg, tmp_p
 
             return wrapper
 
-        for name in ("fsync", "rename", "unlink", "chmod"):
+        for name in ("open", "fsync", "rename", "unlink", "fchmod"):
             monkeypatch.setattr(os, name, deadly(getattr(os, name)))
-        monkeypatch.setattr(guest_config.tempfile, "mkstemp", deadly(guest_config.tempfile.mkstemp))
         try:
             call(*guests)
         finally:
