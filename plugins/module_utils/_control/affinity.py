@@ -17,9 +17,9 @@ import typing as t
 from functools import partial
 
 from .._errors import Failure
+from .._topology.affinities import affinity_text
 from .._topology.cpuset import CpuSet, CpuSetError
 from .._topology.expression import resolve
-from .._topology.facts import affinity_text
 from .._topology.model import Domain, Topology
 from .._xen import domctl, errors, sysctl
 from . import granularity as gran

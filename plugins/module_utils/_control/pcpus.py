@@ -12,9 +12,9 @@ cpupool 0 is taken out of it before it goes offline: Xen refuses it otherwise, a
 import typing as t
 
 from .._errors import Failure
+from .._topology.affinities import affinity_text
 from .._topology.cpuset import CpuSet
 from .._topology.expression import resolve
-from .._topology.facts import affinity_text
 from .._topology.model import Domain, Topology
 from . import granularity as gran
 from . import masks

@@ -9,8 +9,8 @@
 
 import typing as t
 
+from .._topology.affinities import affinity_text
 from .._topology.cpuset import CpuSet
-from .._topology.facts import affinity_text
 from .._topology.model import Domain, Topology
 from .journal import Moved, masks_to_restore
 

@@ -10,7 +10,7 @@ Source: /sys/class/dmi/id (drivers/firmware/dmi-id.c of Linux), each value in a 
 import os
 import typing as t
 
-from .._topology.devices import DMI_FIELDS, DMI_SERIALS
+from .._topology.dmi import DMI_FIELDS, DMI_SERIALS
 from .component import DMI, SERIALS, Component, Heard, Request
 
 MOST = 256  # bytes; a string of DMI has 64

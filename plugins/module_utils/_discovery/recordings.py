@@ -8,8 +8,9 @@ import json
 import typing as t
 
 from .._errors import Failure
-from .._topology.devices import DMI_SERIALS
+from .._topology.dmi import DMI_SERIALS
 from .._topology.raw import RawHost
+from .._topology.recording import from_recording
 from .component import DMI, DOMAINS, PCI, SERIALS
 
 LARGEST = 64 << 20  # bytes; 4,096 CPUs with a thousand guests are below ten million
@@ -50,7 +51,7 @@ def read(path: str) -> RawHost:
     except (ValueError, RecursionError) as error:
         raise Failure("The recording %s is damaged: it is no JSON (%s)." % (path, error)) from error
     try:
-        return RawHost.from_recording(recording)
+        return from_recording(recording)
     except Failure as failure:
         raise Failure("%s: %s." % (path, failure.message)) from failure
 

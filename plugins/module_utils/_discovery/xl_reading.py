@@ -8,7 +8,7 @@ import typing as t
 
 from .._errors import Failure
 from .._toolstack import xenstore, xltext
-from .._toolstack.xl import first_complaints
+from .._toolstack.complaints import first_complaints
 from .._topology.meanings import INVALID, SCHEDULERS
 from .component import DOMAINS, Heard, Request
 

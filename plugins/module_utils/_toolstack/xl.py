@@ -17,6 +17,7 @@ import shlex
 import typing as t
 
 from .._errors import Failure
+from .complaints import first_complaints
 
 RunCommand = t.Callable[[t.List[str]], t.Tuple[int, str, str]]
 
@@ -207,23 +208,3 @@ class Xl:
 
 def _state(domain: t.Optional[DomainState]) -> str:
     return "gone" if domain is None else domain.state
-
-
-def first_complaints(output: str, most: int = 3) -> str:
-    """What is worth repeating of what xl printed: its first errors (what follows is mostly their consequence), on one line."""
-    lines = [line.strip() for line in output.splitlines() if line.strip()]
-    errors = [
-        line
-        for line in lines
-        if re.search(r"\berror\b|\bfail|\bcannot\b|\bunable\b|\binvalid\b", line, re.IGNORECASE)
-    ]
-    # "libxl: error: libxl_create.c:1234:function:Domain 7:what is wrong"
-    short = [
-        re.sub(r"^(?:libxl|xc|libxlu?): (?:error|detail): (?:[\w.-]+:\d+:\w+: ?)?", "", line)
-        for line in errors or lines[-1:]
-    ]
-    chosen = []  # type: t.List[str]
-    for line in short:
-        if line not in chosen:
-            chosen.append(line)
-    return "; ".join(chosen[:most])

@@ -19,7 +19,7 @@ that the user gives and that do not fit.
 
 import typing as t
 
-from . import command_line, devices, kinds
+from . import command_line, devices, dmi, kinds
 from .caches import caches_of
 from .cpuid import Policy
 from .cpuset import CpuSet
@@ -106,7 +106,7 @@ def derive(raw: RawHost, cpu_kinds: t.Sequence[kinds.Override] = ()) -> Topology
             Unanswered(question, reason) for question, reason in sorted(heard.get("unanswered", {}).items())
         ),
         pci_devices=devices.pci_devices(heard, frozenset(complete_nodeset)),
-        dmi=devices.dmi(heard),
+        dmi=dmi.dmi(heard),
     )
 
 

@@ -2,36 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""PCI devices and DMI: what dom0's Linux is right about, and the one thing that Xen is asked for, the NUMA node. Pure."""
+"""PCI devices: what dom0's Linux is right about, and the one thing that Xen is asked for, the NUMA node. Pure."""
 
 import typing as t
 
-#: Fields of DMI as Linux calls them, without those that single out one machine.
-DMI_FIELDS = (
-    "bios_date",
-    "bios_vendor",
-    "bios_version",
-    "board_name",
-    "board_vendor",
-    "board_version",
-    "chassis_type",
-    "chassis_vendor",
-    "chassis_version",
-    "product_family",
-    "product_name",
-    "product_sku",
-    "product_version",
-    "sys_vendor",
-)
-#: Those that do.
-DMI_SERIALS = (
-    "board_asset_tag",
-    "board_serial",
-    "chassis_asset_tag",
-    "chassis_serial",
-    "product_serial",
-    "product_uuid",
-)
+from .model import PciDevice
 
 #: Base classes of the PCI Code and ID Assignment Specification, in the words of these facts.
 CLASSES = {
@@ -60,35 +35,6 @@ CLASSES = {
 #: Linux's drivers that keep a device for a guest: of the mainline kernel, of older and other ones.
 _BACKENDS = ("pciback", "xen-pciback", "xen_pciback")
 _LEAST_INVALID = 0xFFFFFFFE  # XEN_INVALID_DEV, XEN_INVALID_NODE_ID
-
-
-class PciDevice(t.NamedTuple):
-    """A PCI device. `address` is domain:bus:device.function; identities are hexadecimal, as lspci -n writes them.
-
-    `node` is None where the firmware does not say where the device is. `parent` is the bridge above it by its address, or the root as Linux
-    calls it, ``pci0000:40``; `buses` are a bridge's secondary and subordinate bus. `assignable`: kept for guests; `assigned_to`: the domain
-    that has it. The names in `network`, `block`, `infiniband` and `gpu` are dom0's.
-    """
-
-    address: str
-    class_name: str
-    class_id: str
-    vendor_id: str
-    device_id: str
-    subsystem_id: str
-    revision: int
-    vendor: t.Optional[str]
-    device: t.Optional[str]
-    node: t.Optional[int]
-    driver: t.Optional[str]
-    assignable: bool
-    assigned_to: t.Optional[int]
-    network: t.Tuple[str, ...]
-    block: t.Tuple[str, ...]
-    infiniband: t.Tuple[str, ...]
-    gpu: t.Tuple[str, ...]
-    parent: t.Optional[str]
-    buses: t.Optional[t.Tuple[int, ...]]
 
 
 def pci_devices(heard: t.Dict[str, t.Any], nodes: t.AbstractSet[int]) -> t.Optional[t.Tuple[PciDevice, ...]]:
@@ -134,11 +80,3 @@ def pci_devices(heard: t.Dict[str, t.Any], nodes: t.AbstractSet[int]) -> t.Optio
 def _order(address: str) -> t.Tuple[int, str]:
     """Domains are numbers of unequal length."""
     return len(address), address
-
-
-def dmi(heard: t.Dict[str, t.Any]) -> t.Optional[t.Dict[str, t.Optional[str]]]:
-    """Every field of DMI, None for what the firmware does not say or nobody asked for; None altogether when it was not heard."""
-    if "dmi" not in heard:
-        return None
-    said = heard["dmi"]
-    return {field: said.get(field) for field in sorted(DMI_FIELDS + DMI_SERIALS)}

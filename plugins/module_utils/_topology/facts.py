@@ -11,8 +11,9 @@ import typing as t
 
 from .._errors import Failure
 from . import shape
+from .affinities import ALL, affinity_text
 from .cpuset import CpuSet
-from .devices import DMI_FIELDS, DMI_SERIALS, PciDevice
+from .dmi import DMI_FIELDS, DMI_SERIALS
 from .model import (
     Cache,
     Component,
@@ -28,6 +29,7 @@ from .model import (
     NumaNode,
     Package,
     Parameter,
+    PciDevice,
     Pu,
     SubNuma,
     Topology,
@@ -39,9 +41,6 @@ from .model import (
 #: major.minor. A new minor version only adds keys; a new major version may change or remove some.
 SCHEMA_VERSION = "1.0"
 
-#: How an affinity is written that covers every CPU that exists.
-ALL = "all"
-
 Facts = t.Dict[str, t.Any]
 
 
@@ -51,11 +50,6 @@ class Form(t.NamedTuple):
     shape: shape.Shape
     write: t.Callable[[t.Any, CpuSet], t.Any]
     read: t.Callable[[t.Any, CpuSet], t.Any]
-
-
-def affinity_text(mask: CpuSet, complete_cpuset: CpuSet) -> str:
-    """Write an affinity: "all" when it covers every CPU that exists, else those that it names in list format."""
-    return ALL if complete_cpuset <= mask else str(mask & complete_cpuset)
 
 
 def _affinity_shape(value: t.Any) -> None:

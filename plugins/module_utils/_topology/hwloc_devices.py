@@ -13,8 +13,8 @@ import re
 import typing as t
 
 from .cpuset import LARGEST_ID, CpuSet
-from .devices import PciDevice
 from .hwloc_elements import Element, told_number
+from .model import PciDevice
 
 #: Infos of the Machine: hwloc's names for the fields of DMI.
 DMI_NAMES = {

@@ -13,7 +13,6 @@ import typing as t
 
 from .._errors import Failure
 from .cpuset import CpuSet
-from .devices import PciDevice
 
 
 class Component(t.NamedTuple):
@@ -249,6 +248,35 @@ class Domain(t.NamedTuple):
     def title(self) -> str:
         """What messages and diffs call the domain, for instance ``web1 (domid 3)``."""
         return f"{self.name} (domid {self.domid})" if self.name else f"domid {self.domid}"
+
+
+class PciDevice(t.NamedTuple):
+    """A PCI device. `address` is domain:bus:device.function; identities are hexadecimal, as lspci -n writes them.
+
+    `node` is None where the firmware does not say where the device is. `parent` is the bridge above it by its address, or the root as Linux
+    calls it, ``pci0000:40``; `buses` are a bridge's secondary and subordinate bus. `assignable`: kept for guests; `assigned_to`: the domain
+    that has it. The names in `network`, `block`, `infiniband` and `gpu` are dom0's.
+    """
+
+    address: str
+    class_name: str
+    class_id: str
+    vendor_id: str
+    device_id: str
+    subsystem_id: str
+    revision: int
+    vendor: t.Optional[str]
+    device: t.Optional[str]
+    node: t.Optional[int]
+    driver: t.Optional[str]
+    assignable: bool
+    assigned_to: t.Optional[int]
+    network: t.Tuple[str, ...]
+    block: t.Tuple[str, ...]
+    infiniband: t.Tuple[str, ...]
+    gpu: t.Tuple[str, ...]
+    parent: t.Optional[str]
+    buses: t.Optional[t.Tuple[int, ...]]
 
 
 class Dom0Linux(t.NamedTuple):

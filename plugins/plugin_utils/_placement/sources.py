@@ -15,7 +15,7 @@ from ...module_utils._topology.derive import derive
 from ...module_utils._topology.facts import from_facts
 from ...module_utils._topology.hwloc_import import from_hwloc_xml
 from ...module_utils._topology.model import Topology
-from ...module_utils._topology.raw import RawHost
+from ...module_utils._topology.recording import from_recording
 
 
 def hosts_of_task(args: t.Mapping[str, t.Any], task_vars: t.Mapping[str, t.Any]) -> list[str]:
@@ -57,5 +57,5 @@ def read_topology(given: t.Any) -> Topology:
         topology = from_hwloc_xml(given)
         return topology if topology.domains is not None else topology._replace(domains=())
     if isinstance(given, t.Mapping) and "recording" in given and "schema_version" not in given:
-        return derive(RawHost.from_recording(given))
+        return derive(from_recording(given))
     return from_facts(given)

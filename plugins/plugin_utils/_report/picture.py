@@ -15,9 +15,8 @@ import typing as t
 
 from ...module_utils._errors import Failure
 from ...module_utils._topology.cpuset import CpuSet
-from ...module_utils._topology.devices import PciDevice
 from ...module_utils._topology.facts import from_facts
-from ...module_utils._topology.model import Cache, CpuKind, NumaNode, Topology
+from ...module_utils._topology.model import Cache, CpuKind, NumaNode, PciDevice, Topology
 from .tenants import Tenant, tenants_around, tenants_now
 from .tree import Box, cache_name, tree
 from .words import count, shown, size_text

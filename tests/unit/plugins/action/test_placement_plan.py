@@ -26,7 +26,7 @@ from ansible_collections.dom0.xen.plugins.doc_fragments import _placement
 from ansible_collections.dom0.xen.plugins.module_utils._topology.derive import derive
 from ansible_collections.dom0.xen.plugins.module_utils._topology.facts import to_facts
 from ansible_collections.dom0.xen.plugins.module_utils._topology.hwloc_export import to_hwloc_xml
-from ansible_collections.dom0.xen.plugins.module_utils._topology.raw import RawHost
+from ansible_collections.dom0.xen.plugins.module_utils._topology.recording import from_recording
 from ansible_collections.dom0.xen.plugins.modules import placement_plan as documentation
 from ansible_collections.dom0.xen.plugins.plugin_utils._placement import exact, request
 from ansible_collections.dom0.xen.plugins.plugin_utils._placement.model import Policy, Reserve
@@ -342,7 +342,7 @@ def test_without_the_library_auto_is_the_builtin_engine_and_exact_an_error(
 
 def test_a_recording_and_hwloc_xml_do_as_facts() -> None:
     recording = hosts.recording([(2, 4000), (2, 1000)])
-    topology = derive(RawHost.from_recording(recording))
+    topology = derive(from_recording(recording))
     wanted = {"guests": [{"name": "db", "vcpus": 1, "memory": "1GiB"}]}
     places = []
     for given in (to_facts(topology), recording, to_hwloc_xml(topology).text):

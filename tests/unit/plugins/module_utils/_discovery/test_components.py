@@ -15,7 +15,7 @@ from ansible_collections.dom0.xen.plugins.module_utils._discovery.dom0 import Do
 from ansible_collections.dom0.xen.plugins.module_utils._discovery.hypercall import Hypercall
 from ansible_collections.dom0.xen.plugins.module_utils._discovery.names import Names
 from ansible_collections.dom0.xen.plugins.module_utils._toolstack.xenstore import Xenstore, XenstoreError
-from ansible_collections.dom0.xen.plugins.module_utils._topology.raw import RawHost
+from ansible_collections.dom0.xen.plugins.module_utils._topology.recording import from_recording
 from ansible_collections.dom0.xen.plugins.module_utils._xen import _xen_ffi, errors
 from ansible_collections.dom0.xen.plugins.module_utils._xen.connection import Xen
 from ansible_collections.dom0.xen.tests.unit.plugins.module_utils._topology.hosts import (
@@ -54,7 +54,7 @@ def hear(fake, *subset, root="/nowhere"):
     heard = Hypercall().collect(request, {})
     assert not fake.memory.live
     assert fake.opened == fake.closed == 1
-    RawHost.from_recording(
+    from_recording(
         {"recording": 1, "components": [], "warnings": list(heard.warnings), "data": heard.sections}
     )
     return heard

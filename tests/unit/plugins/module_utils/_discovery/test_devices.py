@@ -14,7 +14,7 @@ from ansible_collections.dom0.xen.plugins.module_utils._toolstack import xenstor
 from ansible_collections.dom0.xen.plugins.module_utils._topology import devices
 from ansible_collections.dom0.xen.plugins.module_utils._topology.derive import derive
 from ansible_collections.dom0.xen.plugins.module_utils._topology.facts import from_facts, to_facts
-from ansible_collections.dom0.xen.plugins.module_utils._topology.raw import RawHost
+from ansible_collections.dom0.xen.plugins.module_utils._topology.recording import from_recording
 from ansible_collections.dom0.xen.tests.unit.plugins.module_utils._topology.hosts import made_host
 
 UEVENT = "DRIVER=%s\nPCI_CLASS=%X\nPCI_ID=%s\nPCI_SUBSYS_ID=1AF4:1100\nPCI_SLOT_NAME=%s\nMODALIAS=pci:x\n"
@@ -81,7 +81,7 @@ def heard(root):
 
 def found(root, **more):
     host = made_host(**dict(heard(root), **more))
-    RawHost.from_recording(host.to_recording())
+    from_recording(host.to_recording())
     return {item.address: item for item in derive(host).pci_devices}
 
 

@@ -13,8 +13,8 @@ import pytest
 from ansible_collections.dom0.xen.plugins.module_utils import _discovery
 from ansible_collections.dom0.xen.plugins.module_utils._discovery import registry
 from ansible_collections.dom0.xen.plugins.module_utils._discovery.component import Component, Heard
-from ansible_collections.dom0.xen.plugins.module_utils._topology import raw, shape
-from ansible_collections.dom0.xen.plugins.module_utils._topology.recording import SECTIONS
+from ansible_collections.dom0.xen.plugins.module_utils._topology import shape
+from ansible_collections.dom0.xen.plugins.module_utils._topology.recording import SECTIONS, from_recording
 from ansible_collections.dom0.xen.tests.unit.plugins.module_utils._topology.hosts import ROOT, recording
 
 PAGE = os.path.join(ROOT, "docs", "components.md")
@@ -62,7 +62,7 @@ def test_example_answers(example, tmp_path):
         ("uptime", "used"),
     ]
     assert host.warnings == []
-    assert raw.RawHost.from_recording(host.to_recording()).data == host.data
+    assert from_recording(host.to_recording()).data == host.data
 
 
 @pytest.mark.parametrize("content", [None, "", "soon\n"])

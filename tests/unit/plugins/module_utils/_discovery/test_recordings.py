@@ -12,7 +12,7 @@ from ansible_collections.dom0.xen.plugins.module_utils._discovery import recordi
 from ansible_collections.dom0.xen.plugins.module_utils._errors import Failure
 from ansible_collections.dom0.xen.plugins.module_utils._topology.derive import derive
 from ansible_collections.dom0.xen.plugins.module_utils._topology.facts import to_facts
-from ansible_collections.dom0.xen.plugins.module_utils._topology.raw import RawHost
+from ansible_collections.dom0.xen.plugins.module_utils._topology.recording import from_recording
 from ansible_collections.dom0.xen.tests.unit.plugins.module_utils._topology.hosts import (
     recording,
     recording_names,
@@ -33,7 +33,7 @@ def test_facts_of_a_replay_are_the_same_bytes(tmp_path, name):
 @pytest.mark.parametrize("name", recording_names())
 def test_same_host_gives_the_same_text(name):
     text = recordings.write(recording(name))
-    assert recordings.write(RawHost.from_recording(json.loads(text))) == text
+    assert recordings.write(from_recording(json.loads(text))) == text
     assert max(map(len, text.splitlines())) < 400
 
 
@@ -126,6 +126,6 @@ def test_damaged_recordings_never_give_a_traceback(name, data):
         else:
             inside[path[-1]] = data.draw(VALUES)
     try:
-        to_facts(derive(RawHost.from_recording(value)))
+        to_facts(derive(from_recording(value)))
     except Failure as failure:
         assert failure.message

@@ -11,7 +11,7 @@ from ansible_collections.dom0.xen.plugins.module_utils._discovery import registr
 from ansible_collections.dom0.xen.plugins.module_utils._errors import Failure
 from ansible_collections.dom0.xen.plugins.module_utils._topology.derive import derive
 from ansible_collections.dom0.xen.plugins.module_utils._topology.facts import to_facts
-from ansible_collections.dom0.xen.plugins.module_utils._topology.raw import RawHost
+from ansible_collections.dom0.xen.plugins.module_utils._topology.recording import from_recording
 from ansible_collections.dom0.xen.plugins.module_utils._xen.errors import BindingMissing, NotControlDomain
 from ansible_collections.dom0.xen.tests.unit.plugins.module_utils._topology.hosts import (
     recording,
@@ -70,7 +70,7 @@ def runner(texts, ran=None):
 
 def hear(texts, *subset, **more):
     host = registry.collect("xl", subset, runner(texts, more.get("ran")), root="/nonexistent")
-    return RawHost.from_recording(json.loads(json.dumps(host.to_recording())))
+    return from_recording(json.loads(json.dumps(host.to_recording())))
 
 
 def facts_of(raw):

@@ -3,11 +3,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 import pytest
+from ansible_collections.dom0.xen.plugins.module_utils._toolstack.complaints import first_complaints
 from ansible_collections.dom0.xen.plugins.module_utils._toolstack.xl import (
     DomainState,
     Xl,
     XlError,
-    first_complaints,
 )
 
 ODD = "-a b'c\"d\ne=5;$(x)"

@@ -10,6 +10,7 @@ import os
 import typing as t
 
 from ansible_collections.dom0.xen.plugins.module_utils._topology.raw import RawHost
+from ansible_collections.dom0.xen.plugins.module_utils._topology.recording import from_recording
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), *[os.pardir] * 5))
 RECORDINGS = os.path.join(ROOT, "tests", "recordings")
@@ -26,7 +27,7 @@ def recording_names() -> t.List[str]:
 def recording(name: str) -> RawHost:
     """Read the recording of a real host."""
     with open(os.path.join(RECORDINGS, name + ".json"), encoding="utf-8") as stream:
-        return RawHost.from_recording(json.load(stream))
+        return from_recording(json.load(stream))
 
 
 def said_names() -> t.List[str]:

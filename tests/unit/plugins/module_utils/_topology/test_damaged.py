@@ -10,7 +10,7 @@ import pytest
 from ansible_collections.dom0.xen.plugins.module_utils._errors import Failure
 from ansible_collections.dom0.xen.plugins.module_utils._topology.derive import derive
 from ansible_collections.dom0.xen.plugins.module_utils._topology.facts import from_facts, to_facts
-from ansible_collections.dom0.xen.plugins.module_utils._topology.raw import RawHost
+from ansible_collections.dom0.xen.plugins.module_utils._topology.recording import from_recording
 from ansible_collections.dom0.xen.tests.unit.plugins.module_utils._topology.hosts import recording
 from hypothesis import given
 from hypothesis import strategies as st
@@ -73,7 +73,7 @@ def test_one_value_is_another(name, data):
 
 def check(damaged):
     try:
-        topology = derive(RawHost.from_recording(damaged))
+        topology = derive(from_recording(damaged))
     except Failure as failure:
         assert str(failure)
         return

@@ -9,7 +9,7 @@ import pytest
 from ansible_collections.dom0.xen.plugins.module_utils._errors import Failure
 from ansible_collections.dom0.xen.plugins.module_utils._topology.derive import derive
 from ansible_collections.dom0.xen.plugins.module_utils._topology.facts import to_facts
-from ansible_collections.dom0.xen.plugins.module_utils._topology.raw import RawHost
+from ansible_collections.dom0.xen.plugins.module_utils._topology.recording import from_recording
 from ansible_collections.dom0.xen.tests.unit.plugins.module_utils._topology.hosts import (
     made_domain,
     made_host,
@@ -26,7 +26,7 @@ HOST = made_host(
 
 def test_a_recording_is_json_and_reads_back():
     written = json.loads(json.dumps(HOST.to_recording()))
-    read = RawHost.from_recording(written)
+    read = from_recording(written)
     assert read.data == HOST.data
     assert read.components == HOST.components
     assert read.to_recording() == written
@@ -35,13 +35,13 @@ def test_a_recording_is_json_and_reads_back():
 @pytest.mark.parametrize("thing", [None, [], "text", {}, {"data": {}}])
 def test_what_is_no_recording(thing):
     with pytest.raises(Failure, match="no recording of a host"):
-        RawHost.from_recording(thing)
+        from_recording(thing)
 
 
 @pytest.mark.parametrize("version", [0, 2, "1", True, None])
 def test_another_format(version):
     with pytest.raises(Failure, match="has format"):
-        RawHost.from_recording(dict(HOST.to_recording(), recording=version))
+        from_recording(dict(HOST.to_recording(), recording=version))
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_damage_is_named_with_its_spot(path, value, spot):
         inner = inner[step]
     inner[path[-1]] = value
     with pytest.raises(Failure, match="the recording is damaged: " + spot):
-        RawHost.from_recording(recording)
+        from_recording(recording)
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_a_missing_key_is_named(path):
         inner = inner[step]
     del inner[path[-1]]
     with pytest.raises(Failure, match=f"{path[-1]} is missing"):
-        RawHost.from_recording(recording)
+        from_recording(recording)
 
 
 def _spots(value, path=()):
@@ -133,6 +133,6 @@ def test_a_damaged_recording_is_refused_or_understood_but_never_a_traceback(data
         else:
             inner[spot[-1]] = copy.deepcopy(data.draw(JUNK))
     try:
-        to_facts(derive(RawHost.from_recording(recording)))
+        to_facts(derive(from_recording(recording)))
     except Failure as failure:
         assert str(failure)

@@ -16,7 +16,7 @@ from ansible_collections.dom0.xen.plugins.module_utils._errors import Failure
 from ansible_collections.dom0.xen.plugins.module_utils._topology.derive import derive
 from ansible_collections.dom0.xen.plugins.module_utils._topology.facts import from_facts, to_facts
 from ansible_collections.dom0.xen.plugins.module_utils._topology.model import Topology
-from ansible_collections.dom0.xen.plugins.module_utils._topology.raw import RawHost
+from ansible_collections.dom0.xen.plugins.module_utils._topology.recording import from_recording
 from ansible_collections.dom0.xen.plugins.plugin_utils._placement.plan import make_plan, summary
 from ansible_collections.dom0.xen.plugins.plugin_utils._placement.request import RequestError, read_request
 from ansible_collections.dom0.xen.tests.unit.plugins.plugin_utils._placement import checker, hosts
@@ -580,7 +580,7 @@ def test_many_guests_fill_small_nodes_without_spanning() -> None:
 
 def test_the_example_in_the_page_about_the_plan_is_what_comes_out() -> None:
     with open(os.path.join(RECORDINGS, "small-offline.json"), encoding="utf-8") as stream:
-        topology = derive(RawHost.from_recording(json.load(stream)))
+        topology = derive(from_recording(json.load(stream)))
     plan = plan_of(
         guest("web", 1, 512), guest("db", 2, 768), single("big", 2, 1400), low_memory=True, alpha=topology
     )
@@ -592,7 +592,7 @@ def test_the_example_in_the_page_about_the_plan_is_what_comes_out() -> None:
 @pytest.mark.parametrize("name", sorted(name for name in os.listdir(RECORDINGS) if name.endswith(".json")))
 def test_plans_on_recordings_of_real_hosts_hold(name: str) -> None:
     with open(os.path.join(RECORDINGS, name), encoding="utf-8") as stream:
-        facts = to_facts(derive(RawHost.from_recording(json.load(stream))))
+        facts = to_facts(derive(from_recording(json.load(stream))))
     if "domains" not in facts:
         with pytest.raises(Failure, match="do not tell which domains run"):
             plan_of(alpha=from_facts(facts))
