@@ -44,7 +44,7 @@ def _numa(parameters: t.Sequence[Parameter], firmware: Firmware, nodes: int) -> 
     if nodes > 1:
         # where Xen cannot make up so many it takes the firmware's
         return "fake" if command_line.made_up_nodes(parameters) == nodes else "on"
-    if command_line.switch(parameters, "numa") is False:
+    if command_line.settings(parameters).get(("numa", "")) is False:
         return "off"
     # the firmware was looked at, and names no nodes at all
     return firmware.numa or ("none" if firmware.heard else None)
@@ -69,7 +69,7 @@ def _sched_gran(
     xen = heard.get("xen", {})
     if "commandline" not in xen:
         return None
-    asked = command_line.last(parameters, "sched-gran")
+    asked = command_line.settings(parameters).get(("sched-gran", ""))
     if (xen["major"], xen["minor"]) < (4, 13) or asked in (None, "cpu"):
         return "cpu"
     # Xen falls back to single CPUs when cores differ
@@ -83,16 +83,16 @@ def dom0_boot(
     """Return what the command line asks for dom0; None without a command line."""
     if "commandline" not in heard.get("xen", {}):
         return None
-    asked = command_line.last(parameters, "dom0_nodes")
-    domains, words = command_line.numbers(asked or "")
-    nodes = [firmware.node_of.get(domain) for domain in domains]
+    found = command_line.settings(parameters)
+    domains = found.get(("dom0_nodes", ""))
+    nodes = [firmware.node_of.get(domain) for domain in domains or ()]
     return Dom0Boot(
-        memory=command_line.last(parameters, "dom0_mem"),
-        max_vcpus=command_line.last(parameters, "dom0_max_vcpus"),
-        pinned=bool(command_line.switch(parameters, "dom0_vcpus_pin")),
-        proximity_domains=None if asked is None else tuple(domains),
-        nodes=None if asked is None or None in nodes else CpuSet(t.cast(t.List[int], nodes)),
-        strict=None if asked is None else "relaxed" not in words,
+        memory=command_line.dom0_memory(parameters),
+        max_vcpus=command_line.dom0_vcpus(found),
+        pinned=found.get(("dom0_vcpus_pin", "")) is True,
+        proximity_domains=domains,
+        nodes=None if domains is None or None in nodes else CpuSet(t.cast(t.List[int], nodes)),
+        strict=None if domains is None else not found.get(("dom0_nodes", "relaxed"), False),
     )
 
 

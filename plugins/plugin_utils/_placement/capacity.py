@@ -8,10 +8,10 @@
 
 from __future__ import annotations
 
-import re
 import typing as t
 
 from ...module_utils._errors import Failure
+from ...module_utils._topology import command_line
 from ...module_utils._topology.cpuset import CpuSet
 from ...module_utils._topology.model import Domain, Topology
 from .model import PAGE, VCPU, Cell, Host, Node, Pool, Reserve, Running, split_evenly
@@ -66,9 +66,8 @@ def core_scheduling(topology: Topology) -> bool:
     granularities = {pool.sched_gran for pool in topology.cpupools}
     if granularities and None not in granularities:
         return granularities <= {"core", "socket"}
-    return (
-        re.search(r"(?:^|\s)sched-gran=(?:core|socket)(?:\s|$)", topology.xen.command_line or "") is not None
-    )
+    asked = command_line.settings(command_line.parse(topology.xen.command_line)).get(("sched-gran", ""))
+    return asked in ("core", "socket")
 
 
 def low_memory(topology: Topology) -> tuple[int, int] | None:

@@ -6,8 +6,7 @@
 
 """What dom0 is given on Xen's command line, checked, and in Xen's words. Pure.
 
-Source: docs/misc/xen-command-line.pandoc of Xen. Nothing but words of letters, digits and ``=,.:-_`` comes out: a boot loader's file is read by
-a shell.
+Source: docs/misc/xen-command-line.pandoc of Xen. Nothing comes out that means something to a shell within double quotes.
 """
 
 from __future__ import annotations
@@ -16,11 +15,11 @@ import re
 import typing as t
 
 from ...module_utils._errors import Failure
-from ...module_utils._topology.command_line import parse
+from ...module_utils._topology.command_line import missing, parse, settings
 
 Data = t.Mapping[str, t.Any]
 
-_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*(=[A-Za-z0-9_.,:+/-]*)?\Z")
+_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\[\]-]*(=[A-Za-z0-9_.,:;+/%@<=-]*)?\Z")
 _SIZE = re.compile(r"([0-9]{1,15}) ?([KMGT])?(i?B)?\Z", re.IGNORECASE)
 _SETTINGS = (
     "max_vcpus",
@@ -81,7 +80,7 @@ def _memory(value: t.Any, total: int | None) -> str:
     return f"{text},max:{text}"
 
 
-def _nodes(value: t.Any, strict: bool, facts: Data | None) -> str:
+def _nodes(value: t.Any, strict: bool | None, facts: Data | None) -> str:
     """``dom0_nodes``: Xen's nodes, translated to the proximity domains that Xen wants there."""
     if isinstance(value, (str, int)) and not isinstance(value, bool):
         value = str(value).split(",")
@@ -106,7 +105,8 @@ def _nodes(value: t.Any, strict: bool, facts: Data | None) -> str:
         if not known[node].get("cpuset"):
             raise _fail("nodes", f"node {node} has no CPU online for dom0 to run on: name another.")
         domains.append(str(domain))
-    return ",".join(domains + (["strict"] if strict else []))
+    # Xen takes them strictly where nothing is said.
+    return ",".join(domains + ([] if strict is None else ["strict" if strict else "relaxed"]))
 
 
 def boot_arguments(settings: Data, facts: Data | None = None) -> str:
@@ -131,7 +131,7 @@ def boot_arguments(settings: Data, facts: Data | None = None) -> str:
                 "vcpus_pin",
                 "pins vCPU n to CPU n, whatever its node; give either it or dom0_nodes, not both.",
             )
-        strict = _switch("nodes_strict", given.get("nodes_strict", False))
+        strict = _switch("nodes_strict", given["nodes_strict"]) if "nodes_strict" in given else None
         words.append(f"dom0_nodes={_nodes(given['nodes'], strict, facts)}")
     if "memory" in given:
         total = ((facts or {}).get("memory") or {}).get("total_bytes")
@@ -147,21 +147,33 @@ def boot_arguments(settings: Data, facts: Data | None = None) -> str:
     for word in extra.split() if isinstance(extra, str) else extra:
         if not isinstance(word, str) or not _WORD.match(word):
             raise _fail(
-                "arguments", f"{word!r} is no word of Xen's command line: letters, digits and =,.:-_+/ only."
+                "arguments",
+                f"{word!r} is no word of Xen's command line: letters, digits and =,.:;-_+/%@<[] only.",
             )
         words.append(word)
-    names = [word.partition("=")[0] for word in words]
-    for name in names:
-        if names.count(name) > 1:
-            raise _fail("arguments", f"{name} is there twice: give it in one place.")
+    _refuse_twice(words)
     return " ".join(words)
 
 
+def _refuse_twice(words: t.Sequence[str]) -> None:
+    """Refuse words of which one takes another's effect away. Those that add up (``iommu=1 iommu=verbose``) are fine."""
+    taken: set[tuple[str, str]] = set()
+    for word in words:
+        there = settings(parse(word)).keys() - {("dom0_nodes", "")}
+        if taken & there or words.count(word) > 1:
+            name = word.partition("=")[0].removeprefix("no-")
+            raise _fail(
+                "arguments", f"{name} is there twice, or sets what another word sets: give it in one place."
+            )
+        taken |= there
+
+
 def boot_pending(wanted: str, running: str | None) -> list[str]:
-    """The words of `wanted` that the command line Xen runs with does not have, or has and then overrides: they wait for a reboot."""
-    now: dict[str, str] = {}
-    for parameter in parse(running):
-        now[parameter.name] = (
-            parameter.name if parameter.value is None else f"{parameter.name}={parameter.value}"
-        )
-    return [word for word in wanted.split() if now.get(word.partition("=")[0]) != word]
+    """The words of `wanted` that have no effect on the command line Xen runs with: they wait for a reboot.
+
+    Such a word is not there, or is overridden, or others add to it, as a second ``dom0_nodes`` does.
+    """
+    return [
+        parameter.name if parameter.value is None else f"{parameter.name}={parameter.value}"
+        for parameter in missing(parse(wanted), parse(running))
+    ]

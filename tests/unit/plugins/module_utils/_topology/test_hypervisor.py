@@ -5,12 +5,7 @@
 """What Xen is and how it was started: the command line and what follows from it."""
 
 import pytest
-from ansible_collections.dom0.xen.plugins.module_utils._topology.command_line import (
-    last,
-    numbers,
-    parse,
-    switch,
-)
+from ansible_collections.dom0.xen.plugins.module_utils._topology.command_line import parse, settings
 from ansible_collections.dom0.xen.plugins.module_utils._topology.cpuset import CpuSet
 from ansible_collections.dom0.xen.plugins.module_utils._topology.derive import derive
 from ansible_collections.dom0.xen.tests.unit.plugins.module_utils._topology.hosts import SMALL, made_host
@@ -37,33 +32,26 @@ def test_words_keep_their_order_and_what_is_behind_the_first_equals_sign():
 
 
 def test_the_last_word_counts():
-    words = parse("sched=credit sched sched=null")
-    assert last(words, "sched") == "null"
-    assert last(words[:2], "sched") == ""
-    assert last(words, "smt") is None
+    assert settings(parse("sched=credit sched=null")) == {("sched", ""): "null"}
 
 
 @pytest.mark.parametrize(
-    ("line", "on"),
+    ("line", "boot"),
     [
-        ("smt", True),
-        ("smt=1", True),
-        ("smt=off", False),
-        ("smt=0", False),
-        ("no-smt", False),
-        ("no-smt=no", True),
-        ("smt=0 smt=1", True),
-        ("smtx=0", None),
-        ("", None),
+        ("dom0_mem=min:1024M dom0_mem=max:4096M", {"memory": "min:1024M,max:4096M"}),
+        ("dom0_mem=1G,max:1G dom0_mem=max:2G", {"memory": "1G,max:2G"}),
+        ("dom0_nodes=6 dom0_nodes=4", {"proximity_domains": (4, 6), "strict": True}),
+        ("dom0_nodes=6,relaxed dom0_nodes=4", {"proximity_domains": (4, 6), "strict": False}),
+        ("dom0_max_vcpus=2-8 dom0_max_vcpus=-4", {"max_vcpus": "2-4"}),
+        ("dom0_max_vcpus=-4", {"max_vcpus": "-4"}),
+        ("cpufreq=dom0-kernel", {"pinned": True}),
+        ("cpufreq=dom0-kernel dom0_vcpus_pin=off", {"pinned": False}),
+        ("no-dom0_vcpus_pin dom0_vcpus_pin", {"pinned": True}),
     ],
 )
-def test_switches(line, on):
-    assert switch(parse(line), "smt") is on
-
-
-def test_numbers_and_words_of_a_list():
-    assert numbers("0,3,relaxed,,5") == ([0, 3, 5], ["relaxed"])
-    assert numbers("") == ([], [])
+def test_words_for_dom0_add_up_as_in_xen(line, boot):
+    found = started("placeholder " + line).dom0_boot
+    assert {name: getattr(found, name) for name in boot} == boot
 
 
 @given(st.text(max_size=60))

@@ -40,10 +40,26 @@ FACTS = {
         ({"smt": False, "sched_gran": "core"}, "sched-gran=core smt=off"),
         ({"credit2_runqueue": "node", "arguments": "conring_size=256k no-watchdog"},
          "credit2_runqueue=node conring_size=256k no-watchdog"),
+        ({"nodes": [1], "nodes_strict": False}, "dom0_nodes=1,relaxed"),
+        ({"memory": "1GiB", "arguments": ["dom0_mem=min:512M"]}, "dom0_mem=1024M,max:1024M dom0_mem=min:512M"),
     ],
 )  # fmt: skip
 def test_words(settings, words):
     assert boot_arguments(settings, FACTS) == words
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["numa=fake=2", "xpti=dom0=false,domu=true", "ept=ad=0", "crashkernel=256M,below=4G", "iommu=yes,verbose=yes"],
+        ["dom0_mem=3%,min:2G", "crashkernel=256M@16M"],
+        ["crashkernel=1G-2G:64M,2G-:128M<4G", "ivrs_ioapic[4]=00:14.0", "cpufreq=hwp;xen"],
+        ["iommu=1", "iommu=verbose"],
+        ["pci-phantom=1:0,1", "pci-phantom=2:0,1", "dom0_nodes=0", "dom0_nodes=1"],
+    ],
+)  # fmt: skip
+def test_words_that_xen_documents_are_taken(words):
+    assert boot_arguments({"arguments": words}) == " ".join(words)
 
 
 def test_nodes_are_translated_on_a_host_whose_firmware_has_them_in_another_order():
@@ -75,6 +91,14 @@ def test_nodes_are_translated_on_a_host_whose_firmware_has_them_in_another_order
         ({"arguments": ["a;b"]}, FACTS, "'a;b' is no word"),
         ({"arguments": ['x="$(reboot)"']}, FACTS, "is no word"),
         ({"arguments": ["smt=off"], "smt": True}, FACTS, "smt is there twice"),
+        ({"arguments": ["dom0_mem=1G", "dom0_mem=min:1G,2G"]}, FACTS, "dom0_mem is there twice"),
+        ({"arguments": ["smt=off", "no-smt"]}, FACTS, "smt is there twice"),
+        ({"arguments": ["iommu=1", "iommu=off"]}, FACTS, "iommu is there twice"),
+        (
+            {"arguments": ["cpufreq=dom0-kernel"], "vcpus_pin": False},
+            FACTS,
+            "cpufreq is there twice, or sets what another word sets",
+        ),
         ({"colour": 1}, FACTS, "dom0_colour: is not known"),
     ],
 )
@@ -86,7 +110,9 @@ def test_what_cannot_be_is_refused(settings, facts, sentence):
 def test_pending_is_what_xen_does_not_run_with():
     assert boot_pending("a=1 b c=2", "a=1 b c=2 other") == []
     assert boot_pending("a=1 b c=2", "a=2 c=2") == ["a=1", "b"]
-    # The last word counts.
+    # The last word counts, but for what adds up.
     assert boot_pending("a=1", "a=1 a=2") == ["a=1"]
+    assert boot_pending("dom0_nodes=1", "placeholder dom0_nodes=0 dom0_nodes=1") == ["dom0_nodes=1"]
+    assert boot_pending("iommu=verbose", "placeholder iommu=verbose iommu=1") == []
     assert boot_pending("a=1", None) == ["a=1"]
     assert boot_pending("", "x") == []
