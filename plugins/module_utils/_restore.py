@@ -21,7 +21,7 @@ from ._control.lock import host_lock
 from ._discovery import registry
 from ._errors import Failure
 from ._toolstack import xenstore
-from ._topology.derive import derive
+from ._topology.host import host_of
 from ._topology.model import Topology
 from ._xen.connection import Xen
 
@@ -36,7 +36,7 @@ class Host:
 
     def look(self) -> Topology:
         """The host as it is now, with its domains."""
-        return derive(registry.collect(subset=[registry.DOMAINS]))
+        return host_of(registry.collect(subset=[registry.DOMAINS]))
 
     def apply_pools(self, topology: Topology, plan: cpupools.PoolPlan, journal: Journal) -> t.List[str]:
         """Carry out; notes. Raises Failure."""

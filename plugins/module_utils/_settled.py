@@ -9,7 +9,7 @@ import typing as t
 from ._control.pool_steps import Finished, finish_killed
 from ._discovery.registry import DOMAINS
 from ._module import gather, open_xen
-from ._topology.derive import derive
+from ._topology.host import host_of
 
 if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
@@ -17,5 +17,5 @@ if t.TYPE_CHECKING:
 
 def settled(module: "AnsibleModule") -> Finished:
     """Ask this host, and put back the affinities that a killed run has left lifted; in check mode only say so. Raises Failure."""
-    topology = derive(gather(module, [DOMAINS]))
+    topology = host_of(gather(module, [DOMAINS]))
     return finish_killed(topology, None if module.check_mode else lambda: open_xen(module))

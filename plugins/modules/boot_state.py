@@ -177,7 +177,7 @@ from ..module_utils._control import affinity, boot_state, cpupools, files, pool_
 from ..module_utils._discovery.registry import DOMAINS
 from ..module_utils._errors import Failure
 from ..module_utils._module import failures, gather, open_xen
-from ..module_utils._topology.derive import derive
+from ..module_utils._topology.host import host_of
 
 #: What stands before the target of a link, where others have the content of a file.
 LINK = b"link to "
@@ -232,7 +232,7 @@ def _state(module: AnsibleModule, before: t.Optional[bytes]) -> boot_state.State
     params = module.params
     pools, affinities = params["cpupools"], params["affinities"]
     with open_xen(module):
-        topology = derive(gather(module, [DOMAINS]))
+        topology = host_of(gather(module, [DOMAINS]))
     if params["numa_split"]:
         if pools is not None:
             raise Failure("give cpupools, or numa_split: true, not both")

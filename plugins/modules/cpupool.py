@@ -234,7 +234,7 @@ from ..module_utils._control.journal import Journal
 from ..module_utils._discovery.registry import DOMAINS
 from ..module_utils._module import WRITING_ARGUMENTS, failures, gather, open_xen
 from ..module_utils._toolstack import xenstore
-from ..module_utils._topology.derive import derive
+from ..module_utils._topology.host import host_of
 
 
 def main() -> None:
@@ -256,7 +256,7 @@ def main() -> None:
             module.fail_json(msg="Give cpupools, or numa_split: true, one of the two.")
         with contextlib.ExitStack() as stack:
             stack.enter_context(host_lock(module))
-            topology = derive(gather(module, [DOMAINS]))
+            topology = host_of(gather(module, [DOMAINS]))
             journal = Journal()
             plan = control.plan_cpupools(
                 topology,

@@ -259,7 +259,7 @@ from ..module_utils._control import config, files
 from ..module_utils._module import failures, gather
 from ..module_utils._toolstack import xlcfg
 from ..module_utils._topology import expression
-from ..module_utils._topology.derive import derive
+from ..module_utils._topology.host import host_of
 
 
 def main() -> None:
@@ -352,7 +352,7 @@ class _Resolver:
 
     def __call__(self, text: str) -> str:
         if self._topology is None:
-            self._topology = derive(gather(self._module))
+            self._topology = host_of(gather(self._module))
         return str(expression.resolve(text, self._topology))
 
 

@@ -4,33 +4,18 @@
 
 """From what was heard to what is: RawHost in, Topology out. Pure, and one code path for every level.
 
-What Xen means by its answers (xen/include/public/{sysctl,platform,domctl}.h and the code behind them):
-
-* cputopoinfo lists present CPUs, online or not, and has no flag that tells which. An offline CPU keeps its place on some processors and
-  loses it on others (package and core become 0xFFFFFFFF, the node stays).
-* Whether a CPU is online: XENPF_get_cpuinfo's flags; without them, being in a cpupool or free for one.
-* physinfo's threads_per_core and cores_per_socket describe CPU 0. They are not used to group CPUs.
-* A node that Xen does not know has 0xFFFFFFFF bytes and distances of 0xFFFFFFFF.
-* numainfo's memsize is what a node spans, holes included. Its RAM is the machine's memory map within what the SRAT gives to it.
-
-Contradictions become warnings, never guesses. The only :class:`Failure` is for a host of which no CPU was heard, and for kinds of CPUs
-that the user gives and that do not fit.
+`host.py` derives the host, and says what Xen means by its answers; this adds what the facts have besides.
 """
 
 import typing as t
 
-from . import command_line, devices, dmi, kinds
+from . import devices, dmi, kinds
 from .caches import caches_of
-from .cpuid import Policy
 from .cpuset import CpuSet
-from .firmware import Firmware
-from .guests import dom0_vcpus, domains_of, locality_of
-from .hypervisor import cpupools, dom0_boot, xen_of
-from .levels import LEVELS, Group, group, usable
-from .meanings import PAGE_SIZE, size_of
-from .model import Component, Core, Dom0Linux, Memory, Package, Topology, Unanswered
-from .numa import nodes_of, sub_numa
-from .places import pus_of
+from .dom0_boot import dom0_boot
+from .host import host_of, sources_of
+from .locality import with_locality
+from .model import Dom0Linux, Package, Pu, SubNuma, Topology, Unanswered
 from .raw import RawHost
 
 
@@ -40,104 +25,38 @@ def derive(raw: RawHost, cpu_kinds: t.Sequence[kinds.Override] = ()) -> Topology
     :class:`Failure` when no CPU was heard of, and for kinds that do not fit the host.
     """
     heard = raw.data
-    warnings = list(raw.warnings)
-    parameters = command_line.parse(heard.get("xen", {}).get("commandline"))
-    policy = Policy(heard.get("cpu_policy", ()))
-    firmware = Firmware(heard, warnings)
-    pus = pus_of(heard, parameters, policy, firmware, warnings)
-    cpuset = CpuSet([pu.os_index for pu in pus if usable(pu)])
-    complete_cpuset = CpuSet([pu.os_index for pu in pus])
-    groups = {level: group(pus, level, cpuset) for level in LEVELS}
-    cores = _cores(groups["core"], warnings)
-    nodes, distances = nodes_of(heard, groups["node"], firmware, warnings)
-    complete_nodeset = CpuSet(node.os_index for node in nodes)
-    page_size = heard.get("page_size") or PAGE_SIZE
-    xen = xen_of(heard, parameters, firmware, pus, cores, nodes)
-    if xen.numa == "fake":
-        warnings.append(
-            "Xen was told to make up its NUMA nodes (numa=fake= on its command line): they do not tell which memory is near to which CPUs; "
-            "boot Xen with numa=on to have the machine's own."
-        )
-    pools = cpupools(heard, xen)
-    domains = domains_of(heard, page_size, complete_cpuset, complete_nodeset)
-    if domains is not None:
-        domains = tuple(
-            domain._replace(locality=locality_of(domain, pools, cpuset, nodes, distances))
-            for domain in domains
-        )
-    caches = caches_of(policy, pus, cores, warnings)
-    physinfo = heard.get("physinfo", {})
+    sources = sources_of(raw)
+    host = with_locality(host_of(raw, sources))
+    caches = caches_of(sources.policy, host.pus, host.cores, sources.warnings)
     linux = heard.get("dom0_linux")
-    components = _components(raw)
-    return Topology(
-        xen=xen,
-        pus=tuple(pus),
-        cores=cores,
-        packages=tuple(
-            Package(found.key[0], found.cpuset, found.complete_cpuset, found.nodes)
-            for found in groups["package"]
-        ),
-        nodes=nodes,
-        distances=distances,
-        cpupools=pools,
-        cpupool_free=CpuSet(heard.get("cpupool_free", ())),
-        domains=domains,
-        dom0_vcpus=dom0_vcpus(heard, domains, complete_cpuset),
+    return host._replace(
         dom0_linux=None if linux is None else Dom0Linux(*(linux.get(field) for field in Dom0Linux._fields)),
-        memory=Memory(*(size_of(physinfo.get(field + "_pages"), page_size) for field in Memory._fields)),
-        cpu_khz=physinfo.get("cpu_khz"),
-        cpuset=cpuset,
-        complete_cpuset=complete_cpuset,
-        allowed_cpuset=cpuset,
-        nodeset=CpuSet(
-            node.os_index for node in nodes if node.cpuset or node.memory_total or node.memory_spanned
-        ),
-        complete_nodeset=complete_nodeset,
-        source=_source(components),
-        components=components,
-        warnings=tuple(warnings),
+        warnings=tuple(sources.warnings),
         caches=caches,
-        cpu_kinds=kinds.overridden(cpu_kinds, pus, cores, cpuset)
+        cpu_kinds=kinds.overridden(cpu_kinds, host.pus, host.cores, host.cpuset)
         if cpu_kinds
-        else kinds.cpu_kinds(pus, cores, cpuset, policy.hybrid),
-        sub_numa=sub_numa(groups["package"], pus, cpuset),
-        dom0_boot=dom0_boot(heard, parameters, firmware),
+        else kinds.cpu_kinds(host.pus, host.cores, host.cpuset, sources.policy.hybrid),
+        sub_numa=_sub_numa(host.packages, host.pus, host.cpuset),
+        dom0_boot=dom0_boot(heard, sources.parameters, sources.firmware),
         unanswered=tuple(
             Unanswered(question, reason) for question, reason in sorted(heard.get("unanswered", {}).items())
         ),
-        pci_devices=devices.pci_devices(heard, frozenset(complete_nodeset)),
+        pci_devices=devices.pci_devices(heard, frozenset(host.complete_nodeset)),
         dmi=dmi.dmi(heard),
     )
 
 
-def _components(raw: RawHost) -> t.Tuple[Component, ...]:
-    return tuple(
-        Component(
-            component["name"],
-            component["priority"],
-            component["state"],
-            component["reason"],
-            component.get("hypercalls"),
-        )
-        for component in raw.components
-    )
-
-
-def _source(components: t.Iterable[Component]) -> str:
-    used = [component for component in components if component.state == "used"]
-    return max(used, key=lambda component: component.priority).name if used else "unknown"
-
-
-def _cores(groups: t.Iterable[Group], warnings: t.List[str]) -> t.Tuple[Core, ...]:
-    cores = []
-    for index, found in enumerate(
-        sorted(groups, key=lambda found: (found.key[0], found.complete_cpuset.first()))
-    ):
-        package, core = found.key
-        if len(found.nodes) > 1:
-            warnings.append(
-                f"Core {core} of package {package} has CPUs on the NUMA nodes {found.nodes}: its node is reported as unknown."
-            )
-        node = found.nodes.first() if len(found.nodes) == 1 else None
-        cores.append(Core(index, package, core, node, found.cpuset, found.complete_cpuset))
-    return tuple(cores)
+def _sub_numa(packages: t.Iterable[Package], pus: t.Sequence[Pu], cpuset: CpuSet) -> t.Tuple[SubNuma, ...]:
+    """Return the parts of packages that have several nodes."""
+    several = {package.os_index for package in packages if len(package.nodeset) > 1}
+    if not several:
+        return ()
+    parts = {}  # type: t.Dict[t.Tuple[int, int], t.List[int]]
+    for pu in pus:
+        if pu.package in several and pu.package is not None and pu.node is not None:
+            parts.setdefault((pu.package, pu.node), []).append(pu.os_index)
+    found = []
+    for package, node in sorted(parts):
+        complete = CpuSet(parts[package, node])
+        found.append(SubNuma(package, node, complete & cpuset, complete))
+    return tuple(found)

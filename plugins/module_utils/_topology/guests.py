@@ -7,9 +7,8 @@
 import typing as t
 
 from .cpuset import LARGEST_ID, CpuSet
-from .locality import Ground, locality
 from .meanings import INVALID
-from .model import CpuPool, Distances, Domain, Locality, NumaNode, Vcpu
+from .model import Domain, Vcpu
 
 # XEN_DOMINF_*
 _DYING, _HVM, _SHUTDOWN, _PAUSED, _BLOCKED = 1 << 0, 1 << 1, 1 << 2, 1 << 3, 1 << 4
@@ -55,18 +54,6 @@ def _domain(
         if by_node is None
         else {int(node): pages * page_size for node, pages in by_node.items()},
     )
-
-
-def locality_of(
-    domain: Domain,
-    pools: t.Iterable[CpuPool],
-    cpuset: CpuSet,
-    nodes: t.Sequence[NumaNode],
-    distances: Distances,
-) -> Locality:
-    """Return the verdict on where the domain's vCPUs and its memory are."""
-    cpus = next((pool.cpuset & cpuset for pool in pools if pool.id == domain.cpupool), cpuset)
-    return locality(domain.vcpus, domain.memory_by_node, Ground(cpus, nodes, distances))
 
 
 def dom0_vcpus(

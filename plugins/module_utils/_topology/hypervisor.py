@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What Xen is and how it was started: version, scheduler, command line, cpupools, dom0's share. Pure."""
+"""What Xen is and how it was started: version, scheduler, command line, cpupools. Pure."""
 
 import typing as t
 
@@ -10,7 +10,7 @@ from . import command_line
 from .cpuset import CpuSet
 from .firmware import Firmware
 from .meanings import scheduler
-from .model import Core, CpuPool, Dom0Boot, NumaNode, Parameter, Pu, Xen
+from .model import Core, CpuPool, NumaNode, Parameter, Pu, Xen
 
 
 def xen_of(
@@ -75,25 +75,6 @@ def _sched_gran(
     # Xen falls back to single CPUs when cores differ
     same = len({len(core.cpuset) for core in cores}) == 1
     return asked if asked in ("core", "socket") and same else None
-
-
-def dom0_boot(
-    heard: t.Dict[str, t.Any], parameters: t.Sequence[Parameter], firmware: Firmware
-) -> t.Optional[Dom0Boot]:
-    """Return what the command line asks for dom0; None without a command line."""
-    if "commandline" not in heard.get("xen", {}):
-        return None
-    found = command_line.settings(parameters)
-    domains = found.get(("dom0_nodes", ""))
-    nodes = [firmware.node_of.get(domain) for domain in domains or ()]
-    return Dom0Boot(
-        memory=command_line.dom0_memory(parameters),
-        max_vcpus=command_line.dom0_vcpus(found),
-        pinned=found.get(("dom0_vcpus_pin", "")) is True,
-        proximity_domains=domains,
-        nodes=None if domains is None or None in nodes else CpuSet(t.cast(t.List[int], nodes)),
-        strict=None if domains is None else not found.get(("dom0_nodes", "relaxed"), False),
-    )
 
 
 def cpupools(heard: t.Dict[str, t.Any], xen: Xen) -> t.Tuple[CpuPool, ...]:

@@ -7,7 +7,7 @@
 import typing as t
 
 from .cpuset import CpuSet
-from .model import Distances, Locality, NumaNode, Vcpu
+from .model import Distances, Domain, Locality, NumaNode, Topology, Vcpu
 
 #: A node with less than this part of a domain's memory is not one of its nodes: a few pages of Xen's own lie anywhere.
 LEAST_SHARE = 0.01
@@ -19,6 +19,23 @@ class Ground(t.NamedTuple):
     cpus: CpuSet
     nodes: t.Sequence[NumaNode]
     distances: Distances
+
+
+def with_locality(topology: Topology) -> Topology:
+    """Return the host with the verdict on each of its domains, if it has any."""
+    if topology.domains is None:
+        return topology
+    return topology._replace(
+        domains=tuple(domain._replace(locality=_of_domain(domain, topology)) for domain in topology.domains)
+    )
+
+
+def _of_domain(domain: Domain, topology: Topology) -> Locality:
+    cpus = next(
+        (pool.cpuset & topology.cpuset for pool in topology.cpupools if pool.id == domain.cpupool),
+        topology.cpuset,
+    )
+    return locality(domain.vcpus, domain.memory_by_node, Ground(cpus, topology.nodes, topology.distances))
 
 
 def locality(

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The NUMA nodes: their memory, their distances, and the parts of packages that they are. Pure."""
+"""The NUMA nodes: their memory and their distances. Pure."""
 
 import typing as t
 
@@ -10,7 +10,7 @@ from .cpuset import CpuSet
 from .firmware import Firmware
 from .levels import Group
 from .meanings import at
-from .model import Distances, NumaNode, Pu, SubNuma
+from .model import Distances, NumaNode
 from .places import spans, told_distances
 
 
@@ -83,19 +83,3 @@ def _nearest(node: int, cpu_nodes: t.Iterable[int], distances: Distances) -> t.T
             reach[cpu_node] = distance
     least = min(reach.values(), default=None)
     return tuple(cpu_node for cpu_node in sorted(reach) if reach[cpu_node] == least)
-
-
-def sub_numa(packages: t.Iterable[Group], pus: t.Sequence[Pu], cpuset: CpuSet) -> t.Tuple[SubNuma, ...]:
-    """Return the parts of packages that have several nodes."""
-    several = {found.key[0] for found in packages if len(found.nodes) > 1}
-    if not several:
-        return ()
-    parts = {}  # type: t.Dict[t.Tuple[int, int], t.List[int]]
-    for pu in pus:
-        if pu.package in several and pu.package is not None and pu.node is not None:
-            parts.setdefault((pu.package, pu.node), []).append(pu.os_index)
-    found = []
-    for package, node in sorted(parts):
-        complete = CpuSet(parts[package, node])
-        found.append(SubNuma(package, node, complete & cpuset, complete))
-    return tuple(found)
