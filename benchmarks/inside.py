@@ -67,6 +67,7 @@ def imports():
 def main():
     """Measure."""
     from ansible_collections.dom0.xen.plugins.module_utils._discovery import registry
+    from ansible_collections.dom0.xen.plugins.module_utils._discovery.collecting import collect as ask
     from ansible_collections.dom0.xen.plugins.module_utils._topology.derive import derive
     from ansible_collections.dom0.xen.plugins.module_utils._topology.facts import to_facts
     from ansible_collections.dom0.xen.plugins.module_utils._xen.connection import Xen
@@ -81,13 +82,13 @@ def main():
         return xen
 
     def collect(*subset):
-        return lambda: registry.collect(subset=subset, open_xen=opened)
+        return lambda: ask(registry.components(), subset=subset, open_xen=opened)
 
     figures = {"import": min(float(subprocess.check_output(once)) for _round in range(ROUNDS))}
     for name, subset in (
         ("collect_min", ()),
-        ("collect_domains", (registry.DOMAINS,)),
-        ("collect_pci", (registry.PCI,)),
+        ("collect_domains", ("domains",)),
+        ("collect_pci", ("pci",)),
         ("collect", registry.SUBSETS),
     ):
         figures[name], raw = best(collect(*subset))

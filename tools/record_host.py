@@ -22,7 +22,10 @@ import typing as t
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "plugins"))
 
-from module_utils._discovery import recordings, registry  # type: ignore[import-not-found]
+from module_utils._discovery import component, recordings, registry  # type: ignore[import-not-found]
+from module_utils._discovery.collecting import AUTO, collect  # type: ignore[import-not-found]
+from module_utils._discovery.hypercall import Hypercall  # type: ignore[import-not-found]
+from module_utils._discovery.memory_by_node import MemoryByNode  # type: ignore[import-not-found]
 from module_utils._errors import Failure  # type: ignore[import-not-found]
 
 
@@ -42,6 +45,10 @@ def run_command(argv: t.List[str]) -> t.Tuple[int, str, str]:
     return done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace")
 
 
+class Whole(MemoryByNode, Hypercall):  # type: ignore[misc]
+    """All that the hypervisor can be asked: no module needs both."""
+
+
 def main() -> int:
     """Print the recording; the exit status."""
     parser = argparse.ArgumentParser(description="Record what this Xen host says about itself, as JSON.")
@@ -49,18 +56,18 @@ def main() -> int:
     parser.add_argument(
         "--memory-by-node", action="store_true", help="press Xen's debug key 'u'; see the manual first"
     )
-    parser.add_argument("--source", default=registry.AUTO, help="auto (the default), hypercall or xl")
+    parser.add_argument("--source", default=AUTO, help="auto (the default), hypercall or xl")
     parser.add_argument("--serials", action="store_true", help="serial numbers of the machine too")
     options = parser.parse_args()
     subset = set(registry.SUBSETS)
     if options.no_domains:
-        subset.remove(registry.DOMAINS)
+        subset.remove(component.DOMAINS)
     if options.serials:
-        subset.add(registry.SERIALS)
+        subset.add(component.SERIALS)
     if options.memory_by_node:
-        subset.add(registry.MEMORY_BY_NODE)
+        subset.add(component.MEMORY_BY_NODE)
     try:
-        host = registry.collect(options.source, subset, run_command)
+        host = collect([Whole(), *registry.components()[1:]], options.source, subset, run_command)
     except Failure as failure:
         print(failure.message, file=sys.stderr)
         return 1

@@ -18,7 +18,8 @@ from ._control import affinity, boot_state, cpupools, masks, pool_steps
 from ._control import granularity as gran
 from ._control.journal import Journal
 from ._control.lock import host_lock
-from ._discovery import registry
+from ._discovery import authoritative
+from ._discovery.component import DOMAINS
 from ._errors import Failure
 from ._toolstack import xenstore
 from ._topology.host import host_of
@@ -36,7 +37,7 @@ class Host:
 
     def look(self) -> Topology:
         """The host as it is now, with its domains."""
-        return host_of(registry.collect(subset=[registry.DOMAINS]))
+        return host_of(authoritative.ask([DOMAINS]))
 
     def apply_pools(self, topology: Topology, plan: cpupools.PoolPlan, journal: Journal) -> t.List[str]:
         """Carry out; notes. Raises Failure."""

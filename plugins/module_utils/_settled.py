@@ -7,8 +7,9 @@
 import typing as t
 
 from ._control.pool_steps import Finished, finish_killed
-from ._discovery.registry import DOMAINS
-from ._module import gather, open_xen
+from ._discovery import authoritative
+from ._discovery.component import DOMAINS
+from ._module import open_xen
 from ._topology.host import host_of
 
 if t.TYPE_CHECKING:
@@ -17,5 +18,5 @@ if t.TYPE_CHECKING:
 
 def settled(module: "AnsibleModule") -> Finished:
     """Ask this host, and put back the affinities that a killed run has left lifted; in check mode only say so. Raises Failure."""
-    topology = host_of(gather(module, [DOMAINS]))
+    topology = host_of(authoritative.ask([DOMAINS], lambda: open_xen(module)))
     return finish_killed(topology, None if module.check_mode else lambda: open_xen(module))

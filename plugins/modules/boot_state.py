@@ -174,9 +174,10 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils import _restore
 from ..module_utils._changing import LOCK_ARGUMENTS, host_lock
 from ..module_utils._control import affinity, boot_state, cpupools, files, pool_order
-from ..module_utils._discovery.registry import DOMAINS
+from ..module_utils._discovery import authoritative
+from ..module_utils._discovery.component import DOMAINS
 from ..module_utils._errors import Failure
-from ..module_utils._module import failures, gather, open_xen
+from ..module_utils._module import failures, open_xen
 from ..module_utils._topology.host import host_of
 
 #: What stands before the target of a link, where others have the content of a file.
@@ -232,7 +233,7 @@ def _state(module: AnsibleModule, before: t.Optional[bytes]) -> boot_state.State
     params = module.params
     pools, affinities = params["cpupools"], params["affinities"]
     with open_xen(module):
-        topology = host_of(gather(module, [DOMAINS]))
+        topology = host_of(authoritative.ask([DOMAINS], lambda: open_xen(module)))
     if params["numa_split"]:
         if pools is not None:
             raise Failure("give cpupools, or numa_split: true, not both")

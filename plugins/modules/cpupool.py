@@ -231,8 +231,9 @@ from ..module_utils._changing import LOCK_ARGUMENTS, host_lock
 from ..module_utils._control import cpupools as control
 from ..module_utils._control import granularity, pool_steps
 from ..module_utils._control.journal import Journal
-from ..module_utils._discovery.registry import DOMAINS
-from ..module_utils._module import WRITING_ARGUMENTS, failures, gather, open_xen
+from ..module_utils._discovery import authoritative
+from ..module_utils._discovery.component import DOMAINS
+from ..module_utils._module import WRITING_ARGUMENTS, failures, open_xen
 from ..module_utils._toolstack import xenstore
 from ..module_utils._topology.host import host_of
 
@@ -256,7 +257,7 @@ def main() -> None:
             module.fail_json(msg="Give cpupools, or numa_split: true, one of the two.")
         with contextlib.ExitStack() as stack:
             stack.enter_context(host_lock(module))
-            topology = host_of(gather(module, [DOMAINS]))
+            topology = host_of(authoritative.ask([DOMAINS], lambda: open_xen(module)))
             journal = Journal()
             plan = control.plan_cpupools(
                 topology,

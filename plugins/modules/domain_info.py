@@ -173,8 +173,10 @@ domains:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._discovery.registry import DOMAINS, MEMORY_BY_HYPERCALL, MEMORY_BY_NODE
-from ..module_utils._module import SOURCE_ARGUMENTS, failures, gather
+from ..module_utils._discovery.component import DOMAINS, MEMORY_BY_HYPERCALL, MEMORY_BY_NODE
+from ..module_utils._discovery.domains import components
+from ..module_utils._gathering import SOURCE_ARGUMENTS, gather
+from ..module_utils._module import failures
 from ..module_utils._topology.facts import domain_facts
 from ..module_utils._topology.host import host_of
 from ..module_utils._topology.locality import with_locality
@@ -200,7 +202,7 @@ def main() -> None:
             subset.add(
                 MEMORY_BY_NODE if module.params["memory_by_node"] == "debug_key" else MEMORY_BY_HYPERCALL
             )
-        topology = with_locality(host_of(gather(module, subset)))
+        topology = with_locality(host_of(gather(module, components(), subset)))
         for warning in topology.warnings:
             module.warn(warning)
         guests = module.params["guests"]

@@ -256,7 +256,8 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._changing import LOCK_ARGUMENTS, host_lock
 from ..module_utils._control import config, files
-from ..module_utils._module import failures, gather
+from ..module_utils._discovery import authoritative
+from ..module_utils._module import failures, open_xen
 from ..module_utils._toolstack import xlcfg
 from ..module_utils._topology import expression
 from ..module_utils._topology.host import host_of
@@ -352,7 +353,7 @@ class _Resolver:
 
     def __call__(self, text: str) -> str:
         if self._topology is None:
-            self._topology = host_of(gather(self._module))
+            self._topology = host_of(authoritative.ask(open_xen=lambda: open_xen(self._module)))
         return str(expression.resolve(text, self._topology))
 
 

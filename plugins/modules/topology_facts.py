@@ -482,9 +482,12 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._discovery.registry import RECORDING, SERIALS, resolve_subset
+from ..module_utils._discovery.collecting import RECORDING
+from ..module_utils._discovery.component import SERIALS
+from ..module_utils._discovery.registry import components, resolve_subset
 from ..module_utils._errors import Failure
-from ..module_utils._module import SOURCE_ARGUMENTS, failures, gather, keep_recording
+from ..module_utils._gathering import SOURCE_ARGUMENTS, gather, keep_recording
+from ..module_utils._module import failures
 from ..module_utils._topology.derive import derive
 from ..module_utils._topology.facts import to_facts
 from ..module_utils._topology.kinds import overrides
@@ -518,7 +521,7 @@ def main() -> None:
         subset = resolve_subset(wanted["gather_subset"])
         if wanted["serials"]:
             subset |= {SERIALS}
-        raw = gather(module, subset)
+        raw = gather(module, components(), subset)
         result: t.Dict[str, t.Any] = {"changed": False}
         if wanted["record"]:
             result = keep_recording(module, raw, wanted["recording"])

@@ -25,6 +25,7 @@ import typing as t
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent.parent / "plugins"))
 
 from module_utils._discovery import registry  # type: ignore[import-not-found]
+from module_utils._discovery.collecting import AUTO, collect  # type: ignore[import-not-found]
 from module_utils._topology.derive import derive  # type: ignore[import-not-found]
 from module_utils._topology.facts import to_facts  # type: ignore[import-not-found]
 from module_utils._xen import domctl, errors, numa_dump, sysctl  # type: ignore[import-not-found]
@@ -63,7 +64,7 @@ def guests(kernel: str, over: threading.Event) -> None:
 def one_round(dice: random.Random) -> t.Dict[str, int]:
     """Ask for everything, set everything; how much of it there was."""
     counts = {"vcpus": 0, "gone": 0, "cut": 0}
-    host = registry.collect(registry.AUTO, set(registry.SUBSETS), run_command)
+    host = collect(registry.components(), AUTO, set(registry.SUBSETS), run_command)
     facts = to_facts(derive(host))
     assert facts["source"] == "hypercall", facts["components"]
     with Xen.open() as xen:

@@ -2,160 +2,46 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The component that asks the hypervisor itself. Everything in it is Xen's own word, read through `_xen`."""
+"""The component that asks the hypervisor itself, for all that facts have."""
 
 import errno
 import os
 import re
 import typing as t
 
-from .._xen import domctl, errors, hypfs, memory, platform, sysctl, version
-from .component import DOMAINS, MEMORY_BY_HYPERCALL, MEMORY_BY_NODE, TOPOLOGY, Component, Heard, Request
-
-#: CPUID leaves that tell vendor, features, caches, topology and name; the others say nothing about where a CPU is. Leaf 3, which may
-#: hold a serial number, is not among them.
-LEAVES = frozenset(
-    (0, 1, 4, 7, 0xB, 0x1F) + tuple(range(0x80000000, 0x80000007)) + (0x80000008, 0x8000001D, 0x8000001E)
-)
+from .._xen import errors, platform, sysctl
+from .component import Request
+from .hypervisor import Hypervisor, try_each
 
 _PCI_ADDRESS = re.compile(r"([0-9a-f]{4}):([0-9a-f]{2}):([0-9a-f]{2})\.([0-7])\Z")
 
 
-class Hypercall(Component):
-    """Hypercalls through libxencall."""
+class Hypercall(Hypervisor):
+    """Also how fast the CPUs are and where PCI devices are."""
 
-    name = "hypercall"
-    priority = 55
-    provides = (TOPOLOGY, DOMAINS, MEMORY_BY_NODE, MEMORY_BY_HYPERCALL)
-    excludes = ("xl",)
+    def ask(self, xen: t.Any, request: Request, warnings: t.List[str]) -> t.Dict[str, t.Any]:
+        """The sections."""
+        sections = super().ask(xen, request, warnings)
+        online = _online(sections)
+        devices = _pci_devices(request.root)
+        names = sorted(devices)
 
-    def collect(self, request: Request, heard: t.Dict[str, t.Any]) -> Heard:
-        """Ask Xen. Raises what opening it raises."""
-        with request.open_xen() as xen:
-            warnings = list(xen.warnings)
-            sections = _host(xen, warnings)
-            cpus = len(sections["cputopo"])
-            if DOMAINS in request.subset:
-                sections["domains"] = _domains(xen, cpus, len(sections["numainfo"]["memfree"]))
-            else:
-                sections["dom0_vcpus"] = _vcpus(xen, sysctl.getdomaininfolist(xen, limit=1)[0], cpus)
-            if {MEMORY_BY_NODE, MEMORY_BY_HYPERCALL} & request.subset:
-                nodes = len(sections["numainfo"]["memfree"])
-                by_node = _memory_by_node(xen, nodes, MEMORY_BY_NODE in request.subset)
-                sections["memory_by_node"] = {
-                    str(domid): {str(node): pages for node, pages in by_node[domid].items()}
-                    for domid in by_node
-                }
-            _hardware(xen, sections, _pci_devices(request.root))
-            return Heard(sections, warnings, xen.calls)
+        def frequencies() -> t.Any:
+            try:
+                states = sysctl.px_frequencies(xen, online)
+                return {str(cpu): max(states[cpu]) for cpu in sorted(states) if states[cpu]}
+            except errors.NotSupported as error:
+                # Where the hardware chooses the frequencies Xen has no statistics, but its driver knows the highest.
+                if error.errno not in (errno.ENODATA, errno.EOPNOTSUPP):
+                    raise
+            maxima = sysctl.cpufreq_maxima(xen, online)
+            return {str(cpu): maxima[cpu] // 1000 for cpu in sorted(maxima)}
 
+        def nodes() -> t.Any:
+            return dict(zip(names, sysctl.pcitopoinfo(xen, [devices[name] for name in names])))
 
-def _host(xen: t.Any, warnings: t.List[str]) -> t.Dict[str, t.Any]:
-    """The sections that do not depend on guests."""
-    major, minor = xen.version
-    numa = sysctl.numainfo(xen)
-    topology = sysctl.cputopoinfo(xen)
-    sections: t.Dict[str, t.Any] = {
-        "xen": {
-            "major": major,
-            "minor": minor,
-            "extraversion": version.extraversion(xen),
-            "capabilities": version.capabilities(xen).strip(),
-            "changeset": version.changeset(xen),
-            "commandline": version.commandline(xen).strip(),
-            "interface": dict(xen.interface),
-        },
-        "page_size": version.page_size(xen),
-        "sched_id": sysctl.sched_id(xen),
-        "physinfo": dict(sysctl.physinfo(xen)._asdict()),
-        "cputopo": [list(place) for place in topology],
-        "numainfo": {
-            "memsize": list(numa.memsize),
-            "memfree": list(numa.memfree),
-            "distance": [list(row) for row in numa.distance],
-        },
-        "cpupools": [
-            {
-                "id": pool.cpupool_id,
-                "sched_id": pool.sched_id,
-                "n_dom": pool.n_dom,
-                "cpus": _members(pool.cpus),
-            }
-            for pool in sysctl.cpupools(xen)
-        ],
-        "cpupool_free": _members(sysctl.cpupool_free(xen)),
-    }
-    try:
-        sections["pcpuinfo"] = _pcpuinfo(xen, len(topology))
-    except errors.XenError as error:
-        warnings.append("%s Online CPUs are taken from the cpupools instead." % error.message)
-    return sections
-
-
-def _memory_by_node(xen: t.Any, nodes: int, may_press_key: bool) -> t.Dict[int, t.Dict[int, int]]:
-    """Pages of each domain on each node: from the hypercall that some hypervisors have, else with the debug key if that is allowed."""
-    found: t.Dict[int, t.Dict[int, int]] = {}
-    for info in sysctl.getdomaininfolist(xen):
-        try:
-            found[info.domain] = dict(enumerate(domctl.node_pages(xen, info.domain, nodes)))
-        except errors.NoSuchDomain:
-            continue
-        except errors.NotSupported:
-            if not may_press_key:
-                raise
-            # Few ask for it, and compiling it takes the others time.
-            from .._xen import numa_dump
-
-            return numa_dump.memory_by_node(xen)
-    return found
-
-
-def _hardware(xen: t.Any, sections: t.Dict[str, t.Any], devices: t.Dict[str, t.Tuple[int, int, int]]) -> None:
-    """Add the sections that not every hypervisor has an answer for; why one is not there goes into `unanswered`."""
-    unanswered: t.Dict[str, str] = {}
-    online = _online(sections)
-    names = sorted(devices)
-
-    def ram() -> t.Any:
-        return [list(region) for region in memory.machine_memory_map(xen)]
-
-    def policy() -> t.Any:
-        return [list(leaf) for leaf in sysctl.cpu_policy(xen) if leaf.leaf in LEAVES]
-
-    def frequencies() -> t.Any:
-        try:
-            states = sysctl.px_frequencies(xen, online)
-            return {str(cpu): max(states[cpu]) for cpu in sorted(states) if states[cpu]}
-        except errors.NotSupported as error:
-            # Where the hardware chooses the frequencies Xen has no statistics, but its driver knows the highest.
-            if error.errno not in (errno.ENODATA, errno.EOPNOTSUPP):
-                raise
-        maxima = sysctl.cpufreq_maxima(xen, online)
-        return {str(cpu): maxima[cpu] // 1000 for cpu in sorted(maxima)}
-
-    def granularity() -> t.Any:
-        found = {}
-        for pool in sections["cpupools"]:
-            text = hypfs.read_text(xen, "/cpupool/%d/sched-gran" % pool["id"])
-            if text is not None:
-                found[str(pool["id"])] = text
-        return found
-
-    def nodes() -> t.Any:
-        return dict(zip(names, sysctl.pcitopoinfo(xen, [devices[name] for name in names])))
-
-    for section, question, ask in (
-        ("memory_map", "machine_memory_map", ram),
-        ("cpu_policy", "get_cpu_policy", policy),
-        ("px_max_mhz", "get_pmstat", frequencies),
-        ("sched_gran", "hypfs", granularity),
-        ("pci_nodes", "pcitopoinfo", nodes),
-    ):
-        try:
-            sections[section] = ask()
-        except errors.XenError as error:
-            unanswered[question] = error.message
-    sections["unanswered"] = unanswered
+        try_each(sections, ("px_max_mhz", "get_pmstat", frequencies), ("pci_nodes", "pcitopoinfo", nodes))
+        return sections
 
 
 def _online(sections: t.Dict[str, t.Any]) -> t.List[int]:
@@ -179,66 +65,3 @@ def _pci_devices(root: str) -> t.Dict[str, t.Tuple[int, int, int]]:
             segment, bus, device, function = (int(part, 16) for part in match.groups())
             found[name] = (segment, bus, device << 3 | function)
     return found
-
-
-def _pcpuinfo(xen: t.Any, listed: int) -> t.List[t.List[int]]:
-    """XENPF_get_cpuinfo of every CPU: of those that cputopoinfo lists, and of those beyond that Xen calls present."""
-    found: t.List[t.List[int]] = []
-    while len(found) < listed or len(found) <= found[-1][0]:
-        found.append(list(platform.get_cpuinfo(xen, len(found))))
-        if len(found) >= sysctl.cpu_bits(xen):
-            break
-    return found
-
-
-def _domains(xen: t.Any, cpus: int, nodes_there: int) -> t.List[t.Dict[str, t.Any]]:
-    """All domains with their vCPUs. One that ends while it is asked about is left out as if it had ended before."""
-    found = []
-    for info in sysctl.getdomaininfolist(xen):
-        try:
-            nodes = _members(domctl.getnodeaffinity(xen, info.domain))
-            domain = dict(info._asdict())
-            domain["node_affinity"] = [node for node in nodes if node < nodes_there]
-            domain["vcpus"] = _vcpus(xen, info, cpus)
-        except errors.NoSuchDomain:
-            continue
-        found.append(domain)
-    return found
-
-
-def _vcpus(xen: t.Any, info: sysctl.DomainInfo, cpus: int) -> t.List[t.Dict[str, t.Any]]:
-    """The vCPUs of one domain. Raises NoSuchDomain when it ends meanwhile."""
-    if info.max_vcpu_id == sysctl.INVALID_32:
-        return []
-    everything = (1 << sysctl.cpu_bits(xen)) - 1
-    there = (1 << cpus) - 1
-    found = []
-    for vcpu in range(info.max_vcpu_id + 1):
-        try:
-            state = domctl.getvcpuinfo(xen, info.domain, vcpu)
-            hard, soft = domctl.getvcpuaffinity(xen, info.domain, vcpu)
-        except errors.NoSuchVcpu:
-            # Either the domain is gone, which this tells, or it has a gap in its vCPUs' numbers.
-            if domctl.getdomaininfo(xen, info.domain).handle != info.handle:
-                raise
-            continue
-        found.append(
-            {
-                "vcpu": vcpu,
-                "online": state.online,
-                "blocked": state.blocked,
-                "running": state.running,
-                "cpu_time": state.cpu_time,
-                "cpu": state.cpu,
-                "hard": _members(hard & there),
-                "soft": _members(soft & there),
-                "hard_all": hard == everything,
-                "soft_all": soft == everything,
-            }
-        )
-    return found
-
-
-def _members(mask: int) -> t.List[int]:
-    """The numbers of the bits that are set."""
-    return [number for number in range(mask.bit_length()) if mask >> number & 1]

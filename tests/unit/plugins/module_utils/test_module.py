@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("ansible.module_utils.common.respawn")
 
 from ansible.module_utils.common import respawn
-from ansible_collections.dom0.xen.plugins.module_utils import _module
+from ansible_collections.dom0.xen.plugins.module_utils import _gathering, _module
 from ansible_collections.dom0.xen.plugins.module_utils._errors import Failure
 from ansible_collections.dom0.xen.plugins.module_utils._xen.connection import Xen
 from ansible_collections.dom0.xen.plugins.module_utils._xen.errors import BindingMissing, NotXen
@@ -135,17 +135,17 @@ def test_unknown_hypervisor_may_be_allowed(module, monkeypatch):
 
 def test_gather(module, monkeypatch):
     heard = {}
+    module.params = {"source": "auto", "recording": None}
 
-    def collect(**arguments):
-        heard.update(arguments)
+    def collect(components, **arguments):
+        heard.update(arguments, components=components)
         return "host"
 
-    monkeypatch.setattr(_module.registry, "collect", collect)
+    monkeypatch.setattr(_gathering, "collect", collect)
     monkeypatch.setattr(Xen, "open", lambda allow_unknown=False: "xen")
-    assert _module.gather(module, {"domains"}) == "host"
+    assert _gathering.gather(module, ["components"], {"domains"}) == "host"
     assert heard["subset"] == {"domains"}
-    # a module that lets nobody choose is one that changes something
-    assert heard["source"] == "hypercall"
+    assert (heard["components"], heard["source"]) == (["components"], "auto")
     assert heard["run_command"](["xl", "info"]) == (0, "said", "")
     assert module.ran == [(["/usr/sbin/xl", "info"], {"LC_ALL": "C", "LANGUAGE": "C"})]
     with pytest.raises(Failure, match="missing is not installed"):
@@ -155,13 +155,13 @@ def test_gather(module, monkeypatch):
 
 def test_gather_from_the_source_that_the_user_names(module, monkeypatch):
     heard = {}
-    monkeypatch.setattr(_module.registry, "collect", lambda **arguments: heard.update(arguments))
+    monkeypatch.setattr(_gathering, "collect", lambda _components, **arguments: heard.update(arguments))
     module.params = {"source": "xl", "recording": None}
-    _module.gather(module)
+    _gathering.gather(module, [])
     assert heard["source"] == "xl"
 
 
 def test_recording_without_a_path(module):
     module.params = {"source": "recording", "recording": None}
     with pytest.raises(Failure, match="set recording"):
-        _module.gather(module)
+        _gathering.gather(module, [])

@@ -30,7 +30,9 @@ def files(monkeypatch, tmp_path):
     heard = copy.deepcopy(recording("small-guests"))
     heard.data["cpupool_names"] = {"0": "first"}
     monkeypatch.setattr(
-        boot_state, "gather", lambda module, subset: RawHost(copy.deepcopy(heard.data), heard.components)
+        boot_state.authoritative,
+        "ask",
+        lambda subset, open_xen: RawHost(copy.deepcopy(heard.data), heard.components),
     )
     monkeypatch.setattr(boot_state, "open_xen", lambda module: contextlib.ExitStack())
     monkeypatch.setattr(boot_state, "host_lock", lambda module: contextlib.ExitStack())

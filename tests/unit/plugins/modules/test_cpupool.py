@@ -40,7 +40,9 @@ def host(monkeypatch, tmp_path):
         return contextlib.ExitStack()
 
     monkeypatch.setattr(
-        cpupool, "gather", lambda module, subset: RawHost(copy.deepcopy(heard.data), heard.components)
+        cpupool.authoritative,
+        "ask",
+        lambda subset, open_xen: RawHost(copy.deepcopy(heard.data), heard.components),
     )
     monkeypatch.setattr(cpupool, "open_xen", lambda module: Xen(fake))
     fake.locked_runs = []

@@ -21,7 +21,7 @@ from ansible_collections.dom0.xen.tests.unit.plugins.modules.running import run
 def asked(monkeypatch):
     kept = []
 
-    def gather(module, subset=()):
+    def gather(module, components, subset=()):
         kept.append(set(subset))
         raw = copy.deepcopy(recording("small-guests"))
         if "memory_by_node" not in subset:
@@ -76,7 +76,7 @@ def test_unknown_choice(monkeypatch, capsys, asked):
 
 
 def test_failure_is_one_sentence(monkeypatch, capsys):
-    def gather(module, subset):
+    def gather(module, components, subset):
         raise Failure("The ring is cut.")
 
     monkeypatch.setattr(domain_info, "gather", gather)

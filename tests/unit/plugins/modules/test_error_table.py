@@ -16,7 +16,7 @@ import pytest
 
 pytest.importorskip("ansible.module_utils.basic")
 
-from ansible_collections.dom0.xen.plugins.module_utils import _module
+from ansible_collections.dom0.xen.plugins.module_utils import _gathering
 from ansible_collections.dom0.xen.plugins.module_utils._xen import _xen_ffi, connection
 from ansible_collections.dom0.xen.plugins.module_utils._xen.connection import Xen
 from ansible_collections.dom0.xen.plugins.modules import topology_facts, vcpu_affinity
@@ -40,9 +40,11 @@ def fake(monkeypatch):
     monkeypatch.setattr(
         Xen, "open", lambda allow_unknown=False: Xen(made, allow_unknown=allow_unknown, machine="x86_64")
     )
-    real = _module.registry.collect
+    real = _gathering.collect
     monkeypatch.setattr(
-        _module.registry, "collect", lambda **arguments: real(root="/nonexistent", **arguments)
+        _gathering,
+        "collect",
+        lambda *components, **arguments: real(*components, root="/nonexistent", **arguments),
     )
     return made
 

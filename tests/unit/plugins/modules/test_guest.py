@@ -203,7 +203,7 @@ def test_what_a_killed_run_of_cpupool_has_left_is_done_first(monkeypatch, capsys
     journal = Journal(str(host.folder / "pools.json"))
     taken = []
     monkeypatch.setattr(guest, "Journal", lambda: journal)
-    monkeypatch.setattr(_settled, "gather", lambda module, subset: heard)
+    monkeypatch.setattr(_settled.authoritative, "ask", lambda subset, open_xen: heard)
     monkeypatch.setattr(_settled, "open_xen", lambda module: host)
     monkeypatch.setattr(guest.pool_steps, "Journal", lambda: journal)
     monkeypatch.setattr(guest.pool_steps, "carry_out", lambda steps, hands, check: taken.extend(steps) or [])

@@ -113,11 +113,11 @@ def test_backups(call, cfg, tmp_path):
 def test_expressions_beyond_xl_ask_the_host_once(call, cfg, monkeypatch):
     asked = []
 
-    def gather(module, subset=()):
+    def ask(subset=(), open_xen=None):
         asked.append(tuple(subset))
         return recording("small")
 
-    monkeypatch.setattr(guest_config, "gather", gather)
+    monkeypatch.setattr(guest_config.authoritative, "ask", ask)
     call({"path": str(cfg), "cpus": "node:1"})
     assert asked == []
     result = call({"path": str(cfg), "cpus": "package:1", "cpus_soft": "core:0.0"})

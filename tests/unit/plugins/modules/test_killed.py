@@ -81,9 +81,9 @@ def test_a_run_that_is_killed_at_any_point_is_finished_by_the_next(
     def begin():
         host = Host(second_pool)
         monkeypatch.setattr(
-            _settled,
-            "gather",
-            lambda module, subset: RawHost(copy.deepcopy(host.heard.data), host.heard.components),
+            _settled.authoritative,
+            "ask",
+            lambda subset, open_xen: RawHost(copy.deepcopy(host.heard.data), host.heard.components),
         )
         for opener in (module, _settled):
             monkeypatch.setattr(opener, "open_xen", lambda module: Xen(host.fake))

@@ -31,7 +31,9 @@ def host(monkeypatch):
     heard.data["sched_gran"] = {"0": "cpu"}
     fake = FakeXen(heard.data)
     monkeypatch.setattr(
-        _settled, "gather", lambda module, subset: RawHost(copy.deepcopy(heard.data), heard.components)
+        _settled.authoritative,
+        "ask",
+        lambda subset, open_xen: RawHost(copy.deepcopy(heard.data), heard.components),
     )
     monkeypatch.setattr(pcpu, "open_xen", lambda module: Xen(fake))
     monkeypatch.setattr(_settled, "open_xen", lambda module: Xen(fake))

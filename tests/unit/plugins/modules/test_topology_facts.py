@@ -12,7 +12,7 @@ import pytest
 
 pytest.importorskip("ansible.module_utils.basic")
 
-from ansible_collections.dom0.xen.plugins.module_utils import _module
+from ansible_collections.dom0.xen.plugins.module_utils import _gathering
 from ansible_collections.dom0.xen.plugins.module_utils._discovery import recordings
 from ansible_collections.dom0.xen.plugins.module_utils._errors import Failure
 from ansible_collections.dom0.xen.plugins.module_utils._topology.facts import from_facts, to_facts
@@ -29,7 +29,7 @@ def asked(monkeypatch):
     """Gathering is replaced; the subsets that it was asked for are kept."""
     kept = []
 
-    def gather(module, subset=()):
+    def gather(module, components, subset=()):
         kept.append(set(subset))
         raw = copy.deepcopy(recording("small-guests"))
         if "domains" not in subset:
@@ -62,7 +62,7 @@ def test_facts(monkeypatch, capsys, asked, check_mode):
 
 @pytest.mark.parametrize("name", recording_names())
 def test_facts_of_every_recording_can_be_read_back(monkeypatch, capsys, name):
-    monkeypatch.setattr(topology_facts, "gather", lambda module, subset: recording(name))
+    monkeypatch.setattr(topology_facts, "gather", lambda module, components, subset: recording(name))
     facts = run(monkeypatch, capsys, topology_facts)["ansible_facts"]["xen_topology"]
     assert to_facts(from_facts(facts)) == facts
 
@@ -85,7 +85,7 @@ def test_unknown_subset(monkeypatch, capsys):
 
 
 def test_failure_is_one_sentence(monkeypatch, capsys):
-    def gather(module, subset):
+    def gather(module, components, subset):
         raise Failure("No way in.", tried=["a"])
 
     monkeypatch.setattr(topology_facts, "gather", gather)
@@ -97,7 +97,7 @@ def test_failure_is_one_sentence(monkeypatch, capsys):
 def test_warnings_are_shown_and_kept(monkeypatch, capsys):
     raw = recording("small")
     raw.warnings.append("xenstore was passed over: it sleeps.")
-    monkeypatch.setattr(topology_facts, "gather", lambda module, subset: raw)
+    monkeypatch.setattr(topology_facts, "gather", lambda module, components, subset: raw)
     result = run(monkeypatch, capsys, topology_facts)
     assert result["warned"] == ["xenstore was passed over: it sleeps."]
     assert result["ansible_facts"]["xen_topology"]["warnings"] == result["warned"]
@@ -111,13 +111,13 @@ def asked_of_this_host(monkeypatch):
     """The registry is replaced by one that has heard a recorded host; how it was asked is kept."""
     kept = []
 
-    def collect(source, subset, run_command, open_xen):
+    def collect(_components, source, subset, run_command, open_xen):
         kept.append(source)
         host = copy.deepcopy(recording("small-guests"))
         recordings.narrow(host, frozenset(subset))
         return host
 
-    monkeypatch.setattr(_module.registry, "collect", collect)
+    monkeypatch.setattr(_gathering, "collect", collect)
     return kept
 
 

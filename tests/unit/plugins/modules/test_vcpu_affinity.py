@@ -30,7 +30,9 @@ def host(monkeypatch):
     fake = FakeXen(heard.data)
     # what is heard is a copy, as it is on a real host
     monkeypatch.setattr(
-        _settled, "gather", lambda module, subset: RawHost(copy.deepcopy(heard.data), heard.components)
+        _settled.authoritative,
+        "ask",
+        lambda subset, open_xen: RawHost(copy.deepcopy(heard.data), heard.components),
     )
     monkeypatch.setattr(vcpu_affinity, "open_xen", lambda module: Xen(fake))
     monkeypatch.setattr(_settled, "open_xen", lambda module: Xen(fake))

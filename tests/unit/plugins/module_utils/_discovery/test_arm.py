@@ -12,7 +12,8 @@ import errno
 import os
 
 import pytest
-from ansible_collections.dom0.xen.plugins.module_utils._discovery import recordings, registry
+from ansible_collections.dom0.xen.plugins.module_utils._discovery import recordings
+from ansible_collections.dom0.xen.plugins.module_utils._discovery.collecting import collect
 from ansible_collections.dom0.xen.plugins.module_utils._discovery.hypercall import Hypercall
 from ansible_collections.dom0.xen.plugins.module_utils._topology.cpuset import CpuSet
 from ansible_collections.dom0.xen.plugins.module_utils._topology.derive import derive
@@ -55,10 +56,10 @@ def test_the_recording_is_what_is_heard_from_such_a_hypervisor():
     wanted = recording(ARM)
     fake = FakeXen(copy.deepcopy(wanted.data), domaininfo_size=120)
     fake.faults.update(dict.fromkeys(UNKNOWN, errno.ENOSYS))
-    heard = registry.collect(
-        subset=[registry.DOMAINS],
+    heard = collect(
+        [Hypercall()],
+        subset=["domains"],
         open_xen=lambda: Xen(fake, machine="aarch64"),
-        available=[Hypercall()],
         root="/nonexistent",
     )
     assert heard.components == wanted.components[:1]

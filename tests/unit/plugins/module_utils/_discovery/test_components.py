@@ -10,9 +10,11 @@ import errno
 import pytest
 from ansible_collections.dom0.xen.plugins.module_utils._discovery import names, registry
 from ansible_collections.dom0.xen.plugins.module_utils._discovery.acpi import Acpi
+from ansible_collections.dom0.xen.plugins.module_utils._discovery.collecting import collect
 from ansible_collections.dom0.xen.plugins.module_utils._discovery.component import Request
 from ansible_collections.dom0.xen.plugins.module_utils._discovery.dom0 import Dom0
 from ansible_collections.dom0.xen.plugins.module_utils._discovery.hypercall import Hypercall
+from ansible_collections.dom0.xen.plugins.module_utils._discovery.memory_by_node import MemoryByNode
 from ansible_collections.dom0.xen.plugins.module_utils._discovery.names import Names
 from ansible_collections.dom0.xen.plugins.module_utils._toolstack.xenstore import Xenstore, XenstoreError
 from ansible_collections.dom0.xen.plugins.module_utils._topology.recording import from_recording
@@ -44,6 +46,10 @@ OTHERS = {
 }
 
 
+class Whole(MemoryByNode, Hypercall):
+    """All that the hypervisor can be asked, as tools/record_host.py does."""
+
+
 def fake_xen(name="small-guests", version=NEW):
     return FakeXen(copy.deepcopy(recording(name).data), *version)
 
@@ -51,7 +57,7 @@ def fake_xen(name="small-guests", version=NEW):
 def hear(fake, *subset, root="/nowhere"):
     """The component's answer, as it would stand in a recording."""
     request = Request(frozenset(subset) | {"topology"}, lambda: Xen(fake, machine="x86_64"), root=root)
-    heard = Hypercall().collect(request, {})
+    heard = Whole().collect(request, {})
     assert not fake.memory.live
     assert fake.opened == fake.closed == 1
     from_recording(
@@ -314,7 +320,12 @@ def test_host_without_xenstore_is_read_all_the_same(monkeypatch):
 
     monkeypatch.setattr(Xenstore, "open", refuse)
     fake = fake_xen()
-    host = registry.collect(subset={"domains"}, open_xen=lambda: Xen(fake, machine="x86_64"), root="/nowhere")
+    host = collect(
+        registry.components(),
+        subset={"domains"},
+        open_xen=lambda: Xen(fake, machine="x86_64"),
+        root="/nowhere",
+    )
     assert host.warnings == ["xenstore was passed over: Nobody there."]
     assert len(host.data["domains"]) == 4
     assert "domain_names" not in host.data

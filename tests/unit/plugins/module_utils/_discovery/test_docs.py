@@ -12,6 +12,7 @@ import types
 import pytest
 from ansible_collections.dom0.xen.plugins.module_utils import _discovery
 from ansible_collections.dom0.xen.plugins.module_utils._discovery import registry
+from ansible_collections.dom0.xen.plugins.module_utils._discovery.collecting import collect
 from ansible_collections.dom0.xen.plugins.module_utils._discovery.component import Component, Heard
 from ansible_collections.dom0.xen.plugins.module_utils._topology import shape
 from ansible_collections.dom0.xen.plugins.module_utils._topology.recording import SECTIONS, from_recording
@@ -55,7 +56,7 @@ class Rest(Component):
 def test_example_answers(example, tmp_path):
     (tmp_path / "proc").mkdir()
     (tmp_path / "proc/uptime").write_text("12345.67 999.00\n")
-    host = registry.collect(available=[Rest(), example()], root=str(tmp_path))
+    host = collect([Rest(), example()], root=str(tmp_path))
     assert host.data["uptime_s"] == 12345
     assert [(entry["name"], entry["state"]) for entry in host.components] == [
         ("rest", "used"),
@@ -70,7 +71,7 @@ def test_example_that_cannot_answer_is_passed_over_with_its_reason(example, tmp_
     (tmp_path / "proc").mkdir()
     if content is not None:
         (tmp_path / "proc/uptime").write_text(content)
-    host = registry.collect(available=[Rest(), example()], root=str(tmp_path))
+    host = collect([Rest(), example()], root=str(tmp_path))
     assert "uptime_s" not in host.data
     (warning,) = host.warnings
     assert warning.startswith("uptime was passed over: ")

@@ -6,6 +6,7 @@
 
 import pytest
 from ansible_collections.dom0.xen.plugins.module_utils._discovery import registry
+from ansible_collections.dom0.xen.plugins.module_utils._discovery.collecting import collect
 from ansible_collections.dom0.xen.plugins.module_utils._discovery.component import Component, Heard
 from ansible_collections.dom0.xen.plugins.module_utils._errors import Failure
 
@@ -47,7 +48,7 @@ def states(host):
 
 def test_highest_answers_and_the_rest_need_not():
     parts = [first(), second(), supplement()]
-    host = registry.collect(available=parts)
+    host = collect(parts)
     assert host.data == {"sched_id": 1, "page_size": 4096, "domain_names": {"0": "Domain-0"}}
     assert states(host) == [
         ("first", "used", None),
@@ -60,7 +61,7 @@ def test_highest_answers_and_the_rest_need_not():
 
 
 def test_next_answers_when_the_first_cannot():
-    host = registry.collect(available=[first(answer=Failure("No way in.")), second(), supplement()])
+    host = collect([first(answer=Failure("No way in.")), second(), supplement()])
     assert host.data["sched_id"] == 2
     assert states(host)[0] == ("first", "passed_over", "No way in.")
     assert host.warnings == ["first was passed over: No way in."]
@@ -73,17 +74,17 @@ def test_nobody_can():
         supplement(),
     ]
     with pytest.raises(Failure, match="No way in") as caught:
-        registry.collect(available=parts)
+        collect(parts)
     assert caught.value.result == {"tried": 1}
 
 
 def test_nobody_is_there():
     with pytest.raises(Failure, match="No source"):
-        registry.collect(available=[supplement()])
+        collect([supplement()])
 
 
 def test_supplement_that_cannot_is_a_warning():
-    host = registry.collect(available=[first(), supplement(answer=Failure("The daemon sleeps."))])
+    host = collect([first(), supplement(answer=Failure("The daemon sleeps."))])
     assert host.warnings == ["supplement was passed over: The daemon sleeps."]
     assert states(host)[1] == ("supplement", "passed_over", "The daemon sleeps.")
     assert "domain_names" not in host.data
@@ -91,7 +92,7 @@ def test_supplement_that_cannot_is_a_warning():
 
 def test_named_source_is_asked_alone():
     parts = [first(), second(), supplement()]
-    host = registry.collect("second", available=parts)
+    host = collect(parts, "second")
     assert host.data["sched_id"] == 2
     assert states(host)[0] == ("first", "passed_over", "source is second")
     assert not parts[0].asked
@@ -99,32 +100,32 @@ def test_named_source_is_asked_alone():
 
 def test_named_source_that_cannot_is_an_error():
     with pytest.raises(Failure, match="Not today"):
-        registry.collect("second", available=[first(), second(answer=Failure("Not today."))])
+        collect([first(), second(answer=Failure("Not today."))], "second")
 
 
 @pytest.mark.parametrize("name", ["nobody", "supplement", ""])
 def test_unknown_source(name):
     with pytest.raises(Failure) as caught:
-        registry.collect(name, available=[first(), second(), supplement()])
+        collect([first(), second(), supplement()], name)
     assert "choose from auto, first, second." in caught.value.message
 
 
 def test_exclusion():
     lower = Told("lower", 5, page_size=1)
-    host = registry.collect(available=[first(excludes=("lower",)), lower])
+    host = collect([first(excludes=("lower",)), lower])
     assert states(host)[1] == ("lower", "passed_over", "first has answered")
     assert not lower.asked
 
 
 def test_exclusion_by_one_that_cannot_does_not_count():
     lower = Told("lower", 5, dom0_linux={})
-    registry.collect(available=[first(answer=Failure("No."), excludes=("lower",)), second(), lower])
+    collect([first(answer=Failure("No."), excludes=("lower",)), second(), lower])
     assert lower.asked
 
 
 def test_higher_one_is_not_contradicted_and_can_be_seen():
     talker = Told("talker", 1, sched_id=99, cpupool_names={})
-    host = registry.collect(available=[first(), talker])
+    host = collect([first(), talker])
     assert host.data["sched_id"] == 1
     assert host.data["cpupool_names"] == {}
     assert talker.asked[0][1] == {"sched_id": 1, "page_size": 4096}
@@ -134,18 +135,18 @@ def test_what_is_missing_is_asked_of_the_next():
     """The first gives the topology only; domains are wanted as well."""
     topology_only = Told("narrow", 60, ("topology",), sched_id=1)
     other = Told("wide", 40, ("topology", "domains"), sched_id=2, domains=[])
-    host = registry.collect(subset={"domains"}, available=[topology_only, other])
+    host = collect([topology_only, other], subset={"domains"})
     assert host.data == {"sched_id": 1, "domains": []}
 
 
 def test_warnings_are_kept():
-    host = registry.collect(available=[first(), Told("warner", 1)])
+    host = collect([first(), Told("warner", 1)])
     assert host.warnings == ["warner warns."]
 
 
 def test_request_carries_the_ways_out():
     part = first()
-    registry.collect(subset=["domains"], run_command="run", open_xen="open", available=[part], root="/there")
+    collect([part], subset=["domains"], run_command="run", open_xen="open", root="/there")
     request = part.asked[0][0]
     assert request.subset == {"topology", "domains"}
     assert (request.run_command, request.open_xen, request.root) == ("run", "open", "/there")

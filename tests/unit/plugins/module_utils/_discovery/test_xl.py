@@ -8,6 +8,7 @@ import json
 
 import pytest
 from ansible_collections.dom0.xen.plugins.module_utils._discovery import registry, xl, xl_reading
+from ansible_collections.dom0.xen.plugins.module_utils._discovery.collecting import collect
 from ansible_collections.dom0.xen.plugins.module_utils._errors import Failure
 from ansible_collections.dom0.xen.plugins.module_utils._topology.derive import derive
 from ansible_collections.dom0.xen.plugins.module_utils._topology.facts import to_facts
@@ -69,7 +70,7 @@ def runner(texts, ran=None):
 
 
 def hear(texts, *subset, **more):
-    host = registry.collect("xl", subset, runner(texts, more.get("ran")), root="/nonexistent")
+    host = collect(registry.components(), "xl", subset, runner(texts, more.get("ran")), root="/nonexistent")
     return from_recording(json.loads(json.dumps(host.to_recording())))
 
 
@@ -201,7 +202,7 @@ def test_tool_that_fails_is_a_sentence(command):
 
 def test_no_way_to_run_commands():
     with pytest.raises(Failure, match="xl cannot be asked"):
-        registry.collect("xl")
+        collect(registry.components(), "xl")
 
 
 def test_guest_is_not_asked(monkeypatch):
@@ -213,7 +214,7 @@ def test_guest_is_not_asked(monkeypatch):
     monkeypatch.setattr(xl, "check_control_domain", refuse)
     ran = []
     with pytest.raises(NotControlDomain):
-        registry.collect("xl", (), runner({}, ran))
+        collect(registry.components(), "xl", (), runner({}, ran))
     assert ran == []
 
 
@@ -222,7 +223,9 @@ def test_takes_over_where_the_binding_is_missing():
     def refuse():
         raise BindingMissing("This Python has no module _cffi_backend.")
 
-    host = registry.collect("auto", {"domains"}, runner(said("small-trixie")), refuse, root="/nonexistent")
+    host = collect(
+        registry.components(), "auto", {"domains"}, runner(said("small-trixie")), refuse, root="/nonexistent"
+    )
     assert [entry["state"] for entry in host.components[:2]] == ["passed_over", "used"]
     assert host.warnings[0] == "hypercall was passed over: This Python has no module _cffi_backend."
     facts = facts_of(host)
@@ -231,7 +234,9 @@ def test_takes_over_where_the_binding_is_missing():
 
 
 def test_what_no_source_gives_is_said():
-    host = registry.collect("xl", {"memory_by_node"}, runner(said("small-trixie")), root="/nonexistent")
+    host = collect(
+        registry.components(), "xl", {"memory_by_node"}, runner(said("small-trixie")), root="/nonexistent"
+    )
     assert any("'memory_by_node' was asked for" in warning for warning in host.warnings)
 
 
