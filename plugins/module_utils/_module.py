@@ -10,15 +10,30 @@ Private to this collection.
 import contextlib
 import typing as t
 
-from ._errors import Failure
+from ansible.module_utils.basic import AnsibleModule
+
+from ._errors import Failure, printable
 from ._xen.connection import Xen
 from ._xen.errors import BindingMissing
 
-if t.TYPE_CHECKING:
-    from ansible.module_utils.basic import AnsibleModule
-
 #: Interpreters of the system that may have `_cffi_backend` where the one in use lacks it, in the order in which to try them.
 INTERPRETERS = ("/usr/bin/python3", "/usr/libexec/platform-python", "/usr/local/bin/python3")
+
+
+class Module(AnsibleModule):  # type: ignore[misc]  # ansible-core has no types
+    """A module that prints nothing which a terminal would obey, whatever hosts, guests and files are called."""
+
+    def exit_json(self, **result: t.Any) -> None:
+        """End with this result."""
+        super().exit_json(**printable(result, "\n"))
+
+    def fail_json(self, msg: str, **result: t.Any) -> None:
+        """End with this sentence, and with what was done so far."""
+        super().fail_json(printable(msg), **printable(result, "\n"))
+
+    def warn(self, warning: str, **more: t.Any) -> None:
+        """Warn in a sentence."""
+        super().warn(printable(warning), **more)
 
 
 @contextlib.contextmanager

@@ -177,7 +177,7 @@ from ..module_utils._control import affinity, boot_state, cpupools, files, pool_
 from ..module_utils._discovery import authoritative
 from ..module_utils._discovery.component import DOMAINS
 from ..module_utils._errors import Failure
-from ..module_utils._module import failures, open_xen
+from ..module_utils._module import Module, failures, open_xen
 from ..module_utils._topology.host import host_of
 
 #: What stands before the target of a link, where others have the content of a file.
@@ -186,7 +186,7 @@ LINK = b"link to "
 
 def main() -> None:
     """Compare the files with what they shall be, then write unless only a check was asked for."""
-    module = AnsibleModule(
+    module = Module(
         argument_spec={
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "cpupools": {"type": "list", "elements": "dict", "options": cpupools.ENTRY},

@@ -225,22 +225,20 @@ broken:
 
 import contextlib
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ..module_utils._changing import LOCK_ARGUMENTS, host_lock
 from ..module_utils._control import cpupools as control
 from ..module_utils._control import granularity, pool_steps
 from ..module_utils._control.journal import Journal
 from ..module_utils._discovery import authoritative
 from ..module_utils._discovery.component import DOMAINS
-from ..module_utils._module import WRITING_ARGUMENTS, failures, open_xen
+from ..module_utils._module import WRITING_ARGUMENTS, Module, failures, open_xen
 from ..module_utils._toolstack import xenstore
 from ..module_utils._topology.host import host_of
 
 
 def main() -> None:
     """Plan, then carry out unless only a check was asked for."""
-    module = AnsibleModule(
+    module = Module(
         argument_spec={
             "cpupools": {"type": "list", "elements": "dict", "options": control.ENTRY},
             "numa_split": {"type": "bool", "default": False},

@@ -171,12 +171,10 @@ domains:
         worst_distance: 15.5
 """
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ..module_utils._discovery.component import DOMAINS, MEMORY_BY_HYPERCALL, MEMORY_BY_NODE
 from ..module_utils._discovery.domains import components
 from ..module_utils._gathering import SOURCE_ARGUMENTS, gather
-from ..module_utils._module import failures
+from ..module_utils._module import Module, failures
 from ..module_utils._topology.facts import domain_facts
 from ..module_utils._topology.host import host_of
 from ..module_utils._topology.locality import with_locality
@@ -184,7 +182,7 @@ from ..module_utils._topology.locality import with_locality
 
 def main() -> None:
     """Collect, derive, pick."""
-    module = AnsibleModule(
+    module = Module(
         argument_spec={
             "guests": {"type": "list", "elements": "str"},
             "memory_by_node": {

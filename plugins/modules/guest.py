@@ -294,12 +294,13 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils._changing import LOCK_ARGUMENTS, host_lock
 from ..module_utils._control import guest_plan, move_journal, move_plan, moves, pool_steps, remains
 from ..module_utils._control import guests as control
+from ..module_utils._control.config import hide_values
 from ..module_utils._control.journal import Journal
 from ..module_utils._control.lock import as_stdin
 from ..module_utils._errors import Failure
-from ..module_utils._module import WRITING_ARGUMENTS, failures, open_xen
+from ..module_utils._module import WRITING_ARGUMENTS, Module, failures, open_xen
 from ..module_utils._settled import settled
-from ..module_utils._toolstack import xenstore
+from ..module_utils._toolstack import xenstore, xlcfg
 from ..module_utils._toolstack.xl import DomainState, Xl
 from ..module_utils._topology.guests import domain_state, uuid_text
 from ..module_utils._xen import numa_dump, suspended, sysctl
@@ -316,7 +317,7 @@ AUTO_START = "/etc/xen/auto"
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True)
+    module = Module(argument_spec=argument_spec(), supports_check_mode=True)
     with failures(module):
         wanted = guest_plan.wanted_guests(module.params["guests"])
         with open_xen(module) as xen:
@@ -405,6 +406,11 @@ def _read(path: str) -> t.Union[bytes, OSError]:
             return stream.read()
     except OSError as error:
         return error
+
+
+def _hide(path: str, output: str) -> str:
+    data = _read(path)
+    return "" if isinstance(data, OSError) else hide_values(xlcfg.decode(data), output)
 
 
 def _domains(xen: "Xen") -> t.List[DomainState]:
@@ -506,7 +512,7 @@ def _host(module: AnsibleModule, xen: "Xen") -> control.Host:
         return rc, out, err
 
     return control.Host(
-        xl=Xl(run_command, lambda: _domains(xen), executable),
+        xl=Xl(run_command, lambda: _domains(xen), executable, _hide),
         free_by_node=lambda: _free_by_node(xen),
         clock=time.monotonic,
         sleep=time.sleep,

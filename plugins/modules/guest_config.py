@@ -28,7 +28,8 @@ extends_documentation_fragment:
 attributes:
   diff_mode:
     details:
-      - One entry for each file. Values of keys and options for passwords are hidden.
+      - One entry for each file, a line a setting. Only values that cannot be, or have in them, a password are shown, which are those that this
+        module sets and a few more; of the others it says whether they change. Comments are not shown.
 options:
   guests:
     description:
@@ -46,7 +47,9 @@ options:
         description:
           - What the file is made of, in the language of xl.cfg(5); the other options are set on top of it.
           - Without it, the file has to exist, and its own content is the base.
-          - A new file belongs to the user that the module runs as, with mode C(0644).
+          - A new file belongs to the user that the module runs as, with mode C(0600) unless O(guests[].mode) or O(mode) says otherwise, as there may be
+            passwords in it.
+          - It appears nowhere in what Ansible prints.
         type: str
       name:
         description: The name of the guest.
@@ -119,6 +122,28 @@ options:
             started.
         type: bool
         default: false
+      owner:
+        description: Owner of this file, see O(owner).
+        type: str
+      group:
+        description: Group of this file, see O(group).
+        type: str
+      mode:
+        description: Mode of this file, see O(mode).
+        type: raw
+  owner:
+    description:
+      - Name or number of the user that the files shall belong to. Without it a file that exists keeps its owner.
+      - O(owner), O(group) and O(mode) hold for all files that do not say otherwise themselves.
+    type: str
+  group:
+    description: Name or number of the group that the files shall belong to. Without it a file that exists keeps its group.
+    type: str
+  mode:
+    description:
+      - The permissions that the files shall have, as M(ansible.builtin.copy) takes them, for example V('0640') or V(u=rw,g=r). Quote octal numbers.
+      - A file that exists gets them before anything is written to it. Without O(mode) it keeps those that it has, and a new file has C(0600).
+    type: raw
   backup:
     description:
       - Keep a copy of each file that is changed, beside it. Its name ends in the date and C(~), and begins with a dot in a folder called
@@ -129,8 +154,9 @@ requirements:
   - for V(package:) and V(core:) in CPU expressions only, what M(dom0.xen.topology_facts) needs
 notes:
   - Escapes in strings are understood as C(xl) does. A file that C(xl) would refuse is refused, with line and column.
-  - Values of keys and options for passwords, in O(guests[].content) and in the files, are hidden wherever they would appear in the result, if
-    they have four characters or more. The module does not write its arguments to the system's log.
+  - Nothing of a configuration is in the result but the values of the keys that this module sets, as far as they look like what belongs there;
+    O(guests[].content) is not even among the arguments that Ansible prints with C(-vvv), and messages about what C(xl) could not read say the
+    place and do not quote it. The module does not write its arguments to the system's log.
   - Like M(dom0.xen.guest), it holds a lock of the host while it works, so that two plays do not get into each other's way.
 seealso:
   - module: dom0.xen.guest
@@ -257,15 +283,14 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils._changing import LOCK_ARGUMENTS, host_lock
 from ..module_utils._control import config, files
 from ..module_utils._discovery import authoritative
-from ..module_utils._module import failures, open_xen
-from ..module_utils._toolstack import xlcfg
+from ..module_utils._module import Module, failures, open_xen
 from ..module_utils._topology import expression
 from ..module_utils._topology.host import host_of
 
 
 def main() -> None:
-    # Configurations may have passwords: they are not written to the system's log.
-    module = AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True, no_log=True)
+    # Configurations may have passwords: arguments are not written to the system's log.
+    module = _Module(argument_spec=argument_spec(), supports_check_mode=True, no_log=True)
     with failures(module):
         if module.check_mode:
             changes = _plan(module)
@@ -277,6 +302,7 @@ def main() -> None:
                     changes,
                     write=_write,
                     backup=functools.partial(_backup, module) if module.params["backup"] else None,
+                    own=lambda path: _own(module, path, None),
                 )
         for change in changes:
             for warning in change.warnings:
@@ -286,6 +312,44 @@ def main() -> None:
             guests=guests,
             diff=[config.difference(change) for change in changes if change.changed],
         )
+
+
+class _Module(Module):
+    """One that says what it was called with, but for the configurations in it.
+
+    Not the parameter's no_log: what Ansible does with that stars out the value wherever it is, and a configuration may be as short as "a=1".
+    """
+
+    def exit_json(self, **result: t.Any) -> None:
+        super().exit_json(invocation=self._invocation(), **result)
+
+    def fail_json(self, msg: str, **result: t.Any) -> None:
+        super().fail_json(msg, invocation=self._invocation(), **result)
+
+    def _invocation(self) -> t.Dict[str, t.Any]:
+        # Before arguments are checked, anything may be anywhere.
+        spec = argument_spec()
+        options = spec["guests"]["options"]
+        said = {key: value if key in spec else config.HIDDEN for key, value in self.params.items()}
+        guests = said.get("guests")
+        said["guests"] = (
+            [
+                {key: entry[key] if key in options and key != "content" else config.HIDDEN for key in entry}
+                if isinstance(entry, dict)
+                else config.HIDDEN
+                for entry in guests
+            ]
+            if isinstance(guests, list)
+            else config.HIDDEN
+        )
+        return {"module_args": said}
+
+
+_OWNERSHIP: t.Dict[str, t.Any] = {
+    "owner": {"type": "str"},
+    "group": {"type": "str"},
+    "mode": {"type": "raw"},
+}
 
 
 def argument_spec() -> t.Dict[str, t.Any]:
@@ -318,8 +382,10 @@ def argument_spec() -> t.Dict[str, t.Any]:
                     },
                 },
                 "keep_vnuma": {"type": "bool", "default": False},
+                **_OWNERSHIP,
             },
         },
+        **_OWNERSHIP,
         "backup": {"type": "bool", "default": False},
         **LOCK_ARGUMENTS,
     }
@@ -328,20 +394,45 @@ def argument_spec() -> t.Dict[str, t.Any]:
 def _plan(module: AnsibleModule) -> t.List[config.ConfigChange]:
     # Where the file really is: replacing a link by a file would be a surprise.
     entries = [dict(entry, path=os.path.realpath(entry["path"])) for entry in module.params["guests"]]
-    for entry in entries:
-        module.no_log_values.update(config.secrets(entry["content"] or ""))
-    return config.plan_configs(entries, functools.partial(_read, module), _Resolver(module))
+    changes = config.plan_configs(entries, _read, _Resolver(module))
+    return [change._replace(attributes=_attributes(module, change)) for change in changes]
 
 
-def _read(module: AnsibleModule, path: str) -> t.Optional[bytes]:
-    """What is in the file; its passwords will be nowhere in the result."""
+def _read(path: str) -> t.Optional[bytes]:
     try:
         with open(path, "rb") as stream:
-            data = stream.read()
+            return stream.read()
     except FileNotFoundError:
         return None
-    module.no_log_values.update(config.secrets(xlcfg.decode(data)))
-    return data
+
+
+def _attributes(module: AnsibleModule, change: config.ConfigChange) -> t.Dict[str, t.Tuple[t.Any, t.Any]]:
+    """Owner, group and mode of the file that will change, as (now, then). Ends the module for those that there cannot be."""
+    differ: t.Dict[str, t.Dict[str, t.Any]] = {}
+    # Of a new file only what is asked for can be looked at, beside its folder.
+    place = change.path if change.before is not None else os.path.dirname(change.path)
+    really, module.check_mode = module.check_mode, True
+    try:
+        _own(module, change.path, differ, place)
+    finally:
+        module.check_mode = really
+    if change.before is None:
+        return {}
+    return {key: (old, differ["after"][key]) for key, old in differ.get("before", {}).items()}
+
+
+def _own(
+    module: AnsibleModule, path: str, differ: t.Optional[t.Dict[str, t.Any]], place: t.Optional[str] = None
+) -> None:
+    """Give the file at `path` the owner, group and mode asked for, or say in `differ` what that would change about `place`."""
+    (entry,) = [entry for entry in module.params["guests"] if os.path.realpath(entry["path"]) == path]
+    for key, set_it in (
+        ("owner", module.set_owner_if_different),
+        ("group", module.set_group_if_different),
+        ("mode", module.set_mode_if_different),
+    ):
+        wanted = module.params[key] if entry[key] is None else entry[key]
+        set_it(place or path, wanted, False, differ, expand=False)
 
 
 class _Resolver:
@@ -358,11 +449,16 @@ class _Resolver:
 
 
 def _write(path: str, data: bytes) -> None:
-    files.write_whole(path, data, mode=0o644, keep=True)
+    files.write_whole(path, data, keep=True)
 
 
 def _backup(module: AnsibleModule, path: str) -> str:
-    copy = module.backup_local(path)
+    # Between making the copy and giving it the mode of the file it may be read by nobody else.
+    before = os.umask(0o077)
+    try:
+        copy = module.backup_local(path)
+    finally:
+        os.umask(before)
     folder, name = os.path.split(copy)
     if os.path.basename(folder) != "auto":
         return copy

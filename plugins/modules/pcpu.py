@@ -155,19 +155,17 @@ broken:
 
 import contextlib
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ..module_utils._changing import LOCK_ARGUMENTS, host_lock
 from ..module_utils._control import granularity, pool_steps
 from ..module_utils._control import pcpus as control
 from ..module_utils._control.journal import Journal
-from ..module_utils._module import WRITING_ARGUMENTS, failures, open_xen
+from ..module_utils._module import WRITING_ARGUMENTS, Module, failures, open_xen
 from ..module_utils._settled import settled
 
 
 def main() -> None:
     """Plan, then carry out unless only a check was asked for."""
-    module = AnsibleModule(
+    module = Module(
         argument_spec={
             "offline": {"type": "raw"},
             "online": {"type": "raw"},

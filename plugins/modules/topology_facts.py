@@ -480,14 +480,12 @@ ansible_facts:
 
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ..module_utils._discovery.collecting import RECORDING
 from ..module_utils._discovery.component import SERIALS
 from ..module_utils._discovery.registry import components, resolve_subset
 from ..module_utils._errors import Failure
 from ..module_utils._gathering import SOURCE_ARGUMENTS, gather, keep_recording
-from ..module_utils._module import failures
+from ..module_utils._module import Module, failures
 from ..module_utils._topology.derive import derive
 from ..module_utils._topology.facts import to_facts
 from ..module_utils._topology.kinds import overrides
@@ -495,7 +493,7 @@ from ..module_utils._topology.kinds import overrides
 
 def main() -> None:
     """Collect, derive, put on the wire."""
-    module = AnsibleModule(
+    module = Module(
         argument_spec=dict(
             SOURCE_ARGUMENTS,
             gather_subset={"type": "list", "elements": "str", "default": ["min", "domains"]},

@@ -231,8 +231,6 @@ done:
 
 import contextlib
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ..module_utils._changing import LOCK_ARGUMENTS, host_lock
 from ..module_utils._control.affinity import (
     ENTRY,
@@ -242,13 +240,13 @@ from ..module_utils._control.affinity import (
     plan_affinity,
     planned_guests,
 )
-from ..module_utils._module import WRITING_ARGUMENTS, failures, open_xen
+from ..module_utils._module import WRITING_ARGUMENTS, Module, failures, open_xen
 from ..module_utils._settled import settled
 
 
 def main() -> None:
     """Plan, then apply unless only a check was asked for."""
-    module = AnsibleModule(
+    module = Module(
         argument_spec={
             "affinities": {"type": "list", "elements": "dict", "options": ENTRY},
             "plan": {"type": "dict"},

@@ -18,7 +18,7 @@ such a list, or writes past the end of a buffer for a string (xl_parse.c, fixed 
 import re
 import typing as t
 
-from .._errors import Failure
+from .._errors import Failure, printable
 from .._toolstack import xlcfg
 
 #: The keys that can be set, in the order in which they are appended to a file that lacks them.
@@ -67,7 +67,8 @@ Resolve = t.Callable[[str], str]
 class ConfigChange(t.NamedTuple):
     """What becomes of one file. `before` is None for a new file; texts are as :func:`xlcfg.decode` makes them.
 
-    `reasons` says why something was changed that nobody asked for (`repaired`); `warnings` what was seen and left alone.
+    `reasons` says why something was changed that nobody asked for (`repaired`); `warnings` what was seen and left alone. `attributes` has
+    those of an existing file that change, as {"mode": ("0644", "0600")}.
     """
 
     path: str
@@ -76,11 +77,17 @@ class ConfigChange(t.NamedTuple):
     repaired: bool
     reasons: t.Tuple[str, ...]
     warnings: t.Tuple[str, ...]
+    attributes: t.Mapping[str, t.Tuple[t.Any, t.Any]] = {}
+
+    @property
+    def rewritten(self) -> bool:
+        """Whether the file has to be written."""
+        return self.before != self.after
 
     @property
     def changed(self) -> bool:
-        """Whether the file has to be written."""
-        return self.before != self.after
+        """Whether it, its owner, group or mode change."""
+        return self.rewritten or bool(self.attributes)
 
 
 def plan_configs(
@@ -106,7 +113,7 @@ def plan_configs(
             raise Failure(
                 "{0}: path must be the absolute path of an xl configuration, not {1!r}".format(where, path)
             )
-        where = "{0} ({1})".format(where, printable(path))
+        where = "{0} ({1})".format(where, path)
         if path in paths:
             raise Failure(
                 "{0}: guests[{1}] has the same path; join the two entries".format(where, paths[path])
@@ -115,7 +122,7 @@ def plan_configs(
         try:
             changes.append(plan_config(entry, read(path), resolve))
         except Failure as failure:
-            raise Failure("{0}: {1}".format(where, printable(failure.message))) from failure
+            raise Failure("{0}: {1}".format(where, failure.message)) from failure
     return changes
 
 
@@ -160,7 +167,7 @@ def plan_config(
         elif text.strip() != "all":
             warnings.append(
                 'cpus="{0}" was left as it is: xl may put the memory on a node whose CPUs are excluded; set cpus to say '
-                "which CPUs are wanted".format(printable(text))
+                "which CPUs are wanted".format(shown(config, "cpus"))
             )
     # What stands on the disk, where it can be read, is at fault; a base text that was repaired before is not.
     if (affinities.get("cpus") or repairs) and _string_form_bites(base if before is None else before):
@@ -217,25 +224,31 @@ def apply_configs(
     changes: t.Sequence[ConfigChange],
     write: t.Callable[[str, bytes], None],
     backup: t.Optional[t.Callable[[str], str]] = None,
+    own: t.Callable[[str], None] = lambda path: None,
 ) -> t.List[t.Dict[str, t.Any]]:
     """Write what has changed, file by file, each wholly or not at all; return their :func:`result`\\ s.
 
-    `write(path, data)` replaces the file at once; `backup(path)` copies an existing one first and returns the copy's path. When one
-    cannot be written, Failure says which, with the files already written in its result's ``done``.
+    `write(path, data)` replaces the file at once, keeping owner, group and mode; a new one it makes for root alone. `backup(path)` copies an
+    existing one first and returns the copy's path. `own(path)` sets owner, group and mode: of an existing file before anything is written to
+    it. When one cannot be written, Failure says which, with the files already written in its result's ``done``.
     """
     done = []  # type: t.List[t.Dict[str, t.Any]]
     for change in changes:
         outcome = result(change)
         try:
-            if change.changed:
+            if change.attributes:
+                own(change.path)
+            if change.rewritten:
                 if backup is not None and change.before is not None:
                     outcome["backup_file"] = backup(change.path)
                 write(change.path, xlcfg.encode(change.after))
+                if change.before is None:
+                    own(change.path)
         except (Failure, OSError) as error:
             reason = error.message if isinstance(error, Failure) else error.strerror or str(error)
             raise Failure(
                 "{0} could not be written: {1}; the files before it in the list are done, it and those after it are as they "
-                "were".format(printable(change.path), reason),
+                "were".format(change.path, reason),
                 changed=any(entry["changed"] for entry in done),
                 done=done,
             ) from error
@@ -256,13 +269,18 @@ def result(change: ConfigChange) -> t.Dict[str, t.Any]:
 
 
 def difference(change: ConfigChange) -> t.Dict[str, str]:
-    """One entry for a diff, with passwords hidden. Why something was repaired stands in the header of the new side."""
+    """One entry for a diff, a line a setting, see :func:`_view`. Why something was repaired stands in the header of the new side."""
     path = printable(change.path)
+    before, after = _view(change.before or ""), _view(change.after, change.before or "")
+    if before == after and change.rewritten:
+        after += "# comments, blanks or quotes differ\n"
+    for key, (old, new) in sorted(change.attributes.items()):
+        before, after = "# {0} {1}\n".format(key, old) + before, "# {0} {1}\n".format(key, new) + after
     return {
         "before_header": path if change.before is not None else path + " (absent)",
         "after_header": path + "".join(" ({0})".format(reason) for reason in change.reasons),
-        "before": printable(_without_secrets(change.before or "")),
-        "after": printable(_without_secrets(change.after)),
+        "before": before,
+        "after": after,
     }
 
 
@@ -340,15 +358,6 @@ def cpu_expression(key: str, expression: t.Any, resolve: t.Optional[Resolve] = N
     return ",".join(items)
 
 
-def printable(value: t.Any) -> t.Any:
-    """A value, text or list that JSON and terminals can hold: bytes that are not UTF-8 are written as \\xNN."""
-    if isinstance(value, str):
-        return value.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    if isinstance(value, (list, tuple)):
-        return [printable(item) for item in value]
-    return value
-
-
 def _readable(text: str) -> t.Optional[xlcfg.Config]:
     """The parsed text; None when xl could not read it either, as may be with what a base text replaces."""
     try:
@@ -361,8 +370,7 @@ def _keys(text: str) -> t.Dict[str, t.Any]:
     config = _readable(text)
     if config is None:
         return {}
-    found = {key: printable(config.get(key)) for key in KEYS}
-    return {key: value for key, value in found.items() if value is not None}
+    return {key: shown(config, key) for key in KEYS if config.value(key) is not None}
 
 
 def _check_sizes(config: xlcfg.Config, wanted: t.Mapping[str, t.Any]) -> None:
@@ -572,32 +580,115 @@ def _fit(
     reasons.append("{0} had {1} entries, now one for each of the {2} vCPUs".format(key, len(entries), vcpus))
 
 
-_SECRET_KEY = re.compile(r"passwd|password|secret")
-_SECRET_OPTION = re.compile(r"((?:passwd|password|secret)\s*=\s*['\"]?)([^,\s'\"]+)")
-# What is shorter stands in too many other words to be starred out wherever it is.
-_SHORTEST_SECRET = 4
+HIDDEN = "********"
+_WORD = re.compile(
+    "pvh?|hvm|generic|linux|destroy|(rename-)?restart|preserve|coredump-(destroy|restart)|soft-reset"
+)
+_SHAPES = {
+    "name": re.compile("[^\"'=;\\n]{1,255}"),
+    "uuid": re.compile("[0-9a-fA-F-]{1,36}"),
+    "pool": re.compile(r"[\w.-]{1,64}"),
+    "vnuma": re.compile(r"\s*(pnode|size|vcpus|vdistances)\s*=[0-9,\s-]{0,4000}"),
+}  # type: t.Dict[str, t.Pattern[str]]
 
 
-def secrets(text: str) -> t.Set[str]:
-    """The passwords in a configuration: values of password keys, and of password options inside values."""
-    config = _readable(text)
-    found = [match.group(2) for match in _SECRET_OPTION.finditer(text)]  # type: t.List[t.Optional[str]]
-    if config is not None:
-        found += [config.string(one.key) for one in config.statements if _SECRET_KEY.search(one.key)]
-    return {secret for secret in found if secret and len(secret) >= _SHORTEST_SECRET}
+def _is_harmless(key: str, value: t.Any) -> bool:
+    """Whether a value may be shown: what this collection writes, and a few words, as far as they look like what belongs there.
+
+    Anything else may be a password, or have one in it, in one spelling or another: in disk, vfb, extra, device_model_args, a key that is new.
+    """
+    if isinstance(value, xlcfg.Items):
+        return all(_is_harmless(key, item) for item in value.items)
+    if key in _AFFINITIES:
+        return all(_ITEM.match(item.strip()) for item in value.text.split(","))
+    if key in _NUMBERS:
+        return xlcfg.to_integer(value.text) is not None
+    shape = _SHAPES.get(key)
+    if shape is not None:
+        return shape.fullmatch(value.text) is not None
+    return (key in ("type", "builder") or key.startswith("on_")) and _WORD.fullmatch(value.text) is not None
 
 
-def _without_secrets(text: str) -> str:
-    """The text with the values of password keys, and of password options inside values, starred out."""
+def shown(config: xlcfg.Config, key: str) -> t.Any:
+    """The value of a key for people, None where there is none, HIDDEN where it may be a password or have one in it."""
+    value = config.value(key)
+    return printable(config.get(key)) if value is None or _is_harmless(key, value) else HIDDEN
+
+
+def _view(text: str, earlier: t.Optional[str] = None) -> str:
+    """The settings of a configuration, one a line, in their order, with what is not harmless hidden; no comments.
+
+    A hidden setting that is not what it is in the text `earlier` says so.
+    """
     config = _readable(text)
     if config is None:
-        return _SECRET_OPTION.sub(r"\1********", text)
-    for statement in reversed(config.statements):
-        start, end = statement.value.start, statement.value.end
-        hidden = (
-            '"********"'
-            if _SECRET_KEY.search(statement.key)
-            else _SECRET_OPTION.sub(r"\1********", text[start:end])
-        )
-        text = text[:start] + hidden + text[end:]
-    return text
+        return "(xl cannot read these {0} lines)\n".format(text.count("\n") + 1)
+    before = _readable(earlier or "")
+    known = {}  # type: t.Dict[str, t.List[t.Any]]
+    for one in before.statements if before else ():
+        known.setdefault(one.key, []).append(xlcfg.plain(one.value))
+    lines = []
+    for one in config.statements:
+        value = _written(one.value) if _is_harmless(one.key, one.value) else HIDDEN
+        if value == HIDDEN and xlcfg.plain(one.value) not in known.get(one.key, [xlcfg.plain(one.value)]):
+            value += " (changed)"
+        lines.append("{0} {1} {2}\n".format(one.key, one.operator, value))
+    return "".join(lines)
+
+
+def _written(value: t.Any) -> str:
+    if isinstance(value, xlcfg.Items):
+        return "[" + ", ".join(_written(item) for item in value.items) + "]"
+    return t.cast(str, printable(xlcfg.render(value.text, value.quote) if value.quote else value.text))
+
+
+# Words of configurations that stand in many a sentence of xl's as well.
+_COMMON = {
+    "disk",
+    "file",
+    "raw",
+    "vif",
+    "bridge",
+    "kernel",
+    "ramdisk",
+    "root",
+    "type",
+    "target",
+    "format",
+    "vdev",
+    "access",
+    "script",
+}
+_BETWEEN = re.compile("[\\s,:;=%'\"`()\\[\\]{}]+")
+
+
+def hide_values(text: str, output: str) -> str:
+    """What a command printed, without the words that stand in the configuration `text` where a password may be."""
+    config = _readable(text)
+    if config is None:
+        return HIDDEN if output else ""
+    hidden = []  # type: t.List[str]
+    for one in config.statements:
+        if not _is_harmless(one.key, one.value):
+            hidden += _texts(one.value)
+    pieces = {piece for value in hidden for piece in _BETWEEN.split(value) if len(piece) > 2} - _COMMON
+    for value in sorted(hidden, key=len, reverse=True):
+        if len(value) > 2 and value not in _COMMON:
+            output = output.replace(value, HIDDEN)
+
+    def hide(match: t.Match[str]) -> str:
+        word = match.group()
+        bare = word.strip("`'\"(),.;:")
+        whole = len(bare) > 3 and bare not in _COMMON and any(bare in value for value in hidden)
+        return HIDDEN if whole or not pieces.isdisjoint(_BETWEEN.split(word)) else word
+
+    return re.sub(r"\S+", hide, output)
+
+
+def _texts(value: t.Any) -> t.List[str]:
+    """The texts in a value."""
+    return (
+        [text for item in value.items for text in _texts(item)]
+        if isinstance(value, xlcfg.Items)
+        else [value.text]
+    )

@@ -10,11 +10,11 @@
 import re
 import typing as t
 
-from .._errors import Failure
+from .._errors import Failure, printable
 from .._toolstack import xlcfg
 from .._toolstack.xl import DomainState
 from . import move_plan
-from .config import printable, vcpu_count, vnuma_memory
+from .config import shown, vcpu_count, vnuma_memory
 from .move_plan import MIB
 
 RUNNING, PAUSED, STOPPED, DESTROYED, RESTARTED, MOVED, ABSENT = STATES = (
@@ -347,15 +347,13 @@ def _config(
         name = config.string("name")
         vcpu_count(config)
     except Failure as failure:
-        raise Failure(
-            "guest {0!r}: {1}, {2}".format(guest.name, path, printable(failure.message))
-        ) from failure
+        raise Failure("guest {0!r}: {1}, {2}".format(guest.name, path, failure.message)) from failure
     if name is None:
         raise Failure("guest {0!r}: {1} has no name: set name in it".format(guest.name, path))
-    if printable(name) != guest.name:
+    if printable(name) != printable(guest.name):
         raise Failure(
             "guest {0!r}: {1} is the configuration of a guest called {2!r}: give the right file, or the same name".format(
-                guest.name, path, printable(name)
+                guest.name, path, shown(config, "name")
             )
         )
     return config

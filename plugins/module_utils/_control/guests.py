@@ -15,7 +15,6 @@ import typing as t
 from .._errors import Failure
 from .._toolstack.xl import Xl, XlError
 from . import moves
-from .config import printable
 from .guest_plan import (
     ABSENT,
     AWAIT_END,
@@ -154,7 +153,7 @@ def _carry_out(decision: Decision, host: Host) -> Result:
         message = failure.message
         if repr(guest.name) not in message:
             message = "guest {0!r}: {1}".format(guest.name, message)
-        raise Failure(printable(message), **dict(failure.result, changed=changed)) from failure
+        raise Failure(message, **dict(failure.result, changed=changed)) from failure
     now = None if domid is None else host.xl.domain(domid)
     result.update(domid=now.domid if now else None, state=now.state if now else ABSENT)
     return result

@@ -12,7 +12,6 @@ go behind ``-f``, where xl does not take a path with ``=`` for a setting.
 """
 
 import json
-import re
 import shlex
 import typing as t
 
@@ -51,16 +50,21 @@ class DomainState(t.NamedTuple):
 
 
 class Xl:
-    """xl, run through `run_command(argv) -> (rc, out, err)`; `domains()` lists all domains as they are now."""
+    """xl, run through `run_command(argv) -> (rc, out, err)`; `domains()` lists all domains as they are now.
+
+    xl quotes what it does not like of a configuration: `hide(path, output)` takes out what nobody may see.
+    """
 
     def __init__(
         self,
         run_command: RunCommand,
         domains: t.Callable[[], t.Sequence[DomainState]],
         executable: str = "xl",
+        hide: t.Callable[[str, str], str] = lambda path, output: output,
     ) -> None:
         self._run_command = run_command
         self._executable = executable
+        self._hide = hide
         self.domains = domains
 
     def domain(self, domid: int) -> t.Optional[DomainState]:
@@ -74,7 +78,7 @@ class Xl:
         """
         before = {domain.domid for domain in self.domains()}
         arguments = ["create", "-q"] + (["-p"] if paused else []) + ["-f", config]
-        rc, output = self._run(arguments)
+        rc, output = self._run(arguments, config)
         made = [domain for domain in self.domains() if domain.name == name and domain.domid not in before]
         if rc != 0:
             left = "".join(
@@ -145,9 +149,9 @@ class Xl:
 
     def configuration(self, domid: int) -> t.Dict[str, t.Any]:
         """What libxl has of the domain now (libxl_domain_config as JSON, xl list -l), with its devices and memory as they are."""
-        rc, output = self._run(["list", "-l", str(domid)])
+        rc, out, err = self._run_command([self._executable, "list", "-l", str(domid)])
         try:
-            (entry,) = json.loads(output[output.index("[") :])
+            (entry,) = json.loads(out[out.index("[") :])
             return t.cast("t.Dict[str, t.Any]", entry["config"])
         except (ValueError, KeyError, TypeError):
             raise self._failure(
@@ -155,8 +159,7 @@ class Xl:
                     domid
                 ),
                 rc,
-                # there may be passwords in the JSON
-                re.sub(r"^\[.*?(^\]$|\Z)", "", output, flags=re.MULTILINE | re.DOTALL),
+                err.strip("\n"),  # there may be passwords in the JSON
             ) from None
 
     def save(self, domid: int, file: str) -> None:
@@ -171,7 +174,7 @@ class Xl:
     def restore(self, name: str, config: str, file: str) -> DomainState:
         """Make guest `name` from a saved file and a configuration for it; return it, paused. Raises XlError when it is not there."""
         before = {domain.domid for domain in self.domains()}
-        rc, output = self._run(["restore", "-p", config, file])
+        rc, output = self._run(["restore", "-p", config, file], config)
         made = [
             domain
             for domain in self.domains()
@@ -187,13 +190,14 @@ class Xl:
         xl wants a command that reaches the other side, for a shell; this one is its own receiver, without a network or anything of the user's.
         """
         receiver = "exec {0} migrate-receive".format(shlex.quote(self._executable))
-        rc, output = self._run(["migrate", "-C", config, "-s", "", str(domid), receiver])
+        rc, output = self._run(["migrate", "-C", config, "-s", "", str(domid), receiver], config)
         if rc != 0:
             raise self._failure("domain {0} could not be migrated".format(domid), rc, output)
 
-    def _run(self, arguments: t.List[str]) -> t.Tuple[int, str]:
+    def _run(self, arguments: t.List[str], config: t.Optional[str] = None) -> t.Tuple[int, str]:
         rc, out, err = self._run_command([self._executable] + arguments)
-        return rc, "\n".join(part.strip("\n") for part in (out, err) if part.strip())
+        output = "\n".join(part.strip("\n") for part in (out, err) if part.strip())
+        return rc, output if config is None else self._hide(config, output)
 
     def _failure(self, what: str, rc: int, output: str, more: str = "") -> XlError:
         said = first_complaints(output)

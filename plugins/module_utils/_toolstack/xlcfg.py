@@ -56,14 +56,16 @@ Wanted = t.Union[str, int, t.Sequence[t.Any]]
 
 
 class ConfigSyntaxError(Failure):
-    """xl would refuse this text. `line` and `column` count from 1, `text` is what stands there, `reason` says what is wrong."""
+    """xl would refuse this text. `line` and `column` count from 1, `reason` says what is wrong.
 
-    def __init__(self, reason: str, line: int, column: int, text: str) -> None:
-        super().__init__("line {0}, column {1}, near {2}: {3}".format(line, column, repr(text), reason))
+    What stands there is not quoted: it may be a piece of a password whose quotes are missing.
+    """
+
+    def __init__(self, reason: str, line: int, column: int) -> None:
+        super().__init__("line {0}, column {1}: {2}".format(line, column, reason))
         self.reason = reason
         self.line = line
         self.column = column
-        self.text = text
 
 
 class Atom(t.NamedTuple):
@@ -121,9 +123,7 @@ class Config:
             # Quoted, because xl never takes the outcome for a number.
             return value._replace(text=(before.text if before else "") + value.text, quote=value.quote or '"')
         line, column = _place(self.text, statement.operator_start)
-        raise ConfigSyntaxError(
-            "a list and a single value cannot be added to each other", line, column, statement.key + " +="
-        )
+        raise ConfigSyntaxError("a list and a single value cannot be added to each other", line, column)
 
     def keys(self) -> t.List[str]:
         """Every key that has a value, in the order of first appearance."""
@@ -161,9 +161,7 @@ class Config:
         number = to_integer(text)
         if number is None or self._last[key].operator == "+=":
             raise Failure(
-                "line {0}: {1} must be a number, xl would ignore {2!r}".format(
-                    self._last[key].line, key, text
-                )
+                "line {0}: {1} must be a number, xl would ignore what it is".format(self._last[key].line, key)
             )
         return number
 
@@ -223,9 +221,10 @@ def edit(text: str, changes: t.Mapping[str, t.Optional[Wanted]]) -> str:
     config = before
     for key, value in changes.items():
         if not _KEY.match(key):
+            # No more of it than its first word: a whole setting may have been given for a key.
             raise Failure(
-                "{0!r} cannot be a key of an xl configuration: use lower-case letters, digits, dots, underscores".format(
-                    key
+                "what begins with {0!r} cannot be a key of an xl configuration: use lower-case letters, digits, dots, underscores".format(
+                    t.cast("t.Match[str]", re.match("[A-Za-z_]{0,20}", key)).group()
                 )
             )
         if value is None:
@@ -254,11 +253,15 @@ def render(value: Wanted, quote: str = '"') -> str:
         return str(int(value)) if value >= 0 else quote + str(int(value)) + quote
     if isinstance(value, str):
         if "\0" in value:
-            raise Failure("a value with a NUL byte cannot stand in an xl configuration: {0!r}".format(value))
+            raise Failure("a value with a NUL byte cannot stand in an xl configuration")
         return quote + value.replace("\\", "\\\\").replace(quote, "\\" + quote).replace("\n", "\\n") + quote
     if isinstance(value, (list, tuple)):
         return "[" + ", ".join(render(item, quote) for item in value) + "]"
-    raise Failure("an xl configuration holds strings, numbers and lists, not {0!r}".format(value))
+    raise Failure(
+        "an xl configuration holds strings, numbers and lists, not what Python calls {0}".format(
+            type(value).__name__
+        )
+    )
 
 
 def _equal(value: Value, wanted: Wanted) -> bool:
@@ -367,7 +370,7 @@ class _Parser:
         self._next()
         operator = self._token
         if operator.text not in ("=", "+="):
-            raise self._error("'=' or '+=' must follow the key {0}".format(key.text))
+            raise self._error("'=' or '+=' must follow the key")
         self._next()
         value = self._value(0)
         return Statement(
@@ -436,7 +439,10 @@ class _Parser:
                 continue
             rest = _OCTAL_REST.match(source[at : at + 3]) if char in "01234567" else None
             if rest is None or rest.end() < 2:
-                raise self._error("xl knows no escape '\\{0}' in a string".format(char), token)
+                raise self._error(
+                    "xl knows no such escape as there is in this string; a backslash itself is written twice",
+                    token,
+                )
             at += rest.end()
         return "".join(out)
 
@@ -470,12 +476,7 @@ class _Parser:
             reason = "xl configurations are not Python: strings stand in quotes and numbers have no sign"
         if line[:1].isalpha():
             reason = "keys are lower case, and strings stand in quotes"
-        word = re.split(r"[ \t]", line)[0][:40]
-        token = _Token("unreadable", word or line[:1], start, start)
-        return self._error(reason, token)
+        return self._error(reason, _Token("unreadable", "", start, start))
 
     def _error(self, reason: str, token: t.Optional[_Token] = None) -> ConfigSyntaxError:
-        token = token or self._token
-        line, column = _place(self._text, token.start)
-        names = {"end": "the end of the file", "newline": "the end of the line"}
-        return ConfigSyntaxError(reason, line, column, names.get(token.kind, token.text[:40]))
+        return ConfigSyntaxError(reason, *_place(self._text, (token or self._token).start))

@@ -92,7 +92,53 @@ def test_new_files(call, tmp_path):
         os.umask(umask)
     assert result["changed"] is True
     assert (tmp_path / "new.cfg").read_bytes() == b'# new\nname = "n"\nvcpus = 1\ncpus = ["1"]\n'
-    assert stat.S_IMODE((tmp_path / "new.cfg").stat().st_mode) == 0o644
+    assert stat.S_IMODE((tmp_path / "new.cfg").stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("mode", ["0640", 0o640, "u=rw,g=r,o="])
+def test_owner_group_and_mode_are_as_copy_has_them(call, cfg, tmp_path, mode):
+    cfg.chmod(0o644)
+    ours, new = {"path": str(cfg)}, {"path": str(tmp_path / "new.cfg"), "content": "a = 1\n"}
+    foretold = call(ours, new, mode=mode, check_mode=True)
+    assert stat.S_IMODE(cfg.stat().st_mode) == 0o644
+    done = call(ours, new, mode=mode)
+    assert (foretold["guests"], foretold["diff"]) == (done["guests"], done["diff"])
+    assert [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("web.cfg", "new.cfg")] == [0o640] * 2
+    assert done["diff"][0]["before"].startswith("# mode 0644\n")
+    assert done["diff"][0]["after"].startswith("# mode 0640\n")
+    # each file may say otherwise; owner and group as names and numbers
+    again = call(dict(ours, mode="0600", owner="root"), new, mode=mode, group=0, backup=True)
+    assert [entry["changed"] for entry in again["guests"]] == [True, False]
+    assert stat.S_IMODE(cfg.stat().st_mode) == 0o600
+    assert "backup_file" not in again["guests"][0]
+
+
+def test_nothing_is_done_where_owner_group_or_mode_cannot_be(call, cfg, tmp_path):
+    before = cfg.read_bytes()
+    for wrong in ({"mode": "worse"}, {"owner": "nobody-of-that-name"}, {"group": "no group of that name"}):
+        new = {"path": str(tmp_path / "new.cfg"), "content": "a = 1\n"}
+        for guests in (
+            ({"path": str(cfg), "cpus": "4"}, dict(new, **wrong)),
+            (dict(wrong, path=str(cfg), cpus="4"),),
+        ):
+            assert call(*guests)["exit_status"] == 1
+    assert cfg.read_bytes() == before
+    assert sorted(os.listdir(str(tmp_path))) == ["lock", "web.cfg"]
+
+
+def test_a_file_gets_its_mode_before_what_is_new_is_in_it(call, cfg, monkeypatch):
+    cfg.chmod(0o644)
+    seen = []
+    real = guest_config.files.write_whole
+
+    def write_whole(path, data, **options):
+        seen.append(stat.S_IMODE(os.stat(path).st_mode))
+        real(path, data, **options)
+
+    monkeypatch.setattr(guest_config.files, "write_whole", write_whole)
+    result = call({"path": str(cfg), "cpus": "4"}, mode="0600", backup=True)
+    assert seen == [0o600]
+    assert stat.S_IMODE(os.stat(result["guests"][0]["backup_file"]).st_mode) == 0o600
 
 
 def test_backups(call, cfg, tmp_path):

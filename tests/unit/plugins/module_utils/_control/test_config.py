@@ -147,7 +147,7 @@ def test_content_is_the_base_every_time():
     again = plan(b"garbage \xff {", content="# from a template\n", name="x")
     assert again.after == '# from a template\nname = "x"\n'
     assert config.result(again)["before"] == {}
-    assert "garbage" in config.difference(again)["before"]
+    assert config.difference(again)["before"] == "(xl cannot read these 1 lines)\n"
 
 
 def test_a_base_text_with_a_string_is_repaired_once():
@@ -199,7 +199,7 @@ def test_expressions_beyond_xl_are_resolved_when_they_can_be():
 
 def test_many_files_are_all_checked_first():
     files = {"/a": b"vcpus = 1\n", "/b": b"vcpus = 1 oops\n"}
-    with pytest.raises(Failure, match=r"guests\[1\] \(/b\): line 1, column 11, near 'oops'"):
+    with pytest.raises(Failure, match=r"guests\[1\] \(/b\): line 1, column 11: a newline"):
         config.plan_configs([{"path": "/a"}, {"path": "/b"}], files.get)
     with pytest.raises(Failure, match=r"guests\[0\] \(/c\): there is no such file; give content"):
         config.plan_configs([{"path": "/c", "vcpus": 1}], files.get)
@@ -230,13 +230,73 @@ def test_apply_writes_what_changed_and_says_what_was_done():
     assert caught.value.result["changed"] is True
 
 
-def test_passwords_stay_out_of_the_diff():
-    data = b'vncpasswd = "hush"\nvfb = ["type=vnc,vncpasswd=hush,vncunused=1"]\nspice = "spicepasswd = \'hush\'"\n'
-    shown = config.difference(plan(data, vcpus=2))
-    assert "hush" not in json.dumps(shown)
-    assert "vncunused=1" in shown["after"]
-    broken = config.difference(plan(b"vncpasswd = 'hush' oops", content="a = 1\n"))
-    assert "hush" not in broken["before"]
+def test_a_diff_shows_what_is_harmless_and_what_else_changes():
+    data = (
+        b'# hush\nname = "web"; vncpasswd = "hush"\nvfb = ["type=vnc,vncpasswd=hush,vncunused=1"]\n'
+        b"vcpus = 2\non_crash = 'preserve'\ncpus = [ '1',  # hush\n '2' ]\n"
+    )
+    lines = [
+        'name = "web"\n',
+        "vncpasswd = ********\n",
+        "vfb = ********\n",
+        "vcpus = 2\n",
+        "on_crash = 'preserve'\n",
+    ]
+    shown = config.difference(plan(data, vcpus=2, cpus="node:1"))
+    assert shown["before"].splitlines(True) == [*lines, "cpus = ['1', '2']\n"]
+    assert shown["after"].splitlines(True) == [*lines, "cpus = ['node:1', 'node:1']\n"]
+    other = data.replace(b"vncpasswd=hush", b"vncpasswd=quiet") + b"extra += 'x'\n"
+    shown = config.difference(plan(data, content=other.decode()))
+    lines[2] = "vfb = ******** (changed)\n"
+    assert shown["after"].splitlines(True) == [*lines, "cpus = ['1', '2']\n", "extra += ********\n"]
+    shown = config.difference(plan(data, content=data.replace(b"hush\n", b"quiet\n", 1).decode()))
+    assert shown["after"] == shown["before"] + "# comments, blanks or quotes differ\n"
+
+
+@pytest.mark.parametrize(
+    ("setting", "shown"),
+    [
+        ('name = "web\\", vncpasswd=\\"hush"', None),
+        ('vcpus = "hush"', None),
+        ("memory = 0x40", 64),
+        ('cpus = "0-3,hush"', None),
+        ('cpus = ["0-3", ["hush"]]', None),
+        ('cpus_soft = "all,^0"', "all,^0"),
+        ('pool = "vncpasswd=hush"', None),
+        ('vnuma = [["pnode=0", "secret=hush"]]', None),
+        ('vnuma = [["pnode = 0", "vcpus=0-1, 3"]]', [["pnode = 0", "vcpus=0-1, 3"]]),
+    ],
+)
+def test_what_does_not_look_like_its_key_is_hidden_in_results_too(setting, shown):
+    change = plan(None, content="cap = 0\n").__class__("/a", None, setting + "\n", False, (), ())
+    key = setting.split()[0]
+    assert config.result(change)["after"] == {key: config.HIDDEN if shown is None else shown}
+    assert ("hush" in config.difference(change)["after"]) is False
+
+
+def test_output_of_commands_has_no_word_of_what_is_hidden():
+    text = (
+        'name = "web"\nmemory = 512\n'
+        'disk = ["vdev=xvda,format=raw,target=rbd:pool/image:id=user1:key=TOPSECRETKEY1:auth=cephx", "/dev/vg0/web,raw,xvdb"]\n'
+        "extra = 'luks=two words'\nvncpasswd = \"abc\"\n"
+    )
+    for output, clean in (
+        (
+            "x.cfg: config parsing error in disk specification: unknown value for format: `raw' in `vdev=xvda,format=raw,target=rbd:pool/image"
+            ":id=user1:key=TOPSECRETKEY1:auth=cephx'",
+            "x.cfg: config parsing error in disk specification: unknown value for format: `raw' in `********'",
+        ),
+        ("qemu: key=TOPSECRETKEY1 is wrong", "qemu: ******** is wrong"),
+        ("luks=two words: no, abc (abc)", "********: no, ******** (********)"),
+        (
+            "libxl: error: libxl_device.c:1:f: Disk vdev=xvdb failed to stat: /dev/vg0/web: No such file or directory",
+            "libxl: error: libxl_device.c:1:f: Disk ******** failed to stat: ******** No such file or directory",
+        ),
+        ("Domain 7: not enough memory: 512 MiB for web", "Domain 7: not enough memory: 512 MiB for web"),
+        ("", ""),
+    ):
+        assert config.hide_values(text, output) == clean
+    assert config.hide_values("vncpasswd = 'hush", "near `hush'") == config.HIDDEN
 
 
 def test_results_hold_any_byte():

@@ -134,7 +134,7 @@ def test_a_dying_namesake_does_not_hide_the_guest():
         ),
         (want("web"), b'name = "db"\n', "is the configuration of a guest called 'db'"),
         (want("web"), b"vcpus = 1\n", "/etc/xen/web has no name"),
-        (want("web"), b"name = web\n", "/etc/xen/web, line 1, column 8, near 'web'"),
+        (want("web"), b"name = web\n", "/etc/xen/web, line 1, column 8: a value is"),
         (want("web"), b'name = ["web"]\n', "name is a list"),
         (want("web"), b'name = "web"\nvcpus = "two"\n', "vcpus must be a number"),
         (Wanted("Domain-0", "stopped"), None, "'Domain-0' is the control domain"),
