@@ -14,7 +14,7 @@ says, on standard output with the priority that systemd's journal understands, a
 import sys
 import typing as t
 
-from ._control import affinity, boot_state, cpupools, masks, pool_steps
+from ._control import affinity, boot_state, cpupools, masks, pool_plan, pool_steps
 from ._control import granularity as gran
 from ._control.journal import Journal
 from ._control.lock import host_lock
@@ -39,7 +39,7 @@ class Host:
         """The host as it is now, with its domains."""
         return host_of(authoritative.ask([DOMAINS]))
 
-    def apply_pools(self, topology: Topology, plan: cpupools.PoolPlan, journal: Journal) -> t.List[str]:
+    def apply_pools(self, topology: Topology, plan: pool_plan.PoolPlan, journal: Journal) -> t.List[str]:
         """Carry out; notes. Raises Failure."""
         with Xen.open() as xen, xenstore.Xenstore.open() as store:
             hands = pool_steps.Hands(

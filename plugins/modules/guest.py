@@ -292,20 +292,20 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._changing import LOCK_ARGUMENTS, host_lock
-from ..module_utils._control import guest_plan, move_journal, move_plan, moves, pool_steps, remains
+from ..module_utils._control import guest_plan, move_journal, move_plan, moves, remains
 from ..module_utils._control import guests as control
 from ..module_utils._control.config import hide_values
 from ..module_utils._control.journal import Journal
 from ..module_utils._control.lock import as_stdin
 from ..module_utils._errors import Failure
 from ..module_utils._module import WRITING_ARGUMENTS, Module, failures, open_xen
-from ..module_utils._settled import settled
 from ..module_utils._toolstack import xenstore, xlcfg
 from ..module_utils._toolstack.xl import DomainState, Xl
 from ..module_utils._topology.guests import domain_state, uuid_text
 from ..module_utils._xen import numa_dump, suspended, sysctl
 
 if t.TYPE_CHECKING:
+    from ..module_utils._settled import Settled
     from ..module_utils._xen.connection import Xen
 
 NO_MEMORY = 0xFFFFFFFF
@@ -361,9 +361,14 @@ def main() -> None:
         )
 
 
-def _finish_pools(module: AnsibleModule) -> t.Optional[pool_steps.Finished]:
+def _finish_pools(module: AnsibleModule) -> "t.Optional[Settled]":
     """Put back affinity that a killed run of cpupool has left lifted; None, and nothing asked, where none was killed."""
-    return settled(module) if Journal().load() else None
+    if not Journal().load():
+        return None
+    # Few hosts need it, and Python compiles anew what Ansible sends.
+    from ..module_utils._settled import settled
+
+    return settled(module)
 
 
 def argument_spec() -> t.Dict[str, t.Any]:

@@ -18,7 +18,8 @@ from .._topology.model import Domain, Topology
 from . import granularity as gran
 from . import masks
 from .journal import Moved
-from .pool_order import Order, Pool, PoolState, pool_name
+from .pool_order import Order, Pool, pool_name
+from .pool_plan import PoolPlan, PoolState
 from .steps import Masks, Step, affinity_difference, credit_notes, owed_note
 
 PRESENT, ABSENT = "present", "absent"
@@ -36,19 +37,6 @@ ENTRY: t.Dict[str, t.Dict[str, t.Any]] = {
     "domains": {"type": "list", "elements": "str"},
     "evacuate_to": {"type": "str"},
 }
-
-
-class PoolPlan(t.NamedTuple):
-    """`before` and `after` have every cpupool; `affinities` the masks of every domain in the end; `wanted` the names asked for, in their
-    order; `notes` are sentences.
-    """
-
-    steps: t.Tuple[Step, ...]
-    before: t.Tuple[PoolState, ...]
-    after: t.Tuple[PoolState, ...]
-    affinities: t.Tuple[t.Tuple[Domain, Masks], ...]
-    wanted: t.Tuple[str, ...]
-    notes: t.Tuple[str, ...]
 
 
 class _Entry(t.NamedTuple):

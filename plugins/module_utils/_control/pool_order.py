@@ -17,20 +17,10 @@ from .._topology.model import CpuPool, Domain, Topology
 from . import granularity as gran
 from . import masks
 from .journal import Moved
+from .pool_plan import PoolState
 from .steps import Masks, Step, settle
 
 POOL_0 = "Pool-0"
-
-
-class PoolState(t.NamedTuple):
-    """A cpupool as the user is told of it. `domains` are domids."""
-
-    id: int
-    name: str
-    scheduler: t.Optional[str]
-    granularity: str
-    cpus: CpuSet
-    domains: t.FrozenSet[int]
 
 
 class Pool:

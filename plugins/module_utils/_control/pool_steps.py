@@ -11,18 +11,18 @@ killed in between leaves none without a name.
 """
 
 import typing as t
-from functools import partial
 
 from .._errors import Failure
 from .._topology.cpuset import CpuSet
 from .._topology.meanings import SCHEDULERS
-from .._topology.model import Domain, Topology
-from .._xen import domctl, errors, hypfs, sysctl
+from .._topology.model import Domain
+from .._xen import errors, hypfs, sysctl
 from . import granularity
-from .cpupools import PoolPlan
 from .journal import Journal, Moved
 from .patience import Patience
-from .steps import Masks, Step, affinity_difference, owed_note, settle
+from .pin import pin
+from .pool_plan import PoolPlan
+from .steps import Step, put_back
 
 _SCHEDULER_IDS = {name: number for number, name in SCHEDULERS.items()}
 
@@ -85,41 +85,6 @@ def carry_out(steps: t.Sequence[Step], hands: Hands, check: t.Callable[[], None]
     return notes
 
 
-class Finished(t.NamedTuple):
-    """What a killed run had left: the host after it is done, and sentences and entries for --diff on what was, or would be."""
-
-    topology: Topology
-    recovered: t.List[str]
-    notes: t.List[str]
-    diff: t.List[t.Dict[str, t.Any]]
-
-
-def finish_killed(
-    topology: Topology, open_xen: t.Optional[t.Callable[[], t.ContextManager[t.Any]]]
-) -> Finished:
-    """Put back the affinities that a killed run has left lifted; without `open_xen` only say so. Raises Failure.
-
-    Whatever changes guests or CPUs does this first: it must not plan with masks that are there by mischance.
-    """
-    journal = Journal()
-    settled = settle(topology, journal.load(topology if open_xen is not None else None))
-    everything = topology.complete_cpuset
-    notes = [owed_note(domain) for domain in topology.domains or () if domain.domid in settled.owed]
-    if settled.steps and open_xen is not None:
-        with open_xen() as xen:
-            notes += carry_out(settled.steps, Hands(xen, journal, everything), lambda: None)
-    return Finished(
-        settled.topology,
-        [described(step) for step in settled.steps],
-        notes,
-        [
-            affinity_difference(step.domain, step.masks or {}, everything)
-            for step in settled.steps
-            if step.domain is not None
-        ],
-    )
-
-
 def described(step: Step) -> str:
     """A step as people read it."""
     title = step.domain.title if step.domain is not None else ""
@@ -132,7 +97,7 @@ def described(step: Step) -> str:
         "move": f"{title} moved to cpupool {step.name!r}",
         "pin": f"affinity of {title} set",
         "loosen": f"affinity of {title} lifted for a while",
-        "settle": f"affinity of {title} put back, which a run that was killed had lifted",
+        "settle": put_back(title),
         "destroy": f"cpupool {step.name!r} removed",
         "online": f"CPU {step.cpus} brought online",
         "offline": f"CPU {step.cpus} taken offline",
@@ -185,21 +150,9 @@ def _change_domain(step: Step, domain: Domain, hands: Hands) -> None:
         masks = dict.fromkeys(keep, (hands.everything, hands.everything))
     elif step.kind == "move":
         hands.patience.ask(lambda: sysctl.cpupool_move_domain(hands.xen, step.pool, domain.domid))
-    _pin(domain, masks, hands)
+    pin(hands.xen, domain, masks, hands.everything, hands.patience)
     if keep and step.kind != "loosen" and keep.keys() <= masks.keys():
         hands.journal.end(domain.domid)
-
-
-def _pin(domain: Domain, masks: Masks, hands: Hands) -> None:
-    every_bit = (1 << sysctl.cpu_bits(hands.xen)) - 1
-
-    def bits(mask: CpuSet) -> int:
-        return every_bit if hands.everything <= mask else mask.mask
-
-    for number, (hard, soft) in sorted(masks.items()):
-        hands.patience.ask(
-            partial(domctl.setvcpuaffinity, hands.xen, domain.domid, number, hard=bits(hard), soft=bits(soft))
-        )
 
 
 def check_cpupools(plan: PoolPlan, hands: Hands) -> None:

@@ -75,6 +75,11 @@ def settle(topology: Topology, pending: t.Iterable[Moved]) -> Settled:
     return Settled(tuple(steps), topology._replace(domains=tuple(domains)) if steps else topology, owed)
 
 
+def put_back(title: str) -> str:
+    """What was done with a domain that a killed run had left without its affinity."""
+    return f"affinity of {title} put back, which a run that was killed had lifted"
+
+
 def owed_note(domain: Domain) -> str:
     """Why the affinity of this one is not put back."""
     return (

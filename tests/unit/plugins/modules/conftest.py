@@ -7,7 +7,7 @@
 import copy
 
 import pytest
-from ansible_collections.dom0.xen.plugins.module_utils._control import pool_steps
+from ansible_collections.dom0.xen.plugins.module_utils import _settled
 from ansible_collections.dom0.xen.plugins.module_utils._control.journal import Journal, Moved
 from ansible_collections.dom0.xen.plugins.module_utils._topology.cpuset import CpuSet
 from ansible_collections.dom0.xen.plugins.module_utils._topology.derive import derive
@@ -29,7 +29,7 @@ def left_by_a_killed_run(monkeypatch, tmp_path):
         everything = sorted(fake.pool(0)["cpus"])
         for vcpu in fake.domain(domid)["vcpus"]:
             vcpu.update(hard=list(everything), hard_all=True, soft=list(everything), soft_all=True)
-        monkeypatch.setattr(pool_steps, "Journal", lambda: Journal(str(tmp_path / "moves.json")))
+        monkeypatch.setattr(_settled, "Journal", lambda: Journal(str(tmp_path / "moves.json")))
         return journal
 
     return leave

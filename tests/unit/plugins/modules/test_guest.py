@@ -12,6 +12,7 @@ import pytest
 pytest.importorskip("ansible.module_utils.basic")
 
 from ansible_collections.dom0.xen.plugins.module_utils import _settled
+from ansible_collections.dom0.xen.plugins.module_utils._control import finish
 from ansible_collections.dom0.xen.plugins.module_utils._control.journal import Journal, Moved
 from ansible_collections.dom0.xen.plugins.module_utils._control.lock import host_lock
 from ansible_collections.dom0.xen.plugins.module_utils._topology.cpuset import CpuSet
@@ -205,15 +206,15 @@ def test_what_a_killed_run_of_cpupool_has_left_is_done_first(monkeypatch, capsys
     monkeypatch.setattr(guest, "Journal", lambda: journal)
     monkeypatch.setattr(_settled.authoritative, "ask", lambda subset, open_xen: heard)
     monkeypatch.setattr(_settled, "open_xen", lambda module: host)
-    monkeypatch.setattr(guest.pool_steps, "Journal", lambda: journal)
-    monkeypatch.setattr(guest.pool_steps, "carry_out", lambda steps, hands, check: taken.extend(steps) or [])
+    monkeypatch.setattr(_settled, "Journal", lambda: journal)
+    monkeypatch.setattr(finish, "pin", lambda xen, domain, masks, *_rest: taken.append((domain.domid, masks)))
     arguments = {"guests": [{"name": "gone", "state": "absent"}]}
     assert run(monkeypatch, capsys, guest, **arguments)["changed"] is False
     journal.begin(Moved(2, web.uuid, (0,), {0: (CpuSet([4]), CpuSet([4]))}))
     checked = run(monkeypatch, capsys, guest, check_mode=True, **arguments)
     assert taken == []
     done = run(monkeypatch, capsys, guest, **arguments)
-    assert [step.kind for step in taken] == ["settle"]
+    assert taken == [(2, {0: (CpuSet([4]), CpuSet([4]))})]
     assert done["changed"] is checked["changed"] is True
     assert done["recovered"] == checked["recovered"]
     assert "put back" in done["recovered"][0]
