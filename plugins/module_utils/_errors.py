@@ -58,3 +58,45 @@ class Failure(Exception):
 
     def __str__(self) -> str:
         return self.message
+
+
+def shown(value: t.Any, most: int = 60) -> str:
+    """Quote a value in a message: its repr in at most so many characters, without computing more of it than that.
+
+    The value may be anything that came from outside. A number of thousands of digits, which Python refuses to write, is described.
+    """
+    return _cut(_repr(value, most, 2), most)
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 3] + "..."
+
+
+def _repr(value: t.Any, most: int, depth: int) -> str:
+    if isinstance(value, str):
+        # str() for its subclasses that templates make
+        return repr(str(value[: most + 1]))
+    if isinstance(value, bytes):
+        return repr(value[: most + 1])
+    if isinstance(value, int) and value.bit_length() > 4 * most:
+        return "a number of %d bits" % value.bit_length()
+    if isinstance(value, (list, tuple, dict)):
+        if not depth:
+            return "..."
+        marks = {list: "[]", tuple: "()", dict: "{}"}[
+            dict if isinstance(value, dict) else list if isinstance(value, list) else tuple
+        ]
+        parts = []
+        for item in value:
+            text = _cut(_repr(item, most, depth - 1), most)
+            if isinstance(value, dict):
+                text += ": " + _cut(_repr(value[item], most, depth - 1), most)
+            parts.append(text)
+            if sum(map(len, parts)) > most:
+                break
+        comma = "," if len(parts) == 1 and marks == "()" else ""
+        return marks[0] + ", ".join(parts) + comma + marks[1]
+    try:
+        return _cut(repr(value), most)
+    except Exception:
+        return "a value of type %s" % type(value).__name__

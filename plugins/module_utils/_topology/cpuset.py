@@ -8,15 +8,22 @@ import itertools
 import re
 import typing as t
 
-from .._errors import Failure
+from .._errors import Failure, shown
 
 #: No CPU or node has a number beyond this one (Xen can be built for 16,383 CPUs); a slip such as ``0-99999999`` is refused.
 LARGEST_ID = 65535
+
+#: Characters of a set in any format. All the numbers that there can be, one by one and with blanks between them, have half a million.
+LONGEST = 2**20
+
+#: Up to so many numbers or ranges are quicker put into an integer one by one, beyond that it would take the square of their number.
+_FEW = 16
 
 _RANGE = re.compile(r"([0-9]+)(?:-([0-9]+))?\Z", re.ASCII)
 #: The first and the last word are always there, between them any may be missing.
 _HWLOC = re.compile(r"0x[0-9a-f]{1,8}(?:,+0x[0-9a-f]{1,8})*\Z", re.ASCII | re.IGNORECASE)
 _NOTHING = "0x0"
+_ONES = re.compile("1+")
 _TASKSET = re.compile(r"(?:0x)?[0-9a-f]+(?:,[0-9a-f]{8})*\Z", re.ASCII | re.IGNORECASE)
 
 #: How many bits of a number are set; Python 3.10 and later know it.
@@ -39,15 +46,23 @@ class CpuSet:
 
     def __init__(self, numbers: t.Iterable[int] = ()) -> None:
         """Make the set of these numbers; :class:`CpuSetError` for one that is negative, too large or no integer."""
-        mask = 0
-        for number in numbers:
+        members = numbers if isinstance(numbers, (list, tuple)) else list(numbers)
+        for number in members:
             # thousands of numbers, and nearly all are plain ones, whose class is quicker to compare than to ask
             plain = number.__class__ is int or (isinstance(number, int) and not isinstance(number, bool))
             if not plain or not 0 <= number <= LARGEST_ID:
                 raise CpuSetError(
-                    f"{number!r} is no CPU or node number: give whole numbers from 0 to {LARGEST_ID}"
+                    f"{shown(number)} is no CPU or node number: give whole numbers from 0 to {LARGEST_ID}"
                 )
-            mask |= 1 << number
+        mask = 0
+        if len(members) <= _FEW:
+            for number in members:
+                mask |= 1 << number
+        else:
+            bitmap = bytearray((max(members) >> 3) + 1)
+            for number in members:
+                bitmap[number >> 3] |= 1 << (number & 7)
+            mask = int.from_bytes(bitmap, "little")
         _put(self, mask)
 
     def __setattr__(self, name: str, value: t.Any) -> None:
@@ -68,36 +83,32 @@ class CpuSet:
     @classmethod
     def parse(cls, text: str) -> "CpuSet":
         """Read the list format, ``0-3,8``, as Linux's ``cpulist`` files have it; an empty text is the empty set."""
-        mask = 0
-        stripped = text.strip()
-        for item in stripped.split(",") if stripped else ():
-            mask |= range_mask(item.strip(), text)
-        return cls.from_mask(mask)
+        stripped = _short_enough(text).strip()
+        runs = [read_range(item.strip(), text) for item in stripped.split(",")] if stripped else []
+        return cls.from_mask(mask_of(runs))
 
     @classmethod
     def from_hwloc(cls, text: str) -> "CpuSet":
         """Read hwloc's format: words of 32 bits, most significant first, ``0x00000001,0x000000ff``; an empty word is zero."""
-        stripped = text.strip()
+        stripped = _short_enough(text).strip()
         if not _HWLOC.match(stripped):
             raise CpuSetError(
-                f"{text!r} is no hwloc mask: it has words such as 0x000000ff, separated by commas, the most significant first"
+                f"{shown(text)} is no hwloc mask: it has words such as 0x000000ff, separated by commas, the most significant first"
             )
         # on a large machine most sets are a word or two, and a hundred empty ones behind them
         words = stripped[: -len(_NOTHING)].rstrip(",") if stripped.endswith("," + _NOTHING) else stripped
         if "," not in words:
             mask = int(words, 16)
         else:
-            mask = 0
-            for word in words.split(","):
-                mask = mask << 32 | (int(word, 16) if word else 0)
+            mask = int("".join([word[2:].zfill(8) for word in words.split(",")]), 16)
         return cls.from_mask(mask << 32 * stripped.count(",", len(words)))
 
     @classmethod
     def from_taskset(cls, text: str) -> "CpuSet":
         """Read one hexadecimal number, ``ff`` or ``0xff``, as taskset prints it, or in groups of eight digits as Linux does."""
-        stripped = text.strip()
+        stripped = _short_enough(text).strip()
         if not _TASKSET.match(stripped):
-            raise CpuSetError(f"{text!r} is no taskset mask: it is one hexadecimal number such as ff")
+            raise CpuSetError(f"{shown(text)} is no taskset mask: it is one hexadecimal number such as ff")
         return cls.from_mask(int(stripped.replace(",", ""), 16))
 
     @property
@@ -135,13 +146,18 @@ class CpuSet:
     def ranges(self) -> t.Iterator[t.Tuple[int, int]]:
         """Go through the runs of neighbouring members, ascending, as (first, last)."""
         rest, base = self._mask, 0
-        while rest:
+        for _time in range(_FEW):
+            if not rest:
+                return
             gap = (rest & -rest).bit_length() - 1
             rest >>= gap
             run = (~rest & rest + 1).bit_length() - 1
             yield base + gap, base + gap + run - 1
             rest >>= run
             base += gap + run
+        # each step above looks at all that is left
+        for run_of_ones in _ONES.finditer("{:b}".format(rest)[::-1]) if rest else ():
+            yield base + run_of_ones.start(), base + run_of_ones.end() - 1
 
     def first(self) -> int:
         """Return the lowest member; :class:`CpuSetError` when there is none."""
@@ -204,12 +220,18 @@ _new = object.__new__
 _put = CpuSet.__dict__["_mask"].__set__
 
 
-def range_mask(item: str, text: str) -> int:
-    """Return the mask of one number ``8`` or range ``0-3``. `text` is the whole of which it is a part, for the message."""
+def _short_enough(text: str) -> str:
+    if len(text) > LONGEST:
+        raise CpuSetError(f"{shown(text)} has more than {LONGEST} characters: no set of CPUs or nodes needs them")
+    return text
+
+
+def read_range(item: str, text: str) -> t.Tuple[int, int]:
+    """Return the first and the last of one number ``8`` or range ``0-3``. `text` is the whole of which it is a part, for the message."""
     found = _RANGE.match(item)
     if not found:
         raise CpuSetError(
-            f"{text!r} is no list of CPUs or nodes: {item!r} is neither a number nor a range such as 0-3"
+            f"{shown(text)} is no list of CPUs or nodes: {shown(item)} is neither a number nor a range such as 0-3"
         )
     # a number of a thousand digits must not be computed with
     low, high = (
@@ -218,8 +240,27 @@ def range_mask(item: str, text: str) -> int:
     )
     if max(low, high) > LARGEST_ID:
         raise CpuSetError(
-            f"{text!r} goes beyond {LARGEST_ID}, the largest number that a CPU or node can have"
+            f"{shown(text)} goes beyond {LARGEST_ID}, the largest number that a CPU or node can have"
         )
     if high < low:
-        raise CpuSetError(f"{text!r} is no list of CPUs or nodes: the range {item!r} runs backwards")
-    return (1 << high + 1) - (1 << low)
+        raise CpuSetError(f"{shown(text)} is no list of CPUs or nodes: the range {shown(item)} runs backwards")
+    return low, high
+
+
+def mask_of(runs: t.Sequence[t.Tuple[int, int]]) -> int:
+    """Return the mask of all numbers in these ranges, which may overlap."""
+    mask = 0
+    if len(runs) <= _FEW:
+        for low, high in runs:
+            mask |= (1 << high + 1) - (1 << low)
+        return mask
+    ordered = sorted(runs)
+    bits = bytearray(b"0") * (max(high for _low, high in ordered) + 1)
+    done = 0
+    for low, high in ordered:
+        if high >= done:
+            start = max(low, done)
+            bits[start : high + 1] = b"1" * (high + 1 - start)
+            done = high + 1
+    bits.reverse()
+    return int(bytes(bits), 2)

@@ -53,12 +53,16 @@ class Form(t.NamedTuple):
 
 
 def _affinity_shape(value: t.Any) -> None:
-    if value != ALL:
+    if not (isinstance(value, str) and value == ALL):
         shape.id_list(value)
 
 
 def _plain(check: shape.Shape) -> Form:
     return Form(check, lambda value, _all: value, lambda value, _all: value)
+
+
+def _choice(*choices: str) -> Form:
+    return _plain(shape.one_of(*choices))
 
 
 def _maybe(form: Form) -> Form:
@@ -69,9 +73,9 @@ def _maybe(form: Form) -> Form:
     )
 
 
-def _many(form: Form) -> Form:
+def _many(form: Form, most: int = shape.MOST) -> Form:
     return Form(
-        shape.items(form.shape),
+        shape.items(form.shape, most),
         lambda values, everything: [form.write(value, everything) for value in values],
         lambda values, everything: tuple(form.read(value, everything) for value in values),
     )
@@ -162,12 +166,12 @@ DOMAIN = _entry(
     domid=ID,
     name=_maybe(TEXT),
     uuid=TEXT,
-    type=_maybe(TEXT),
-    state=TEXT,
+    type=_maybe(_choice("pv", "pvh", "hvm")),
+    state=_choice("running", "blocked", "paused", "shutdown", "crashed", "dying"),
     cpupool=_maybe(ID),
     memory_bytes=("memory", WHOLE),
     max_memory_bytes=("max_memory", _maybe(WHOLE)),
-    max_vcpus=WHOLE,
+    max_vcpus=_plain(shape.number_id),
     # no mask beside it: it may be unknown
     node_affinity=_maybe(SET),
     vcpus=_many(VCPU),
@@ -185,8 +189,8 @@ XEN = _entry(
     command_line=_maybe(TEXT),
     scheduler=_maybe(TEXT),
     parameters=_many(_entry(Parameter, name=TEXT, value=_maybe(TEXT))),
-    numa=_maybe(TEXT),
-    smt=_maybe(TEXT),
+    numa=_maybe(_choice("on", "off", "fake", "none")),
+    smt=_maybe(_choice("on", "off", "none")),
     sched_gran=_maybe(TEXT),
     interface=Form(
         shape.record(
@@ -199,10 +203,10 @@ XEN = _entry(
 DOM0_LINUX = _entry(
     Dom0Linux, packages=_maybe(WHOLE), cores=_maybe(WHOLE), pus=_maybe(WHOLE), nodes=_maybe(WHOLE)
 )
-DOMAINS = _many(DOMAIN)
+DOMAINS = _many(DOMAIN, shape.MOST_DOMAINS)
 PCI_DEVICE = _entry(
     PciDevice,
-    address=TEXT,
+    address=_plain(shape.pci_address),
     class_name=TEXT,
     class_id=TEXT,
     vendor_id=TEXT,
@@ -251,7 +255,7 @@ _TOP = {
             Component,
             name=TEXT,
             priority=_plain(shape.signed),
-            state=TEXT,
+            state=_choice("used", "passed_over"),
             reason=_maybe(TEXT),
             hypercalls=_maybe(WHOLE),
         ),
@@ -296,20 +300,22 @@ _TOP = {
             node=_maybe(ID),
             cpuset=LIST,
             complete_cpuset=LIST,
-        )
+        ),
+        shape.MOST_CORES,
     ),
     "packages": _many(_entry(Package, os_index=WHOLE, cpuset=SET, complete_cpuset=SET, nodeset=SET)),
     "sub_numa": _many(_entry(SubNuma, package=WHOLE, node=ID, cpuset=LIST, complete_cpuset=LIST)),
     "caches": _many(
         _entry(
             Cache,
-            level=WHOLE,
-            type=TEXT,
+            level=_plain(shape.number_id),
+            type=_choice("data", "instruction", "unified"),
             size_bytes=("size", WHOLE),
             line_bytes=("line_size", _maybe(WHOLE)),
             ways=_maybe(_plain(shape.signed)),
             cpusets=_maybe(_many(LIST)),
-        )
+        ),
+        shape.MOST_CACHES,
     ),
     "cpu_kinds": _many(
         _entry(
@@ -334,10 +340,14 @@ _TOP = {
             memory_free_bytes=("memory_free", _maybe(WHOLE)),
             nearest_cpu_nodes=_many(ID),
             proximity_domain=_maybe(WHOLE),
-        )
+        ),
+        shape.MOST_NODES,
     ),
     "distances": _entry(
-        Distances, nodes=_many(ID), matrix=_many(_many(_maybe(WHOLE))), from_firmware=_maybe(FLAG)
+        Distances,
+        nodes=_many(ID, shape.MOST_NODES),
+        matrix=_many(_many(_maybe(WHOLE), shape.MOST_NODES), shape.MOST_NODES),
+        from_firmware=_maybe(FLAG),
     ),
     "cpupools": _many(
         _entry(
@@ -405,11 +415,15 @@ def domain_facts(domain: Domain, topology: Topology) -> Facts:
 def from_facts(facts: t.Any) -> Topology:
     """Read facts back into the model.
 
-    A newer minor version of the schema is accepted; what it added is not looked at. :class:`Failure` names a missing or damaged key,
-    or says that the facts have another major version.
+    A newer minor version of the schema is accepted; what it added is not looked at. :class:`Failure` names a missing or damaged key, a
+    limit that is passed or a contradiction, or says that the facts have another major version.
     """
+    # only the control node reads facts, and Python compiles anew what Ansible sends to a host
+    from . import coherent
+
     _check_version(facts)
     shape.fit(facts, _SHAPE, "the topology facts are damaged")
+    coherent.check_size(facts)
     everything = CpuSet.parse(facts["complete_cpuset"])
     on_demand = {
         key: form.read(facts[key], everything) if key in facts else None for key, form in _ON_DEMAND.items()
@@ -421,11 +435,7 @@ def from_facts(facts: t.Any) -> Topology:
         **on_demand,
         **{key: form.read(facts[key], everything) for key, form in _TOP.items() if key in facts},
     )
-    count = len(topology.distances.nodes)
-    if [len(row) for row in topology.distances.matrix] != [count] * count:
-        raise Failure(
-            f"the topology facts are damaged: distances.matrix should have {count} rows of {count} distances"
-        )
+    coherent.check(topology)
     return topology
 
 
@@ -436,7 +446,7 @@ def _check_version(facts: t.Any) -> None:
         )
     version = facts.get("schema_version")
     major, dot, minor = version.partition(".") if isinstance(version, str) else ("", "", "")
-    if not (dot and major.isdigit() and minor.isdigit()):
+    if not (dot and shape.is_number(major) and shape.is_number(minor)):
         raise Failure(
             "these are no topology facts: schema_version is missing or damaged; gather them with dom0.xen.topology_facts"
         )

@@ -56,6 +56,9 @@ from .._errors import Failure
 from . import shape
 from .raw import RECORDING, RawHost
 
+#: Rows of a SLIT, see `acpi.py`.
+_MOST_LOCALITIES = 4096
+
 _TEXT = shape.text
 _WHOLE = shape.whole
 _IDS = shape.items(shape.number_id)
@@ -73,6 +76,8 @@ _VCPU = shape.record(
     },
     {"hard_all": shape.yes_no, "soft_all": shape.yes_no},
 )
+
+_VCPUS = shape.unique(shape.items(_VCPU), "vcpu", "number")
 
 _PHYSINFO = [
     "threads_per_core",
@@ -121,41 +126,50 @@ SECTIONS = {
         {
             "memsize": shape.items(_WHOLE),
             "memfree": shape.items(_WHOLE),
-            "distance": shape.items(shape.items(_WHOLE)),
+            "distance": shape.items(shape.items(_WHOLE, shape.MOST_NODES), shape.MOST_NODES),
         }
     ),
     "pcpuinfo": shape.items(shape.row(_WHOLE, _WHOLE, _WHOLE, _WHOLE)),
-    "cpupools": shape.items(
-        shape.record({"id": shape.number_id, "cpus": _IDS}, {"sched_id": _WHOLE, "n_dom": _WHOLE}),
+    "cpupools": shape.unique(
+        shape.items(
+            shape.record({"id": shape.number_id, "cpus": _IDS}, {"sched_id": _WHOLE, "n_dom": _WHOLE}),
+        ),
+        "id",
+        "number",
     ),
     "cpupool_free": _IDS,
     "cpupool_names": shape.keyed(_TEXT),
-    "domains": shape.items(
-        shape.record(
-            {
-                "domain": shape.number_id,
-                "flags": _WHOLE,
-                "tot_pages": shape.pages,
-                "max_pages": shape.pages,
-                "max_vcpu_id": _WHOLE,
-                "handle": _TEXT,
-                "cpupool": _WHOLE,
-                "vcpus": shape.items(_VCPU),
-            },
-            {
-                "outstanding_pages": _WHOLE,
-                "shr_pages": _WHOLE,
-                "paged_pages": _WHOLE,
-                "cpu_time": _WHOLE,
-                "nr_online_vcpus": _WHOLE,
-                "emulation_flags": shape.maybe(_WHOLE),
-                "type": shape.maybe(_TEXT),
-                "node_affinity": shape.maybe(_IDS),
-            },
-        )
+    "domains": shape.unique(
+        shape.items(
+            shape.record(
+                {
+                    "domain": shape.number_id,
+                    "flags": _WHOLE,
+                    "tot_pages": shape.pages,
+                    "max_pages": shape.pages,
+                    "max_vcpu_id": _WHOLE,
+                    "handle": _TEXT,
+                    "cpupool": _WHOLE,
+                    "vcpus": _VCPUS,
+                },
+                {
+                    "outstanding_pages": _WHOLE,
+                    "shr_pages": _WHOLE,
+                    "paged_pages": _WHOLE,
+                    "cpu_time": _WHOLE,
+                    "nr_online_vcpus": _WHOLE,
+                    "emulation_flags": shape.maybe(_WHOLE),
+                    "type": shape.maybe(shape.one_of("pv", "pvh", "hvm")),
+                    "node_affinity": shape.maybe(_IDS),
+                },
+            ),
+            shape.MOST_DOMAINS,
+        ),
+        "domain",
+        "number",
     ),
     "domain_names": shape.keyed(_TEXT),
-    "dom0_vcpus": shape.items(_VCPU),
+    "dom0_vcpus": _VCPUS,
     "dom0_linux": shape.record(
         {}, {key: shape.maybe(_WHOLE) for key in ("packages", "cores", "pus", "nodes")}
     ),
@@ -171,7 +185,7 @@ SECTIONS = {
     "unanswered": shape.named(_TEXT),
     "pci_devices": shape.items(
         shape.record(
-            {"address": _TEXT, "class": _WHOLE, "vendor": _WHOLE, "device": _WHOLE},
+            {"address": shape.pci_address, "class": _WHOLE, "vendor": _WHOLE, "device": _WHOLE},
             {
                 "subsystem_vendor": _WHOLE,
                 "subsystem_device": _WHOLE,
@@ -194,7 +208,7 @@ SECTIONS = {
             "madt": shape.items(shape.row(_WHOLE, _WHOLE, _WHOLE, _WHOLE)),
             "srat_cpus": shape.items(shape.row(_WHOLE, _WHOLE, _WHOLE, _WHOLE)),
             "srat_memory": shape.items(shape.row(_WHOLE, _WHOLE, _WHOLE, _WHOLE)),
-            "slit": shape.items(shape.items(_WHOLE)),
+            "slit": shape.items(shape.items(_WHOLE, _MOST_LOCALITIES), _MOST_LOCALITIES),
         },
     ),
 }  # type: t.Dict[str, shape.Shape]

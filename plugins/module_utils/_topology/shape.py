@@ -10,10 +10,21 @@ A shape is a function that takes a value and raises :class:`MisfitError` when it
 import re
 import typing as t
 
-from .._errors import Failure
+from .._errors import Failure, shown
 from .cpuset import LARGEST_ID, CpuSet, CpuSetError
 
-_KEY = re.compile(r"[0-9]{1,5}\Z", re.ASCII)
+#: Characters of a text: a warning may name every CPU of a large host, one by one.
+LONGEST_TEXT = 2**17
+#: Members of a list, and keys of a dictionary, where nothing smaller is said.
+MOST = LARGEST_ID + 1
+MOST_DOMAINS = 32752  # DOMID_FIRST_RESERVED, xen/include/public/xen.h
+MOST_NODES = 1024  # as many as Linux can be built for; Xen knows 64
+MOST_CORES = 16384  # as many as the CPUs that Xen can be built for
+MOST_CACHES = 256  # kinds of them: a processor has a handful
+
+_KEY = re.compile(r"(?:0|[1-9][0-9]{0,4})\Z", re.ASCII)
+_DIGITS = re.compile(r"[0-9]+\Z", re.ASCII)
+_PCI_ADDRESS = re.compile(r"[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]\Z", re.ASCII)
 
 Shape = t.Callable[[t.Any], None]
 
@@ -38,8 +49,7 @@ def fit(value: t.Any, shape: Shape, what: str) -> None:
 
 
 def _shown(value: t.Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 40 else text[:37] + "..."
+    return shown(value, 40)
 
 
 def _number(value: t.Any, low: int, high: int, name: str) -> None:
@@ -82,6 +92,20 @@ def text(value: t.Any) -> None:
     """Accept a text."""
     if not isinstance(value, str):
         raise MisfitError(f"should be a text, not {_shown(value)}")
+    if len(value) > LONGEST_TEXT:
+        raise MisfitError(f"should be a text of at most {LONGEST_TEXT} characters, and has {len(value)}")
+
+
+def is_number(text: str, most: int = 9) -> bool:
+    """Tell whether a text is a number of at most so many decimal digits, which int() reads whatever it is."""
+    return bool(_DIGITS.match(text)) and len(text) <= most
+
+
+def pci_address(value: t.Any) -> None:
+    """Accept the address of a PCI device in full, ``0000:00:1f.2``."""
+    text(value)
+    if not _PCI_ADDRESS.match(value):
+        raise MisfitError(f"should be the address of a PCI device such as 0000:00:1f.2, not {_shown(value)}")
 
 
 def yes_no(value: t.Any) -> None:
@@ -90,13 +114,10 @@ def yes_no(value: t.Any) -> None:
         raise MisfitError(f"should be true or false, not {_shown(value)}")
 
 
-def anything(value: t.Any) -> None:
-    """Accept whatever there is."""
-
-
 def id_list(value: t.Any) -> None:
     """Accept a text in list format, ``0-3,8``."""
-    text(value)
+    if not isinstance(value, str):
+        raise MisfitError(f"should be a text, not {_shown(value)}")
     try:
         CpuSet.parse(value)
     except CpuSetError as error:
@@ -107,7 +128,8 @@ def one_of(*choices: t.Any) -> Shape:
     """Accept one of these values."""
 
     def check(value: t.Any) -> None:
-        if isinstance(value, (dict, list)) or value not in choices:
+        # True is 1 to Python
+        if isinstance(value, (dict, list, bool)) or value not in choices:
             raise MisfitError(
                 "should be one of {}, not {}".format(
                     ", ".join(str(choice) for choice in choices), _shown(value)
@@ -127,18 +149,40 @@ def maybe(shape: Shape) -> Shape:
     return check
 
 
-def items(shape: Shape) -> Shape:
-    """Accept a list, all of whose members fit `shape`."""
+def items(shape: Shape, most: int = MOST) -> Shape:
+    """Accept a list of at most so many members, all of which fit `shape`."""
 
     def check(value: t.Any) -> None:
         if not isinstance(value, (list, tuple)):
             raise MisfitError(f"should be a list, not {_shown(value)}")
+        _check_count(value, most)
         for index, item in enumerate(value):
             try:
                 shape(item)
             except MisfitError as misfit:
                 misfit.where = f"[{index}]{misfit.where}"
                 raise
+
+    return check
+
+
+def _check_count(value: t.Sized, most: int) -> None:
+    if len(value) > most:
+        raise MisfitError(f"should have at most {most} members, and has {len(value)}")
+
+
+def unique(shape: Shape, key: str, name: str) -> Shape:
+    """Accept a list of dictionaries that fits `shape`, in which no two have the same value of `key`, which is what `name` says."""
+
+    def check(value: t.Any) -> None:
+        shape(value)
+        seen = set()  # type: t.Set[t.Any]
+        for index, item in enumerate(value):
+            if item[key] in seen:
+                misfit = MisfitError(f"is {_shown(item[key])}, which is the {name} of another beside it")
+                misfit.where = f"[{index}].{key}"
+                raise misfit
+            seen.add(item[key])
 
     return check
 
@@ -165,8 +209,9 @@ def keyed(shape: Shape) -> Shape:
     def check(value: t.Any) -> None:
         if not isinstance(value, dict):
             raise MisfitError(f"should be a dictionary, not {_shown(value)}")
+        _check_count(value, MOST)
         for key, item in value.items():
-            if not isinstance(key, str) or not _KEY.match(key):
+            if not isinstance(key, str) or not _KEY.match(key) or int(key) > LARGEST_ID:
                 raise MisfitError(
                     f"has the key {_shown(key)} where a number from 0 to {LARGEST_ID}, as a text, should be"
                 )
@@ -185,13 +230,14 @@ def named(shape: Shape) -> Shape:
     def check(value: t.Any) -> None:
         if not isinstance(value, dict):
             raise MisfitError(f"should be a dictionary, not {_shown(value)}")
+        _check_count(value, MOST)
         for key, item in value.items():
             if not isinstance(key, str):
                 raise MisfitError(f"has the key {_shown(key)} where a text should be")
             try:
                 shape(item)
             except MisfitError as misfit:
-                misfit.where = f".{key}{misfit.where}"
+                misfit.where = f".{key if key.isprintable() and len(key) <= 40 else _shown(key)}{misfit.where}"
                 raise
 
     return check
