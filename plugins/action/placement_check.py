@@ -12,8 +12,9 @@ from ansible.plugins.action import ActionBase
 
 from ..module_utils._errors import Failure
 from ..plugin_utils._placement.check import check_plan
+from ..plugin_utils._placement.left_out import warnings
 from ..plugin_utils._placement.request import read_all
-from ..plugin_utils._placement.sources import hosts_of_task, topology_of
+from ..plugin_utils._placement.sources import hosts_of_task, read_hosts
 from ..plugin_utils._placement.spec import REQUEST_SPEC
 
 ARGUMENT_SPEC = {
@@ -36,10 +37,12 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
         try:
             hosts = hosts_of_task(args, task_vars)
             request = read_all(hosts, args, task_vars.get("groups"))
-            topologies = {host: topology_of(host, args, task_vars) for host in hosts}
+            topologies, left_out = read_hosts(hosts, args, task_vars)
             found = check_plan(args["plan"], topologies, request.guests, request.reserve, request.settings)
         except Failure as failure:
             return {**result, "failed": True, "msg": failure.message, **failure.result}
+        if left_out:
+            result["warnings"] = warnings(left_out)
         result.update(
             changed=False,
             valid=not found,

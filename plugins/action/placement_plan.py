@@ -17,10 +17,11 @@ from ..module_utils._topology.model import Topology
 from ..plugin_utils._placement.check import check_plan
 from ..plugin_utils._placement.effort import Effort
 from ..plugin_utils._placement.exact import ENGINES, Engine
+from ..plugin_utils._placement.left_out import add_to, warnings, without
 from ..plugin_utils._placement.plan import Plan, make_plan, summary
 from ..plugin_utils._placement.request import Request, read_all
 from ..plugin_utils._placement.search import MOST_LOOKS
-from ..plugin_utils._placement.sources import hosts_of_task, topology_of
+from ..plugin_utils._placement.sources import hosts_of_task, read_hosts, running_on
 from ..plugin_utils._placement.spec import REQUEST_SPEC
 
 ARGUMENT_SPEC = {
@@ -68,7 +69,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
         try:
             hosts = hosts_of_task(args, task_vars)
             request = read_all(hosts, args, task_vars.get("groups"))
-            topologies = {host: topology_of(host, args, task_vars) for host in hosts}
+            topologies, left_out = read_hosts(hosts, args, task_vars)
+            request, unplaced = without(request, left_out, running_on(topologies))
             plan = make_plan(
                 topologies,
                 request.guests,
@@ -80,6 +82,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
             )
             if request.settings.given is not None:
                 _refuse_what_breaks_rules(plan, topologies, request)
+            if left_out:
+                plan = add_to(plan, left_out, unplaced)
+                result["warnings"] = warnings(left_out)
         except Failure as failure:
             return {**result, "failed": True, "msg": failure.message, **failure.result}
         return {**result, "changed": False, **plan, "summary": summary(plan)}

@@ -154,6 +154,8 @@ options:
   facts:
     description:
       - Facts by name of the host, each as C(ansible_facts['xen_topology']) has them. Hosts that are not in it are looked up in C(hostvars).
+      - Facts that cannot be used, for they are damaged, contradict themselves or are too large, cost the host that they are of. A warning names
+        it, and the others are planned without it.
       - Planning does not need the host itself, so facts may also come from a file. In place of facts there may be a recording of a host,
         or hwloc XML of any machine as text.
     type: dict

@@ -8,8 +8,27 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible.utils.display import Display
+
 from ..plugin_utils._report import show
 from .report import spoken
+
+_display = Display()
+
+
+def to_html(facts: t.Any, plan: t.Any = None, title: str = "") -> str:
+    """The page; a host whose facts cannot be used becomes a warning, and is named on it."""
+    return show.to_html(facts, plan, title, _display.warning)
+
+
+def to_svg(facts: t.Any, name: str = "", plan: t.Any = None, view: str = "after", width: int = 720) -> str:
+    """The drawing; likewise."""
+    return show.to_svg(facts, name, plan, view, width, _display.warning)
+
+
+def to_text(facts: t.Any, name: str = "", plan: t.Any = None, width: int = 100) -> str:
+    """The text; likewise."""
+    return show.to_text(facts, name, plan, width, _display.warning)
 
 
 class FilterModule:
@@ -18,7 +37,7 @@ class FilterModule:
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         """Name → function."""
         return {
-            "to_html": spoken(show.to_html),
-            "to_svg": spoken(show.to_svg),
-            "to_text": spoken(show.to_text),
+            "to_html": spoken(to_html),
+            "to_svg": spoken(to_svg),
+            "to_text": spoken(to_text),
         }

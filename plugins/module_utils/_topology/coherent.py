@@ -52,15 +52,19 @@ def check(topology: Topology) -> None:
         for index, thing in enumerate(getattr(topology, kind)):
             _within(f"{kind}[{index}].complete_cpuset", thing.complete_cpuset, every, "complete_cpuset")
             _within(f"{kind}[{index}].cpuset", thing.cpuset, thing.complete_cpuset, "its complete_cpuset")
-    for index, package in enumerate(topology.packages):
-        _within(f"packages[{index}].nodeset", package.nodeset, nodes, "complete_nodeset")
-    _ascending("cpupools", "id", [pool.id for pool in topology.cpupools])
+    _different("cpupools", "id", [pool.id for pool in topology.cpupools])
+    taken = CpuSet()
     for index, pool in enumerate(topology.cpupools):
         _within(f"cpupools[{index}].cpuset", pool.cpuset, every, "complete_cpuset")
+        if pool.cpuset & taken:
+            raise _damaged(
+                f"cpupools[{index}].cpuset has {_listed(pool.cpuset & taken)}, which another cpupool has"
+            )
+        taken |= pool.cpuset
     _check_caches(topology)
     _check_distances(topology)
     _check_vcpus("dom0", topology.dom0_vcpus, topology)
-    _ascending("domains", "domid", [domain.domid for domain in topology.domains or ()])
+    _different("domains", "domid", [domain.domid for domain in topology.domains or ()])
     for index, domain in enumerate(topology.domains or ()):
         where = f"domains[{index}]"
         _check_vcpus(where, domain.vcpus, topology)
@@ -88,6 +92,16 @@ def _ascending(where: str, name: str, numbers: t.Sequence[int]) -> None:
             raise _damaged(f"{where}[{index}].{name} is {numbers[index]} and follows {numbers[index - 1]}")
 
 
+def _different(where: str, name: str, numbers: t.Sequence[int]) -> None:
+    if len(set(numbers)) == len(numbers):
+        return
+    seen = set()  # type: t.Set[int]
+    for index, number in enumerate(numbers):
+        if number in seen:
+            raise _damaged(f"{where}[{index}].{name} is {number}, which is that of another beside it")
+        seen.add(number)
+
+
 def _check_places(topology: Topology) -> None:
     """Hold cores, packages and nodes against what each PU says of its place."""
     _ascending("pus", "os_index", [pu.os_index for pu in topology.pus])
@@ -101,16 +115,20 @@ def _check_places(topology: Topology) -> None:
             raise _damaged(f"{name} is {_listed(told)}, and {listed} has {_listed(found)}")
     cores = {}  # type: t.Dict[t.Any, t.List[int]]
     packages = {}  # type: t.Dict[t.Any, t.List[int]]
+    around = {}  # type: t.Dict[int, t.Set[int]]
     nodes = {node.os_index: [] for node in topology.nodes}  # type: t.Dict[t.Any, t.List[int]]
     for index, pu in enumerate(topology.pus):
         if pu.package is not None:
             packages.setdefault(pu.package, []).append(pu.os_index)
+            around.setdefault(pu.package, set())
             if pu.core is not None:
                 cores.setdefault((pu.package, pu.core), []).append(pu.os_index)
         if pu.node is not None:
             if pu.node not in nodes:
                 raise _damaged(f"pus[{index}].node is {pu.node}, which nodes has not")
             nodes[pu.node].append(pu.os_index)
+            if pu.package is not None:
+                around[pu.package].add(pu.node)
     for kind, members, keys in (
         ("cores", cores, [(core.package, core.os_index) for core in topology.cores]),
         ("packages", packages, [package.os_index for package in topology.packages]),
@@ -124,6 +142,12 @@ def _check_places(topology: Topology) -> None:
                 raise _damaged(
                     f"{kind}[{index}].complete_cpuset is {_listed(thing.complete_cpuset)}, and pus says {_listed(found)}"
                 )
+    for index, package in enumerate(topology.packages):
+        found = CpuSet(around[package.os_index])
+        if package.nodeset != found:
+            raise _damaged(
+                f"packages[{index}].nodeset is {_listed(package.nodeset)}, and pus says {_listed(found)}"
+            )
 
 
 def _check_caches(topology: Topology) -> None:
@@ -150,12 +174,13 @@ def _check_distances(topology: Topology) -> None:
 
 
 def _check_vcpus(where: str, vcpus: t.Iterable[t.Any], topology: Topology) -> None:
-    seen = set()  # type: t.Set[int]
+    vcpus = list(vcpus)
+    _different(f"{where}.vcpus", "vcpu", [vcpu.vcpu for vcpu in vcpus])
     for index, vcpu in enumerate(vcpus):
-        if vcpu.vcpu in seen:
-            raise _damaged(f"{where}.vcpus[{index}].vcpu is {vcpu.vcpu}, which another of its vCPUs is")
-        seen.add(vcpu.vcpu)
         for kind in ("hard", "soft"):
             _within(
-                f"{where}.vcpus[{index}].{kind}", getattr(vcpu, kind), topology.complete_cpuset, "complete_cpuset"
+                f"{where}.vcpus[{index}].{kind}",
+                getattr(vcpu, kind),
+                topology.complete_cpuset,
+                "complete_cpuset",
             )

@@ -222,7 +222,9 @@ _put = CpuSet.__dict__["_mask"].__set__
 
 def _short_enough(text: str) -> str:
     if len(text) > LONGEST:
-        raise CpuSetError(f"{shown(text)} has more than {LONGEST} characters: no set of CPUs or nodes needs them")
+        raise CpuSetError(
+            f"{shown(text)} has more than {LONGEST} characters: no set of CPUs or nodes needs them"
+        )
     return text
 
 
@@ -243,7 +245,9 @@ def read_range(item: str, text: str) -> t.Tuple[int, int]:
             f"{shown(text)} goes beyond {LARGEST_ID}, the largest number that a CPU or node can have"
         )
     if high < low:
-        raise CpuSetError(f"{shown(text)} is no list of CPUs or nodes: the range {shown(item)} runs backwards")
+        raise CpuSetError(
+            f"{shown(text)} is no list of CPUs or nodes: the range {shown(item)} runs backwards"
+        )
     return low, high
 
 

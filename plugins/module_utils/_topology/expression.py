@@ -52,7 +52,9 @@ def resolve(expression: Expression, topology: t.Optional[Topology]) -> CpuSet:
         text = _text(member)
         room -= len(text) + 1
         if room < 0:
-            raise CpuSetError(f"{shown(expression)} has more than {LONGEST} characters: no set of CPUs needs them")
+            raise CpuSetError(
+                f"{shown(expression)} has more than {LONGEST} characters: no set of CPUs needs them"
+            )
         mask |= reader.text(text)
     return CpuSet.from_mask(mask)
 

@@ -448,7 +448,8 @@ def _check_version(facts: t.Any) -> None:
     major, dot, minor = version.partition(".") if isinstance(version, str) else ("", "", "")
     if not (dot and shape.is_number(major) and shape.is_number(minor)):
         raise Failure(
-            "these are no topology facts: schema_version is missing or damaged; gather them with dom0.xen.topology_facts"
+            "these are no topology facts: schema_version is missing or damaged; give ansible_facts['xen_topology'], which "
+            "dom0.xen.topology_facts gathers"
         )
     if major != SCHEMA_VERSION.partition(".")[0]:
         raise Failure(

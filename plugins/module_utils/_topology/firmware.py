@@ -9,6 +9,7 @@ memory; xen/drivers/acpi/numa.c), and its CPUs in the order of the MADT, the boo
 on unless it agrees with all that Xen says itself.
 """
 
+import collections
 import typing as t
 
 from .acpi import ENABLED, MADT_X2APIC, SRAT_X2APIC
@@ -18,7 +19,14 @@ _RAM = 1  # E820
 _NON_VOLATILE = 4  # SRAT memory flags
 _LARGEST_ADDRESS = 1 << 57  # more than any x86 or Arm processor has
 
+#: A domain without memory has a node that spans nothing.
+_NO_SPAN = frozenset((0,))
+#: Nodes without CPUs of which Xen's number is looked for, each among all others; Xen itself knows 64 nodes.
+MOST_NODES = 64
+
 Range = t.Tuple[int, int]
+#: What tells Xen's distance of a pair (from, to) with `get`: a dictionary, or `places.ToldDistances`.
+Told = t.Any
 
 
 class Processor(t.NamedTuple):
@@ -118,7 +126,7 @@ class Firmware:
         seen: t.Iterable[t.Tuple[int, int]],
         spans: t.Mapping[int, int],
         fake: bool,
-        distances: t.Optional[t.Mapping[t.Tuple[int, int], int]] = None,
+        distances: Told = None,
     ) -> None:
         """Find out which proximity domain is which node, from CPUs whose node Xen tells.
 
@@ -155,11 +163,9 @@ class Firmware:
             return
         self.numa = "on"
         self.node_of = {domain: min(members) for domain, members in nodes.items()}
-        self._add_nodes_without_cpus(spans, distances or {})
+        self._add_nodes_without_cpus(spans, {} if distances is None else distances)
 
-    def _add_nodes_without_cpus(
-        self, spans: t.Mapping[int, int], distances: t.Mapping[t.Tuple[int, int], int]
-    ) -> None:
+    def _add_nodes_without_cpus(self, spans: t.Mapping[int, int], distances: Told) -> None:
         """Complete the map by the order in which Xen numbers, else by a span that only one domain and one node have.
 
         Either way the node must be as far from the others as its domain.
@@ -167,61 +173,70 @@ class Firmware:
         order = {domain: number for number, domain in enumerate(self.domains)}
         as_xen = all(order[domain] == node for domain, node in self.node_of.items() if domain in order)
         left = [domain for domain in order if domain not in self.node_of]
-        free = [node for node in spans if node not in self.node_of.values()]
+        taken = set(self.node_of.values())
+        free = [node for node in spans if node not in taken]
+        if len(left) > MOST_NODES or len(free) > MOST_NODES:
+            # no table of a machine that Xen runs on
+            return
+        # where Xen did not take its distances from the table, they do not speak against anything
+        far = self.is_source_of(distances) is not False
+        spans_of = self._spans()
+        rivals = collections.Counter(size for domain in left for size in spans_of.get(domain, _NO_SPAN))
         for domain in left:
             alike = [
                 node
                 for node in free
-                if spans[node] in self._spans_of(domain) and self._as_far(domain, node, distances)
+                if (not as_xen or node == order[domain])
+                and spans[node] in spans_of.get(domain, _NO_SPAN)
+                and not (far and self._differs(domain, node, distances))
             ]
-            if as_xen:
-                alike = [node for node in alike if node == order[domain]]
-            elif len(alike) == 1:
-                rivals = [other for other in left if spans[alike[0]] in self._spans_of(other)]
-                alike = alike if rivals == [domain] else []
-            if len(alike) == 1:
+            if len(alike) == 1 and (as_xen or rivals[spans[alike[0]]] == 1):
                 self.node_of[domain] = alike[0]
 
-    def _as_far(self, domain: int, node: int, distances: t.Mapping[t.Tuple[int, int], int]) -> bool:
-        """Tell whether nothing speaks against this domain being this node, by the distances to those that are known."""
-        if self.is_source_of(distances) is False:
-            # Xen did not take its distances from the table
-            return True
-        trial = dict(self.node_of)
-        trial[domain] = node
-        return self._agree(trial, distances) is not False
+    def _differs(self, domain: int, node: int, distances: Told) -> bool:
+        """Tell whether the distances to the nodes that are known speak against this domain being this node."""
+        pairs = [*self.node_of.items(), (domain, node)]
+        return not all(
+            alike
+            for other in pairs
+            for one, two in ((other, (domain, node)), ((domain, node), other))
+            for alike in self._compare(one, two, distances)
+        )
 
-    def is_source_of(self, distances: t.Mapping[t.Tuple[int, int], int]) -> t.Optional[bool]:
-        """Tell whether Xen's distances between the nodes are those of the SLIT; None when there is nothing to compare."""
-        return self._agree(self.node_of, distances)
-
-    def _agree(
-        self, node_of: t.Mapping[int, int], distances: t.Mapping[t.Tuple[int, int], int]
-    ) -> t.Optional[bool]:
+    def _compare(
+        self, source: t.Tuple[int, int], target: t.Tuple[int, int], distances: Told
+    ) -> t.Iterator[bool]:
+        """Tell whether SLIT and Xen have the same distance between two pairs of domain and node; nothing where SLIT has none."""
         slit = self.slit or []
-        compared = [
-            distances.get((node_of[source], node_of[target])) == slit[source][target]
-            for source in node_of
-            for target in node_of
+        if source != target and source[0] < len(slit) and target[0] < len(slit[source[0]]):
+            told = slit[source[0]][target[0]]
             # what is less than 10 or is 255 does not become a distance
-            if source != target
-            and source < len(slit)
-            and target < len(slit[source])
-            and 10 <= slit[source][target] < 255
-        ]
-        return all(compared) if compared else None
+            if 10 <= told < 255:
+                yield distances.get((source[1], target[1])) == told
 
-    def _ranges_of(self, domain: int) -> t.List[Range]:
-        return [(start, start + size) for start, size, owner, _flags in self._memory if owner == domain]
+    def is_source_of(self, distances: Told) -> t.Optional[bool]:
+        """Tell whether Xen's distances between the nodes are those of the SLIT; None when there is nothing to compare."""
+        pairs = list(self.node_of.items())
+        found = None  # type: t.Optional[bool]
+        for source in pairs:
+            for target in pairs:
+                for alike in self._compare(source, target, distances):
+                    if not alike:
+                        return False
+                    found = True
+        return found
 
-    def _spans_of(self, domain: int) -> t.Set[int]:
-        """The sizes that Xen may say the domain's node spans: to the end of its last range, or to the end of all RAM before."""
-        ranges = self._ranges_of(domain)
-        if not ranges:
-            return {0}
-        first, last = min(start for start, _end in ranges), max(end for _start, end in ranges)
-        top = max((end for _start, end in self.ram or ()), default=last)
-        return {last - first, max(0, min(last, top) - first)}
+    def _spans(self) -> t.Dict[int, t.Set[int]]:
+        """The sizes that Xen may say a domain's node spans, by domain: to the end of its last range, or to the end of all RAM before."""
+        edges = {}  # type: t.Dict[int, t.Tuple[int, int]]
+        for start, size, domain, _flags in self._memory:
+            first, last = edges.get(domain, (start, start + size))
+            edges[domain] = min(first, start), max(last, start + size)
+        top = max((end for _start, end in self.ram or ()), default=None)
+        return {
+            domain: {last - first, max(0, min(last, last if top is None else top) - first)}
+            for domain, (first, last) in edges.items()
+        }
 
     # --- memory
 
@@ -243,15 +258,15 @@ class Firmware:
             return dict.fromkeys(spans)
         domain_of = {node: domain for domain, node in self.node_of.items()}
         volatile = [row for row in self._memory if not row[3] & _NON_VOLATILE]
+        owned = {}  # type: t.Dict[int, t.List[Range]]
+        for start, size, owner, _flags in volatile:
+            owned.setdefault(owner, []).append((start, start + size))
         found = {}  # type: t.Dict[int, t.Optional[int]]
         for node in spans:
             if node not in domain_of:
                 found[node] = None
                 continue
-            owned = [
-                (start, start + size) for start, size, owner, _flags in volatile if owner == domain_of[node]
-            ]
-            found[node] = total(common(self.ram, joined(owned)))
+            found[node] = total(common(self.ram, joined(owned.get(domain_of[node], ()))))
         given = joined((start, start + size) for start, size, _owner, _flags in volatile)
         if total(given) != sum(row[1] for row in volatile):
             self._warnings.append(

@@ -78,15 +78,20 @@ def _sched_gran(
 
 
 def cpupools(heard: t.Dict[str, t.Any], xen: Xen) -> t.Tuple[CpuPool, ...]:
-    """Return the cpupools by number."""
+    """Return the cpupools by number. A CPU that Xen names for several is the first's."""
     granularities = heard.get("sched_gran", {})
     names = heard.get("cpupool_names", {})
+    members = {}  # type: t.Dict[int, CpuSet]
+    taken = CpuSet()
+    for pool in heard.get("cpupools", ()):
+        members[pool["id"]] = CpuSet(pool["cpus"]) - taken
+        taken |= members[pool["id"]]
     return tuple(
         CpuPool(
             pool["id"],
             names.get(str(pool["id"])),
             scheduler(pool.get("sched_id")),
-            CpuSet(pool["cpus"]),
+            members[pool["id"]],
             pool.get("n_dom"),
             granularities.get(str(pool["id"]), xen.sched_gran if pool["id"] == 0 else None),
         )

@@ -9,6 +9,7 @@ has a known place and is online. *allowed_cpuset* equals cpuset, since Linux's c
 reported beside it. Sizes are in bytes, frequencies in kHz, distances in SLIT units; None means unknown.
 """
 
+import bisect
 import typing as t
 
 from .._errors import Failure
@@ -164,7 +165,7 @@ class NumaNode(t.NamedTuple):
 
 
 class Distances(t.NamedTuple):
-    """Distances between the `nodes`, by OS index: `matrix[i][j]` is the distance from `nodes[i]` to `nodes[j]`, None = unreachable.
+    """Distances between the `nodes`, by OS index, ascending: `matrix[i][j]` is the distance from `nodes[i]` to `nodes[j]`, None = unreachable.
 
     `from_firmware` is False where the firmware is silent and Xen made them up (10 for a node itself, 20 for the others).
     """
@@ -175,9 +176,13 @@ class Distances(t.NamedTuple):
 
     def between(self, source: int, target: int) -> t.Optional[int]:
         """Return the distance from one node to another; None when unreachable or unknown."""
-        if source not in self.nodes or target not in self.nodes:
-            return None
-        return self.matrix[self.nodes.index(source)][self.nodes.index(target)]
+        row, column = self._place(source), self._place(target)
+        return None if row is None or column is None else self.matrix[row][column]
+
+    def _place(self, node: int) -> t.Optional[int]:
+        # nodes ascend, and this is asked for every pair of them
+        place = bisect.bisect_left(self.nodes, node)
+        return place if place < len(self.nodes) and self.nodes[place] == node else None
 
 
 class CpuPool(t.NamedTuple):
@@ -401,7 +406,7 @@ class Topology(t.NamedTuple):
             domain
             for domain in self.domains
             if domain.name in (ref, text)
-            or (text.isdigit() and text.lstrip("0") == str(domain.domid).lstrip("0"))
+            or (text and text.lstrip("0") == str(domain.domid).lstrip("0"))
             or (len(compact) == 32 and compact == domain.uuid.replace("-", ""))
         ]
         if len(found) > 1:
@@ -420,7 +425,12 @@ def _by_os_index(things: t.Tuple[_Indexed, ...], os_index: int) -> t.Optional[_I
     # numbers are dense on most hosts: the position is the number
     if 0 <= os_index < len(things) and things[os_index].os_index == os_index:
         return things[os_index]
-    for thing in things:
-        if thing.os_index == os_index:
-            return thing
-    return None
+    # else they ascend
+    low, high = 0, len(things)
+    while low < high:
+        middle = (low + high) // 2
+        if things[middle].os_index < os_index:
+            low = middle + 1
+        else:
+            high = middle
+    return things[low] if low < len(things) and things[low].os_index == os_index else None

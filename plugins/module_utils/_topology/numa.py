@@ -6,12 +6,16 @@
 
 import typing as t
 
+from .._errors import Failure
 from .cpuset import CpuSet
 from .firmware import Firmware
 from .levels import Group
 from .meanings import at
 from .model import Distances, NumaNode
 from .places import spans, told_distances
+
+#: Each has a distance to each. Linux can be built for as many; Xen knows 64.
+MOST_NODES = 1024
 
 
 def nodes_of(
@@ -22,6 +26,10 @@ def nodes_of(
     by_id = {found.key[0]: found for found in groups}
     with_memory = [index for index in range(len(info["memsize"])) if at(info["memsize"], index)]
     ids = sorted(set(by_id) | set(with_memory))
+    if len(ids) > MOST_NODES:
+        raise Failure(
+            f"Xen tells of {len(ids)} NUMA nodes, and no machine has more than {MOST_NODES}: these answers are damaged"
+        )
     rows = info["distance"]
     matrix = tuple(
         tuple(at(rows[source], target) if source < len(rows) else None for target in ids) for source in ids

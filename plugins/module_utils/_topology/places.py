@@ -12,7 +12,7 @@ from .cpuid import Policy
 from .cpuset import LARGEST_ID, CpuSet
 from .firmware import Firmware
 from .levels import usable
-from .meanings import INVALID, PCPU_INVALID, PCPU_ONLINE
+from .meanings import INVALID, PCPU_INVALID, PCPU_ONLINE, at
 from .model import Parameter, Pu
 
 #: What stands for a CPU in the rows of `cputopo` and `pcpuinfo` that has none there.
@@ -216,15 +216,21 @@ def _on_nodes(
     return [pu._replace(node=node(pu)) if pu.node is None else pu for pu in pus]
 
 
-def told_distances(heard: t.Dict[str, t.Any]) -> t.Dict[t.Tuple[int, int], int]:
-    """Return the distances that Xen tells, by (from, to)."""
-    rows = heard.get("numainfo", {}).get("distance", ())
-    return {
-        (source, target): distance
-        for source, row in enumerate(rows)
-        for target, distance in enumerate(row)
-        if distance != INVALID
-    }
+class ToldDistances:
+    """The distances that Xen tells, by (from, to). The rows stand as they came: a dictionary of all pairs would be many times as large."""
+
+    def __init__(self, rows: t.Sequence[t.Sequence[int]] = ()) -> None:
+        self._rows = rows
+
+    def get(self, pair: t.Tuple[int, int]) -> t.Optional[int]:
+        """Return the distance from one node to another, None where Xen tells none."""
+        source, target = pair
+        return at(self._rows[source], target) if source < len(self._rows) else None
+
+
+def told_distances(heard: t.Dict[str, t.Any]) -> ToldDistances:
+    """Return the distances that Xen tells."""
+    return ToldDistances(heard.get("numainfo", {}).get("distance", ()))
 
 
 def spans(heard: t.Dict[str, t.Any]) -> t.Dict[int, int]:

@@ -54,10 +54,13 @@ import typing as t
 
 from .._errors import Failure
 from . import shape
+from .meanings import INVALID
 from .raw import RECORDING, RawHost
 
 #: Rows of a SLIT, see `acpi.py`.
 _MOST_LOCALITIES = 4096
+#: Ranges of memory: each is looked at for each node. A machine has some hundred.
+_MOST_REGIONS = 4096
 
 _TEXT = shape.text
 _WHOLE = shape.whole
@@ -78,6 +81,13 @@ _VCPU = shape.record(
 )
 
 _VCPUS = shape.unique(shape.items(_VCPU), "vcpu", "number")
+
+
+def _last_vcpu(value: t.Any) -> None:
+    """Accept the number of a vCPU, or Xen's mark for none."""
+    if isinstance(value, bool) or value != INVALID:
+        shape.number_id(value)
+
 
 _PHYSINFO = [
     "threads_per_core",
@@ -124,8 +134,8 @@ SECTIONS = {
     "cputopo": shape.items(shape.row(_WHOLE, _WHOLE, _WHOLE)),
     "numainfo": shape.record(
         {
-            "memsize": shape.items(_WHOLE),
-            "memfree": shape.items(_WHOLE),
+            "memsize": shape.items(_WHOLE, shape.MOST_NODES),
+            "memfree": shape.items(_WHOLE, shape.MOST_NODES),
             "distance": shape.items(shape.items(_WHOLE, shape.MOST_NODES), shape.MOST_NODES),
         }
     ),
@@ -147,7 +157,7 @@ SECTIONS = {
                     "flags": _WHOLE,
                     "tot_pages": shape.pages,
                     "max_pages": shape.pages,
-                    "max_vcpu_id": _WHOLE,
+                    "max_vcpu_id": _last_vcpu,
                     "handle": _TEXT,
                     "cpupool": _WHOLE,
                     "vcpus": _VCPUS,
@@ -175,7 +185,7 @@ SECTIONS = {
     ),
     "page_size": _PAGE_SIZE,
     "memory_by_node": shape.keyed(shape.keyed(shape.pages)),
-    "memory_map": shape.items(shape.row(_WHOLE, _WHOLE, _WHOLE)),
+    "memory_map": shape.items(shape.row(_WHOLE, _WHOLE, _WHOLE), _MOST_REGIONS),
     "cpu_policy": shape.items(shape.row(*[shape.word] * 6)),
     "node_memory": shape.keyed(_WHOLE),
     "node_domains": shape.keyed(_WHOLE),
@@ -207,7 +217,7 @@ SECTIONS = {
         {
             "madt": shape.items(shape.row(_WHOLE, _WHOLE, _WHOLE, _WHOLE)),
             "srat_cpus": shape.items(shape.row(_WHOLE, _WHOLE, _WHOLE, _WHOLE)),
-            "srat_memory": shape.items(shape.row(_WHOLE, _WHOLE, _WHOLE, _WHOLE)),
+            "srat_memory": shape.items(shape.row(_WHOLE, _WHOLE, _WHOLE, _WHOLE), _MOST_REGIONS),
             "slit": shape.items(shape.items(_WHOLE, _MOST_LOCALITIES), _MOST_LOCALITIES),
         },
     ),

@@ -18,7 +18,7 @@ LONGEST_TEXT = 2**17
 #: Members of a list, and keys of a dictionary, where nothing smaller is said.
 MOST = LARGEST_ID + 1
 MOST_DOMAINS = 32752  # DOMID_FIRST_RESERVED, xen/include/public/xen.h
-MOST_NODES = 1024  # as many as Linux can be built for; Xen knows 64
+MOST_NODES = 1024  # see `numa.py`
 MOST_CORES = 16384  # as many as the CPUs that Xen can be built for
 MOST_CACHES = 256  # kinds of them: a processor has a handful
 
@@ -237,7 +237,9 @@ def named(shape: Shape) -> Shape:
             try:
                 shape(item)
             except MisfitError as misfit:
-                misfit.where = f".{key if key.isprintable() and len(key) <= 40 else _shown(key)}{misfit.where}"
+                misfit.where = (
+                    f".{key if key.isprintable() and len(key) <= 40 else _shown(key)}{misfit.where}"
+                )
                 raise
 
     return check

@@ -8,12 +8,13 @@
 
 from __future__ import annotations
 
+import itertools
 import typing as t
 
 from ...module_utils._errors import Failure
 from ...module_utils._topology import command_line
 from ...module_utils._topology.cpuset import CpuSet
-from ...module_utils._topology.model import Domain, Topology
+from ...module_utils._topology.model import Distances, Domain, Topology
 from .model import PAGE, VCPU, Cell, Host, Node, Pool, Reserve, Running, split_evenly
 
 #: Memory below which a node does not count as one that a guest is on: 4,096 pages, as XAPI has it for its own count of nodes.
@@ -30,24 +31,26 @@ def host_room(name: str, topology: Topology, reserve: Reserve, closed: bool = Fa
             f"the facts of {name} do not tell which domains run, so nothing can be planned around them: "
             "gather them again with dom0.xen.topology_facts and gather_subset [all]"
         )
-    pools = _pools(topology)
-    nodes = {node.os_index: node for node in _nodes(topology, reserve)}
+    units = _Units(topology)
+    pools = _pools(topology, units)
+    nodes = {node.os_index: node for node in _nodes(topology, reserve, units)}
     claimed = topology.memory.outstanding or 0
     room = sum((node.memory_free or 0) for node in nodes.values()) - claimed - reserve.host_memory
-    distances = {(a, b): topology.distance(a, b) for a in nodes for b in nodes if a != b}
+    spread = _Spread(pools, units)
     running = tuple(
-        _running(topology, domain, pools, nodes)
+        _running(domain, pools, nodes, spread)
         for domain in sorted(topology.domains, key=lambda domain: domain.domid)
     )
-    packages = {
-        number: tuple(sorted(package.os_index for package in topology.packages if number in package.nodeset))
-        for number in nodes
-    }
+    around: dict[int, list[int]] = {number: [] for number in nodes}
+    for package in topology.packages:
+        for number in package.nodeset:
+            around[number].append(package.os_index)
+    packages = {number: tuple(sorted(found)) for number, found in around.items()}
     return Host(
         name,
         nodes,
         pools,
-        distances,
+        Ways(topology.distances),
         running,
         max(0, room),
         claimed,
@@ -101,7 +104,89 @@ def split_load(load: int, weights: t.Mapping[_Key, int]) -> dict[_Key, int]:
     return {key: part for key, part in sorted(parts.items()) if part}
 
 
-def _nodes(topology: Topology, reserve: Reserve) -> t.Iterator[Node]:
+class Ways(t.Mapping[tuple[int, int], "int | None"]):
+    """The distances by (from, to), two different nodes of a host. A dictionary of them would be many times as large as they are."""
+
+    def __init__(self, distances: Distances) -> None:
+        self._distances = distances
+
+    def __getitem__(self, pair: tuple[int, int]) -> int | None:
+        source, target = pair
+        return self._distances.between(source, target)
+
+    def __iter__(self) -> t.Iterator[tuple[int, int]]:
+        return itertools.permutations(self._distances.nodes, 2)
+
+    def __len__(self) -> int:
+        count = len(self._distances.nodes)
+        return count * (count - 1)
+
+
+class _Units:
+    """Which core, last-level cache and node each CPU belongs to: looked up by CPU, for there may be thousands of each."""
+
+    def __init__(self, topology: Topology) -> None:
+        self.cores = {cpu: index for index, core in enumerate(topology.cores) for cpu in core.complete_cpuset}
+        self.nodes = {cpu: node.os_index for node in topology.nodes for cpu in node.cpuset}
+        shared = [cache for cache in topology.caches if cache.type != "instruction" and cache.cpusets]
+        last = max(shared, key=lambda cache: cache.level, default=None)
+        self.caches = {cpu: index for index, part in enumerate((last and last.cpusets) or ()) for cpu in part}
+
+    def count_cores(self, cpuset: CpuSet) -> int:
+        """Physical cores with a PU in the set. Where Xen does not tell cores, each PU counts as one."""
+        return len({self.cores[cpu] for cpu in cpuset if cpu in self.cores}) or len(cpuset)
+
+    def siblings(self, cpuset: CpuSet) -> tuple[CpuSet, ...]:
+        """The PUs of the set by physical core. Where Xen does not tell cores, each PU counts as one."""
+        return _parted(cpuset, self.cores) or tuple(CpuSet([cpu]) for cpu in cpuset)
+
+    def last_level_caches(self, cpuset: CpuSet) -> tuple[CpuSet, ...]:
+        """The PUs of the set by last-level cache, none where there is but one or it is not known who shares one."""
+        parts = _parted(cpuset, self.caches)
+        return tuple(sorted(parts, key=lambda part: part.first())) if len(parts) > 1 else ()
+
+
+def _parted(cpuset: CpuSet, place_of: t.Mapping[int, int]) -> tuple[CpuSet, ...]:
+    """The CPUs of the set by their place, in the order of the places; those without one are left out."""
+    parts: dict[int, list[int]] = {}
+    for cpu in cpuset:
+        place = place_of.get(cpu)
+        if place is not None:
+            parts.setdefault(place, []).append(cpu)
+    return tuple(CpuSet(parts[place]) for place in sorted(parts))
+
+
+class _Spread:
+    """How the load of a vCPU is shared among the nodes of a cpupool; each set of CPUs is looked at once."""
+
+    def __init__(self, pools: t.Mapping[int, Pool], units: _Units) -> None:
+        self._pools, self._units = pools, units
+        self._known: dict[tuple[int, int], dict[int, int]] = {}
+
+    def of(self, pool: int, wished: CpuSet) -> dict[int, int]:
+        """Thousandths of a vCPU on each node, when it may run on these CPUs of the cpupool."""
+        key = pool, wished.mask
+        if key not in self._known:
+            self._known[key] = split_load(VCPU, self._weights(self._pools[pool], wished))
+        return self._known[key]
+
+    def _weights(self, pool: Pool, wished: CpuSet) -> dict[int, int]:
+        cells = pool.cells
+        if len(wished) < len(cells):
+            touched = sorted({self._units.nodes[cpu] for cpu in wished if cpu in self._units.nodes})
+        else:
+            touched = [node for node, cell in cells.items() if cell.cpuset & wished]
+        if len(touched) == 1:
+            return {touched[0]: 1}
+        return {
+            node: cells[node].cores
+            if cells[node].cpuset <= wished
+            else self._units.count_cores(cells[node].cpuset & wished)
+            for node in touched
+        }
+
+
+def _nodes(topology: Topology, reserve: Reserve, units: _Units) -> t.Iterator[Node]:
     low = low_memory(topology) if reserve.low_memory else None
     for node in topology.nodes:
         free = node.memory_free
@@ -110,31 +195,11 @@ def _nodes(topology: Topology, reserve: Reserve) -> t.Iterator[Node]:
         yield Node(
             node.os_index,
             online,
-            _cores(topology, online),
+            units.count_cores(online),
             free,
             min(max(reserve.node_memory, held_back), free or 0),
             held_back,
         )
-
-
-def _siblings(topology: Topology, cpuset: CpuSet) -> tuple[CpuSet, ...]:
-    """The PUs of the set by physical core. Where Xen does not tell cores, each PU counts as one."""
-    cores = [core.complete_cpuset & cpuset for core in topology.cores if core.complete_cpuset & cpuset]
-    return tuple(cores) or tuple(CpuSet([cpu]) for cpu in cpuset)
-
-
-def _last_level_caches(topology: Topology, cpuset: CpuSet) -> tuple[CpuSet, ...]:
-    """The PUs of the set by last-level cache, none where there is but one or it is not known who shares one."""
-    shared = [cache for cache in topology.caches if cache.type != "instruction" and cache.cpusets]
-    last = max(shared, key=lambda cache: cache.level, default=None)
-    if last is None:
-        return ()
-    parts = [part & cpuset for part in last.cpusets or () if part & cpuset]
-    return tuple(sorted(parts, key=lambda part: part.first())) if len(parts) > 1 else ()
-
-
-def _cores(topology: Topology, cpuset: CpuSet) -> int:
-    return topology.cores_of(cpuset) or len(cpuset)
 
 
 def _devices(topology: Topology) -> dict[str, int | None] | None:
@@ -155,19 +220,22 @@ def _assigned(topology: Topology) -> dict[str, int]:
 
 def _backends(topology: Topology) -> tuple[int, ...]:
     """Nodes that the vCPUs of dom0 are kept on or prefer; none when that is every node."""
-    nodes: set[int] = set()
-    for domain in topology.domains or ():
-        if domain.domid:
-            continue
-        for vcpu in domain.vcpus:
-            if vcpu.online:
-                wished = (vcpu.hard & vcpu.soft or vcpu.hard) & topology.cpuset
-                nodes |= {node.os_index for node in topology.nodes if node.cpuset & wished}
+    masks = {
+        (vcpu.hard & vcpu.soft or vcpu.hard) & topology.cpuset
+        for domain in topology.domains or ()
+        if not domain.domid
+        for vcpu in domain.vcpus
+        if vcpu.online
+    }
+    wished = CpuSet()
+    for mask in masks:
+        wished |= mask
+    nodes = {node.os_index for node in topology.nodes if node.cpuset & wished}
     every = {node.os_index for node in topology.nodes if node.cpuset & topology.cpuset}
     return () if nodes == every else tuple(sorted(nodes))
 
 
-def _pools(topology: Topology) -> dict[int, Pool]:
+def _pools(topology: Topology, units: _Units) -> dict[int, Pool]:
     named = [(pool.id, pool.name, pool.cpuset & topology.cpuset) for pool in topology.cpupools]
     if not named:
         named = [(0, "Pool-0", topology.cpuset)]
@@ -178,18 +246,17 @@ def _pools(topology: Topology) -> dict[int, Pool]:
             part = node.cpuset & cpuset
             if part:
                 cells[node.os_index] = Cell(
-                    node.os_index, part, _siblings(topology, part), caches=_last_level_caches(topology, part)
+                    node.os_index, part, units.siblings(part), caches=units.last_level_caches(part)
                 )
         pools[number] = Pool(number, name or str(number), cpuset, cells)
     return pools
 
 
 def _running(
-    topology: Topology, domain: Domain, pools: t.Mapping[int, Pool], nodes: t.Mapping[int, Node]
+    domain: Domain, pools: t.Mapping[int, Pool], nodes: t.Mapping[int, Node], spread: _Spread
 ) -> Running:
     pool = pools.get(-1 if domain.cpupool is None else domain.cpupool) or next(iter(pools.values()))
     loads: dict[int, int] = {}
-    shares: dict[int, dict[int, int]] = {}
     masks = []
     online = 0
     for vcpu in domain.vcpus:
@@ -199,14 +266,7 @@ def _running(
             continue
         online += 1
         wished = hard & soft or hard or pool.cpuset
-        if wished.mask not in shares:
-            weights = {
-                cell.node: _cores(topology, cell.cpuset & wished)
-                for cell in pool.cells.values()
-                if cell.cpuset & wished
-            }
-            shares[wished.mask] = split_load(VCPU, weights)
-        for node, load in shares[wished.mask].items():
+        for node, load in spread.of(pool.id, wished).items():
             loads[node] = loads.get(node, 0) + load
     held, measured = _held(domain, nodes)
     bare = {

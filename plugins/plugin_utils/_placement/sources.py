@@ -16,6 +16,7 @@ from ...module_utils._topology.facts import from_facts
 from ...module_utils._topology.hwloc_import import from_hwloc_xml
 from ...module_utils._topology.model import Topology
 from ...module_utils._topology.recording import from_recording
+from .left_out import LeftOut
 
 
 def hosts_of_task(args: t.Mapping[str, t.Any], task_vars: t.Mapping[str, t.Any]) -> list[str]:
@@ -27,8 +28,34 @@ def hosts_of_task(args: t.Mapping[str, t.Any], task_vars: t.Mapping[str, t.Any])
     return [str(task_vars["inventory_hostname"])]
 
 
-def topology_of(host: str, args: t.Mapping[str, t.Any], task_vars: t.Mapping[str, t.Any]) -> Topology:
-    """Return the topology of a host. Raises :class:`Failure` when nothing is known about it, or what is cannot be used."""
+class Known(t.NamedTuple):
+    """What is known about the hosts of a task: topologies by name, and those whose facts cannot be used."""
+
+    topologies: dict[str, Topology]
+    left_out: dict[str, LeftOut]
+
+
+def read_hosts(
+    hosts: t.Sequence[str], args: t.Mapping[str, t.Any], task_vars: t.Mapping[str, t.Any]
+) -> Known:
+    """Read the facts of each host. One whose facts cannot be used costs that host, not the others.
+
+    Raises :class:`Failure` for a host that is not known or has no facts at all, and when no host is left.
+    """
+    given = {host: _facts_of(host, args, task_vars) for host in hosts}
+    known = Known({}, {})
+    for host, facts in given.items():
+        try:
+            known.topologies[host] = read_topology(facts)
+        except Failure as failure:
+            reason = f"the facts of the host {host} cannot be used: {failure.message.rstrip('.')}"
+            known.left_out[host] = LeftOut.of(reason, facts)
+    if not known.topologies:
+        raise Failure("; ".join(left.reason for left in known.left_out.values()))
+    return known
+
+
+def _facts_of(host: str, args: t.Mapping[str, t.Any], task_vars: t.Mapping[str, t.Any]) -> t.Any:
     facts = (args["facts"] or {}).get(host)
     if facts is None:
         hostvars = task_vars.get("hostvars") or {}
@@ -36,16 +63,24 @@ def topology_of(host: str, args: t.Mapping[str, t.Any], task_vars: t.Mapping[str
             raise Failure(
                 f"the host {host} is neither in the inventory nor in the option facts: correct its name in hosts"
             )
-        facts = (hostvars[host].get("ansible_facts") or {}).get("xen_topology")
+        gathered = hostvars[host].get("ansible_facts")
+        facts = gathered.get("xen_topology") if isinstance(gathered, t.Mapping) else gathered
     if facts is None:
         raise Failure(
             f"there are no facts of the host {host}: run dom0.xen.topology_facts on it before planning, "
             "and see whether that succeeded and the host can be reached"
         )
-    try:
-        return read_topology(facts)
-    except Failure as failure:
-        raise Failure(f"the facts of the host {host} cannot be used: {failure.message}") from failure
+    return facts
+
+
+def running_on(topologies: t.Mapping[str, Topology]) -> set[str]:
+    """Names of the domains of all these hosts."""
+    return {
+        domain.name
+        for topology in topologies.values()
+        for domain in topology.domains or ()
+        if domain.name is not None
+    }
 
 
 def read_topology(given: t.Any) -> Topology:

@@ -13,6 +13,10 @@ from __future__ import annotations
 
 import typing as t
 
+from ...module_utils._errors import Failure, shown
+from ...module_utils._topology.facts import from_facts
+from ...module_utils._topology.model import Topology
+
 Data = t.Mapping[str, t.Any]
 Labels = t.Tuple[t.Tuple[str, str], ...]
 
@@ -37,8 +41,21 @@ def _labels(labels: Labels) -> str:
     return "{" + ",".join(f'{name}="{_escaped(value)}"' for name, value in labels) + "}" if labels else ""
 
 
-def verdict_metrics(rows: t.Iterable[Data], facts: Data, time: float) -> str:
-    """The file: `rows` as the judges of :mod:`.verdict` make them, the host's facts, and when they were gathered."""
+def verdict_metrics(rows: t.Iterable[Data], facts: t.Any, time: float) -> str:
+    """The file: `rows` as the judges of :mod:`.verdict` make them, the host's facts, and when they were gathered.
+
+    Raises Failure for facts that cannot be used, and for rows that are none.
+    """
+    topology = from_facts(facts)
+    try:
+        return _written(rows, topology, int(time))
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
+        raise Failure(
+            f"These are no verdicts of the filters placement_verdicts and limit_verdicts, or no time: {shown(error)} while reading them."
+        ) from error
+
+
+def _written(rows: t.Iterable[Data], topology: Topology, time: int) -> str:
     values: dict[str, list[tuple[Labels, float]]] = {name: [] for name in METRICS}
     for row in rows:
         guest = (("guest", str(row["name"])),)
@@ -52,11 +69,11 @@ def verdict_metrics(rows: t.Iterable[Data], facts: Data, time: float) -> str:
                 values["xen_guest_memory_bytes"].append((guest + (("node", str(node)),), size))
             nodes = sum(1 for size in row["memory_by_node"].values() if size)
             values["xen_guest_memory_nodes"].append((guest, nodes))
-    for node in facts.get("nodes") or []:
-        if node.get("memory_free_bytes") is not None:
-            label = (("node", str(node["os_index"])),)
-            values["xen_node_memory_free_bytes"].append((label, node["memory_free_bytes"]))
-    values["xen_placement_check_timestamp_seconds"].append(((), int(time)))
+    for node in topology.nodes:
+        if node.memory_free is not None:
+            label = (("node", str(node.os_index)),)
+            values["xen_node_memory_free_bytes"].append((label, node.memory_free))
+    values["xen_placement_check_timestamp_seconds"].append(((), time))
     lines = []
     for name, samples in values.items():
         if samples:

@@ -50,8 +50,8 @@ def small_bars(row: Row) -> Element:
     return svg
 
 
-def fleet_svg(rows: t.Sequence[Row]) -> str:
-    """The whole fleet as a document of its own."""
+def fleet_svg(rows: t.Sequence[Row], left_out: t.Sequence[str] = ()) -> str:
+    """The whole fleet as a document of its own. `left_out`: sentences about hosts that are not in it."""
     planned = bool(rows) and len(rows[0].memory) > 1
     svg = Element("svg", {"xmlns": NAMESPACE, "class": "picture", "role": "img"})
     add(svg, "title").text = count(len(rows), "Xen host")
@@ -72,6 +72,9 @@ def fleet_svg(rows: t.Sequence[Row]) -> str:
         _bars(svg, NAME, y, row)
         write(svg, NAME + BARS + 12, y + high / 2, _words(row), "", WIDTH - NAME - BARS - 20)
         y += high
+    for text in left_out:
+        write(svg, 8, y + 12, text, "", WIDTH - 16)
+        y += 20
     svg.attrib.update(width=str(WIDTH), height=f"{y + 4:g}", viewBox=f"0 0 {WIDTH} {y + 4:g}")
     return to_text(svg)
 

@@ -40,8 +40,10 @@ SHORT = 12
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
 
 
-def page(hosts: t.Sequence[Picture], plan: Data | None = None, title: str = "") -> str:
-    """The whole page."""
+def page(
+    hosts: t.Sequence[Picture], plan: Data | None = None, title: str = "", left_out: t.Sequence[str] = ()
+) -> str:
+    """The whole page. `left_out`: sentences about hosts that are not on it."""
     title = title or (f"Xen host {hosts[0].name}" if len(hosts) == 1 and hosts[0].name else "Xen hosts")
     html = Element("html", {"lang": "en"})
     _head(html, title)
@@ -52,6 +54,8 @@ def page(hosts: t.Sequence[Picture], plan: Data | None = None, title: str = "") 
     main = add(body, "main")
     say(main, "h1", title)
     say(main, "p", _overall(hosts, plan), class_="dim")
+    for text in left_out:
+        say(main, "p", f"Note: {text}")
     table_of = rows(hosts, plan)
     if len(hosts) > 1:
         _fleet(main, table_of, plan)

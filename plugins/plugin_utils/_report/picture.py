@@ -154,17 +154,38 @@ def _cache_words(cache: Cache) -> str:
     return f"{cache_name(cache)} for {''.join(f'{number} or ' for number in fewer)}{count(most, 'CPU')}"
 
 
-def read_hosts(facts: t.Any, name: str = "") -> dict[str, Topology]:
-    """Topologies by name of host: of one host's facts, or of a dictionary of such facts. Raises Failure for anything else."""
-    if isinstance(facts, t.Mapping) and "schema_version" not in facts and facts:
-        hosts = {}
-        for host, of_host in facts.items():
-            try:
-                hosts[str(host)] = from_facts(of_host)
-            except Failure as failure:
-                raise Failure(f"{host}: {failure.message}") from failure
-        return hosts
-    return {name: from_facts(facts)}
+class Hosts(t.NamedTuple):
+    """Topologies by name of host, and why facts of others cannot be used. `fleet`: they came as a dictionary of hosts."""
+
+    topologies: dict[str, Topology]
+    left_out: dict[str, str]
+    fleet: bool
+
+
+def read_hosts(facts: t.Any, name: str = "") -> Hosts:
+    """Read one host's facts, or a dictionary of such facts, in which a host whose facts cannot be used costs that host alone.
+
+    Raises Failure for anything else, and when no host is left.
+    """
+    if not isinstance(facts, t.Mapping) or "schema_version" in facts or not facts:
+        return Hosts({name: from_facts(facts)}, {}, False)
+    hosts = Hosts({}, {}, True)
+    for host, of_host in facts.items():
+        try:
+            hosts.topologies[str(host)] = from_facts(of_host)
+        except Failure as failure:
+            hosts.left_out[str(host)] = failure.message.rstrip(".")
+    if not hosts.topologies:
+        raise Failure("; ".join(f"{host}: {reason}" for host, reason in hosts.left_out.items()))
+    return hosts
+
+
+def left_out_words(left_out: t.Mapping[str, str]) -> list[str]:
+    """A sentence for each host that is not drawn."""
+    return [
+        f"{shown(host)} is left out, its facts cannot be used: {shown(reason)}."
+        for host, reason in left_out.items()
+    ]
 
 
 def read_plan(plan: t.Any) -> Data | None:

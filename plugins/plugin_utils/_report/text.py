@@ -8,9 +8,11 @@
 
 from __future__ import annotations
 
+import collections
 import typing as t
 
-from ...module_utils._errors import Failure
+from ...module_utils._topology.facts import from_facts
+from ...module_utils._topology.model import Dom0Linux, Topology
 from .verdict import Row, mib
 
 Data = t.Mapping[str, t.Any]
@@ -42,55 +44,44 @@ def _size(value: t.Any) -> str:
     return "?" if value is None else mib(value)
 
 
-def _counts(facts: Data) -> list[str]:
-    totals = facts["totals"]
-    linux = (facts.get("dom0") or {}).get("linux") or {}
-    pus = _number(totals["pus"])
-    if totals["pus_online"] != totals["pus"]:
-        pus += f" ({totals['pus_online']} online)"
-    threads = None
-    if linux.get("cores") and linux.get("pus"):
-        threads = linux["pus"] // linux["cores"]
+def _counts(topology: Topology) -> list[str]:
+    linux = topology.dom0_linux or Dom0Linux(None, None, None, None)
+    online = len(topology.online_cpuset)
+    pus = str(len(topology.pus))
+    if online != len(topology.pus):
+        pus += f" ({online} online)"
+    threads = linux.pus // linux.cores if linux.cores and linux.pus else None
     rows = [
         ("", "Xen", "dom0's lscpu"),
-        ("packages", _number(totals["packages"]), _number(linux.get("packages"))),
-        ("cores", _number(totals["cores"]), _number(linux.get("cores"))),
-        ("PUs", pus, _number(linux.get("pus"))),
-        ("threads a core", _number(totals["threads_per_core"]), _number(threads)),
-        ("NUMA nodes", _number(totals["nodes"]), _number(linux.get("nodes"))),
+        ("packages", str(len(topology.packages)), _number(linux.packages)),
+        ("cores", str(len(topology.cores)), _number(linux.cores)),
+        ("PUs", pus, _number(linux.pus)),
+        ("threads a core", str(topology.threads_per_core), _number(threads)),
+        ("NUMA nodes", str(len(topology.nodes)), _number(linux.nodes)),
     ]
     return table(rows, (_LEFT, _RIGHT, _RIGHT))
 
 
-def _nodes(facts: Data) -> list[str]:
-    order = [str(node) for node in facts["distances"]["nodes"]]
-    matrix = {
-        row: dict(zip(order, line, strict=True))
-        for row, line in zip(order, facts["distances"]["matrix"], strict=True)
-    }
-    rows = [("node", "CPUs", "cores", "memory free", *(f"to {node}" for node in order))]
-    for node in facts["nodes"]:
-        mine = str(node["os_index"])
-        cores = sum(1 for core in facts["cores"] if core["node"] == node["os_index"])
-        cells = [mine, node["cpuset"] or "none", str(cores), _size(node["memory_free_bytes"])]
-        rows.append((*cells, *(_number(matrix.get(mine, {}).get(other)) for other in order)))
-    return table(rows, (_RIGHT, _LEFT, _RIGHT, _RIGHT, *(_RIGHT for _node in order)))
+def _nodes(topology: Topology) -> list[str]:
+    distances = topology.distances
+    cores = collections.Counter(core.node for core in topology.cores)
+    rows = [("node", "CPUs", "cores", "memory free", *(f"to {node}" for node in distances.nodes))]
+    for node, to_others in zip(topology.nodes, distances.matrix, strict=True):
+        cells = [str(node.os_index), str(node.cpuset) or "none", str(cores[node.os_index])]
+        rows.append((*cells, _size(node.memory_free), *(_number(distance) for distance in to_others)))
+    return table(rows, (_RIGHT, _LEFT, _RIGHT, _RIGHT, *(_RIGHT for _node in distances.nodes)))
 
 
-def host_summary(facts: Data, name: str = "") -> str:
+def host_summary(facts: t.Any, name: str = "") -> str:
     """The host as Xen sees it, beside what Linux in dom0 makes of its virtual CPUs; then a row a node with distances.
 
     `facts`: ``ansible_facts["xen_topology"]``. Raises Failure when it is something else.
     """
-    try:
-        xen = facts["xen"]
-        title = f"{name + ': ' if name else ''}Xen {xen['version']}, scheduler {xen['scheduler']}"
-        lines = [title, "", *_counts(facts), "", *_nodes(facts)]
-    except (KeyError, TypeError, IndexError, ValueError) as error:
-        raise Failure(
-            f"These are not facts of dom0.xen.topology_facts ({error!r} while reading them): give ansible_facts['xen_topology']."
-        ) from error
-    return "\n".join([*lines, *(f"  warning: {warning}" for warning in facts.get("warnings") or [])])
+    topology = from_facts(facts)
+    title = f"{name}: " if name else ""
+    title += f"Xen {topology.xen.version}, scheduler {topology.xen.scheduler}"
+    lines = [title, "", *_counts(topology), "", *_nodes(topology)]
+    return "\n".join([*lines, *(f"  warning: {warning}" for warning in topology.warnings)])
 
 
 def affinity_text(groups: t.Sequence[Data]) -> str:

@@ -81,6 +81,22 @@ def test_defaults_of_a_group_hold_here_too(facts: Data) -> None:
     assert "second.vcpus: is missing" in wrong["msg"]
 
 
+def test_one_bad_host_costs_that_host(facts: Data) -> None:
+    bad = {**facts, "complete_nodeset": "0-63"}
+    asked = {"guests": [*WANTED, {**WANTED[0], "name": "there", "host": "beta"}]}
+    asked["facts"] = {"alpha": facts, "beta": bad}
+    plan = run(placement_plan, asked)
+    result = run(placement_check, {**asked, "plan": plan})
+    assert (result["valid"], result.get("failed")) == (True, None)
+    assert result["warnings"] == [
+        "beta is left out: the facts of the host beta cannot be used: the topology facts are damaged: complete_nodeset is 0-63, "
+        "and nodes has 0-1."
+    ]
+    plan["guests"][0]["host"] = "beta"
+    broken = run(placement_check, {**asked, "plan": plan, "fail": False})["violations"]
+    assert (plan["guests"][0]["name"], "host") in [(found["guest"], found["rule"]) for found in broken]
+
+
 def test_what_is_no_plan(facts: Data) -> None:
     result = run(placement_check, {"guests": WANTED, "facts": {"alpha": facts}, "plan": {"a": 1}})
     assert result["failed"] is True

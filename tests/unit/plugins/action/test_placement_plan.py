@@ -354,3 +354,80 @@ def test_a_recording_and_hwloc_xml_do_as_facts() -> None:
     assert places == [[("db", "alpha", [0], "0-3")]] * 3
     broken = run({**wanted, "facts": {"alpha": "<topology"}})
     assert broken["failed"] and broken["msg"].startswith("the facts of the host alpha cannot be used: ")
+
+
+def broken(facts: Data, **more: t.Any) -> Data:
+    """Facts that cannot be used, of a host on which somebody runs nevertheless."""
+    return {**facts, "complete_cpuset": "0-65535", **more}
+
+
+LOST = "the facts of the host beta cannot be used: the topology facts are damaged: complete_cpuset is 0-65535, and pus has 0-7"
+
+
+def test_one_bad_host_costs_that_host(facts: Data) -> None:
+    args = {
+        "guests": [
+            {"name": "db", "vcpus": 1, "memory": 512},
+            {"name": "there", "vcpus": 1, "memory": 512, "host": "beta"},
+            {"name": "web", "vcpus": 2, "memory": 512},
+        ],
+        "facts": {"beta": broken(facts), "gamma": hosts.facts([(2, 4000), (2, 4000)], domains=[])},
+    }
+    result = run(args)
+    assert not result.get("failed")
+    assert result["warnings"] == [f"beta is left out: {LOST}."]
+    assert [(entry["name"], entry["host"]) for entry in result["guests"]] == [("db", "gamma")]
+    # who is asked to be there, and who runs there already and must not be started a second time
+    assert [(entry["name"], entry["reasons"]) for entry in result["unplaced"]] == [
+        ("there", [f"Its host is to be beta, and {LOST}."]),
+        ("web", [f"A domain of its name is on beta, so that it is started nowhere else, and {LOST}."]),
+    ]
+    assert result["hosts"]["beta"] == {"nodes": [], "warnings": [f"Left out of the plan: {LOST}."]}
+    assert list(result["hosts"]) == ["beta", "gamma"]
+    missing = result["objective"][0]
+    assert (missing["level"], missing["value"], missing["bound"], missing["gap"]) == ("unplaced", 2, 2, 0)
+    assert "beta: warning: Left out of the plan: " + LOST + "." in result["summary"]
+
+
+@pytest.mark.parametrize(
+    "bad", [[], "junk", {"schema_version": "1.0"}, {"recording": 1}, "<topology/>", 3, True]
+)
+def test_facts_that_are_none_at_all(facts: Data, bad: t.Any) -> None:
+    args = {"guests": WANTED, "facts": {"beta": bad, "gamma": facts}}
+    result = run(args)
+    assert [entry["name"] for entry in result["guests"]] == ["web", "db"]
+    assert len(result["warnings"]) == 1
+    # nobody knows who runs there
+    (created,) = (entry for entry in result["guests"] if entry["action"] == "create")
+    assert created["warnings"][-1].startswith("It may run on beta already")
+    (kept,) = (entry for entry in result["guests"] if entry["action"] == "keep")
+    assert not kept["warnings"]
+
+
+def test_no_host_is_left(facts: Data) -> None:
+    result = run({"guests": WANTED, "facts": {"beta": broken(facts), "gamma": {}}})
+    assert result["failed"]
+    assert result["msg"].startswith(LOST + "; the facts of the host gamma cannot be used: ")
+
+
+def test_a_bad_host_cannot_be_emptied(facts: Data) -> None:
+    args = {"guests": WANTED, "facts": {"beta": broken(facts), "gamma": facts}, "evacuate": ["beta"]}
+    assert run(args)["msg"] == "beta cannot be emptied: " + LOST
+
+
+def test_a_plan_is_carried_out_but_for_a_bad_host(facts: Data) -> None:
+    good = hosts.facts([(2, 4000), (2, 4000)], domains=[])
+    args = {
+        "guests": [
+            {"name": name, "vcpus": 1, "memory": 512, "host": host}
+            for name, host in (("a", "beta"), ("b", "gamma"))
+        ],
+        "facts": {"beta": good, "gamma": good},
+    }
+    plan = run(args)
+    assert {entry["name"]: entry["host"] for entry in plan["guests"]} == {"a": "beta", "b": "gamma"}
+    del args["guests"][0]["host"]
+    given = {"guests": plan["guests"], "unplaced": []}
+    result = run({**args, "facts": {"beta": broken(good), "gamma": good}, "given_plan": given})
+    assert [entry["name"] for entry in result["guests"]] == ["b"]
+    assert result["unplaced"][0]["reasons"] == [f"The plan that was given has it on beta, and {LOST}."]

@@ -7,6 +7,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+from ansible_collections.dom0.xen.plugins.module_utils._errors import Failure
 from ansible_collections.dom0.xen.plugins.plugin_utils._report.metrics import METRICS, verdict_metrics
 
 ROW = {"name": 'a "b"\\c\nd', "reasons": ["x", "y"], "memory_by_node": {"10": 0, "2": 4096}, "vcpus": 2}
@@ -32,11 +34,33 @@ def test_a_file_as_prometheus_reads_it(facts):
 
 
 def test_what_was_not_measured_is_left_out(facts):
-    text = verdict_metrics([dict(ROW, memory_by_node=None, vcpus=None, reasons=[])], dict(facts, nodes=[]), 0)
+    nodes = [dict(node, memory_free_bytes=None) for node in facts["nodes"]]
+    text = verdict_metrics(
+        [dict(ROW, memory_by_node=None, vcpus=None, reasons=[])], dict(facts, nodes=nodes), 0
+    )
     assert "xen_guest_memory" not in text
     assert "xen_guest_vcpus" not in text
     assert "xen_node" not in text
     assert re.search(r"^xen_guest_placement_measured\{.*\} 0$", text, re.MULTILINE)
+
+
+def test_facts_that_cannot_be_used_are_refused(facts):
+    with pytest.raises(Failure, match=r"damaged: nodes\[0\].memory_free_bytes should be"):
+        verdict_metrics([ROW], dict(facts, nodes=[dict(facts["nodes"][0], memory_free_bytes="x")]), 0)
+
+
+@pytest.mark.parametrize(
+    "rows", [None, [None], [{}], [dict(ROW, reasons=None)], [dict(ROW, memory_by_node={"²": 1})]]
+)
+def test_rows_that_are_no_verdicts_are_refused(facts, rows):
+    with pytest.raises(Failure, match="no verdicts"):
+        verdict_metrics(rows, facts, 0)
+
+
+@pytest.mark.parametrize("time", [float("nan"), float("inf"), "now", None])
+def test_a_time_that_is_none_is_refused(facts, time):
+    with pytest.raises(Failure, match="no time"):
+        verdict_metrics([ROW], facts, time)
 
 
 def test_the_role_says_which_metrics_there_are():

@@ -552,3 +552,32 @@ def test_the_picture_in_the_documentation_is_what_the_recording_gives():
 def test_the_text_in_the_documentation_is_what_the_recording_gives():
     page = (DOCS / "report.md").read_text(encoding="utf-8")
     assert page.split("```text\n")[1].split("```")[0] == to_text(recorded("big-report"), "big") + "\n"
+
+
+# hosts whose facts cannot be used
+
+LOST = "b is left out, its facts cannot be used: the topology facts are damaged: complete_cpuset is 0-9, and pus has 0-3."
+
+
+@pytest.mark.parametrize("rest", [1, 2])
+def test_one_bad_host_is_named_and_the_others_are_drawn(rest):
+    good = facts([(2, 4096)], domains=[domain(1, "web", 1, 512)])
+    hosts = {"a": good, "b": {**good, "complete_cpuset": "0-9"}, "c": good}
+    if rest == 1:
+        del hosts["c"]
+    for draw in (to_html, to_svg, to_text):
+        warnings = []
+        made = draw(hosts, warn=warnings.append)
+        assert warnings == [LOST]
+        assert "b is left out, its facts cannot be" in made
+        assert ("web" in made) or draw is not to_html
+    # a fleet stays one, whoever is left of it
+    assert "<text" in to_svg(hosts)
+    assert ("memory free" in to_text(hosts)) and ("a" in to_text(hosts))
+
+
+def test_no_host_is_left():
+    with pytest.raises(Failure, match="^a: .*damaged.*; b: these are no topology facts"):
+        to_html({"a": {**facts([(2, 4096)]), "nodes": 1}, "b": None})
+    with pytest.raises(Failure, match="damaged"):
+        to_text({**facts([(2, 4096)]), "nodes": 1})
