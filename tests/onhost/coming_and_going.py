@@ -28,7 +28,7 @@ from module_utils._discovery import registry  # type: ignore[import-not-found]
 from module_utils._discovery.collecting import AUTO, collect  # type: ignore[import-not-found]
 from module_utils._topology.derive import derive  # type: ignore[import-not-found]
 from module_utils._topology.facts import to_facts  # type: ignore[import-not-found]
-from module_utils._xen import domctl, errors, numa_dump, sysctl  # type: ignore[import-not-found]
+from module_utils._xen import domctl, errors, numa_dump, pinning, sysctl  # type: ignore[import-not-found]
 from module_utils._xen.connection import Xen  # type: ignore[import-not-found]
 
 GUESTS_AT_ONCE = 4
@@ -78,7 +78,7 @@ def one_round(dice: random.Random) -> t.Dict[str, int]:
                 hard = dice.getrandbits(online.bit_length()) & online or online
                 soft = dice.getrandbits(sysctl.cpu_bits(xen) + 9) or 1
                 try:
-                    effect = domctl.setvcpuaffinity(xen, info.domain, vcpu, hard=hard, soft=soft)
+                    effect = pinning.setvcpuaffinity(xen, info.domain, vcpu, hard=hard, soft=soft)
                     assert effect.hard == hard, (effect, hard)
                     assert domctl.getvcpuaffinity(xen, info.domain, vcpu)[0] == hard
                     domctl.getvcpuinfo(xen, info.domain, vcpu)

@@ -17,11 +17,15 @@ import typing as t
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent.parent / "plugins"))
 
 from module_utils._xen import (  # type: ignore[import-not-found]
+    changes,
     domctl,
     errors,
+    hardware,
     hypfs,
     layouts,
     memory,
+    memory_op,
+    pinning,
     platform,
     probe,
     sysctl,
@@ -59,15 +63,15 @@ def refusals(xen: Xen) -> None:
     refused("no such vCPU", errors.NoSuchVcpu, lambda: domctl.getvcpuinfo(xen, 0, NO_VCPU))
     refused("affinity of no vCPU", errors.NoSuchVcpu, lambda: domctl.getvcpuaffinity(xen, 0, NO_VCPU))
     refused(
-        "setting that of no vCPU", errors.Invalid, lambda: domctl.setvcpuaffinity(xen, 0, NO_VCPU, hard=1)
+        "setting that of no vCPU", errors.Invalid, lambda: pinning.setvcpuaffinity(xen, 0, NO_VCPU, hard=1)
     )
     refused(
         "setting that of no domain",
         errors.NoSuchVcpu,
-        lambda: domctl.setvcpuaffinity(xen, NO_DOMAIN, 0, hard=1),
+        lambda: pinning.setvcpuaffinity(xen, NO_DOMAIN, 0, hard=1),
     )
-    refused("empty hard mask", errors.Invalid, lambda: domctl.setvcpuaffinity(xen, 0, 0, hard=0))
-    refused("nodes that are not there", errors.Invalid, lambda: domctl.setnodeaffinity(xen, 0, 1 << 40))
+    refused("empty hard mask", errors.Invalid, lambda: pinning.setvcpuaffinity(xen, 0, 0, hard=0))
+    refused("nodes that are not there", errors.Invalid, lambda: pinning.setnodeaffinity(xen, 0, 1 << 40))
     beyond = platform.get_cpuinfo(xen, sysctl.cpu_bits(xen) + 100)
     check("CPU that is not there", beyond.flags == platform.FLAG_INVALID, beyond)
 
@@ -104,7 +108,9 @@ def odd_requests(xen: Xen) -> None:
         lambda: sysctl_op(sysctl.CPUTOPOINFO, num_cpus=1, cputopo=16),
     )
     refused(
-        "PCI devices without room for them", errors.Invalid, lambda: sysctl_op(sysctl.PCITOPOINFO, num_devs=1)
+        "PCI devices without room for them",
+        errors.Invalid,
+        lambda: sysctl_op(hardware.PCITOPOINFO, num_devs=1),
     )
 
 
@@ -118,42 +124,44 @@ def pools_and_cpus(xen: Xen) -> None:
     refused(
         "a cpupool that is there already",
         errors.Exists,
-        lambda: sysctl.cpupool_create(xen, 0, pools[0].sched_id),
+        lambda: changes.cpupool_create(xen, 0, pools[0].sched_id),
     )
-    refused("the end of no cpupool", errors.NoSuchCpupool, lambda: sysctl.cpupool_destroy(xen, missing))
-    refused("the end of cpupool 0", errors.Busy, lambda: sysctl.cpupool_destroy(xen, 0))
-    refused("a scheduler that is none", errors.Invalid, lambda: sysctl.cpupool_create(xen, missing, 99))
-    refused("a CPU for no cpupool", errors.NoSuchCpupool, lambda: sysctl.cpupool_add_cpu(xen, missing, 1))
-    refused("a CPU that is not free", errors.Invalid, lambda: sysctl.cpupool_add_cpu(xen, 0, 0))
+    refused("the end of no cpupool", errors.NoSuchCpupool, lambda: changes.cpupool_destroy(xen, missing))
+    refused("the end of cpupool 0", errors.Busy, lambda: changes.cpupool_destroy(xen, 0))
+    refused("a scheduler that is none", errors.Invalid, lambda: changes.cpupool_create(xen, missing, 99))
+    refused("a CPU for no cpupool", errors.NoSuchCpupool, lambda: changes.cpupool_add_cpu(xen, missing, 1))
+    refused("a CPU that is not free", errors.Invalid, lambda: changes.cpupool_add_cpu(xen, 0, 0))
     if xen.version >= (4, 17):
-        refused("CPU 0 out of cpupool 0", errors.Invalid, lambda: sysctl.cpupool_remove_cpu(xen, 0, 0))
+        refused("CPU 0 out of cpupool 0", errors.Invalid, lambda: changes.cpupool_remove_cpu(xen, 0, 0))
     # the domain that asks is refused before the cpupool is looked for
-    refused("Domain-0 elsewhere", errors.NotPermitted, lambda: sysctl.cpupool_move_domain(xen, missing, 0))
+    refused("Domain-0 elsewhere", errors.NotPermitted, lambda: changes.cpupool_move_domain(xen, missing, 0))
     refused(
-        "no domain in a cpupool", errors.NoSuchDomain, lambda: sysctl.cpupool_move_domain(xen, 0, NO_DOMAIN)
+        "no domain in a cpupool", errors.NoSuchDomain, lambda: changes.cpupool_move_domain(xen, 0, NO_DOMAIN)
     )
     guests = [info.domain for info in sysctl.getdomaininfolist(xen) if info.domain]
-    sysctl.cpupool_create(xen, missing, pools[0].sched_id)
+    changes.cpupool_create(xen, missing, pools[0].sched_id)
     try:
         if guests:
             refused(
                 "a guest in a cpupool without CPUs",
                 errors.NoSuchCpupool,
-                lambda: sysctl.cpupool_move_domain(xen, missing, guests[0]),
+                lambda: changes.cpupool_move_domain(xen, missing, guests[0]),
             )
         refused(
-            "a CPU out of another cpupool", errors.Invalid, lambda: sysctl.cpupool_remove_cpu(xen, missing, 1)
+            "a CPU out of another cpupool",
+            errors.Invalid,
+            lambda: changes.cpupool_remove_cpu(xen, missing, 1),
         )
     finally:
-        sysctl.cpupool_destroy(xen, missing)
-    refused("CPU 0 offline", errors.Invalid, lambda: sysctl.cpu_hotplug(xen, sysctl.CPU_OFFLINE, 0))
+        changes.cpupool_destroy(xen, missing)
+    refused("CPU 0 offline", errors.Invalid, lambda: changes.cpu_hotplug(xen, changes.CPU_OFFLINE, 0))
     refused(
-        "a CPU that is online already", errors.Exists, lambda: sysctl.cpu_hotplug(xen, sysctl.CPU_ONLINE, 0)
+        "a CPU that is online already", errors.Exists, lambda: changes.cpu_hotplug(xen, changes.CPU_ONLINE, 0)
     )
     refused(
         "a CPU that is not there",
         errors.Invalid,
-        lambda: sysctl.cpu_hotplug(xen, sysctl.CPU_ONLINE, sysctl.cpu_bits(xen) + 100),
+        lambda: changes.cpu_hotplug(xen, changes.CPU_ONLINE, sysctl.cpu_bits(xen) + 100),
     )
     check("cpupools as they were", (sysctl.cpupools(xen), sysctl.physinfo(xen).nr_cpus) == before, bin(there))
 
@@ -161,26 +169,26 @@ def pools_and_cpus(xen: Xen) -> None:
 def offline(xen: Xen) -> None:
     """One CPU goes offline and comes back; what Xen refuses of it meanwhile."""
     cpu = (sysctl.cpupools(xen)[0].cpus).bit_length() - 1
-    sysctl.cpu_hotplug(xen, sysctl.CPU_OFFLINE, cpu)
+    changes.cpu_hotplug(xen, changes.CPU_OFFLINE, cpu)
     try:
         refused(
             "a CPU that is offline already",
             errors.Exists,
-            lambda: sysctl.cpu_hotplug(xen, sysctl.CPU_OFFLINE, cpu),
+            lambda: changes.cpu_hotplug(xen, changes.CPU_OFFLINE, cpu),
         )
         refused(
             "hard mask without an online CPU",
             errors.Invalid,
-            lambda: domctl.setvcpuaffinity(xen, 0, 0, hard=1 << cpu),
+            lambda: pinning.setvcpuaffinity(xen, 0, 0, hard=1 << cpu),
         )
-        refused("an offline CPU for a cpupool", errors.Invalid, lambda: sysctl.cpupool_add_cpu(xen, 0, cpu))
+        refused("an offline CPU for a cpupool", errors.Invalid, lambda: changes.cpupool_add_cpu(xen, 0, cpu))
         refused(
             "an offline CPU out of a cpupool",
             errors.Invalid,
-            lambda: sysctl.cpupool_remove_cpu(xen, 0, cpu),
+            lambda: changes.cpupool_remove_cpu(xen, 0, cpu),
         )
     finally:
-        sysctl.cpu_hotplug(xen, sysctl.CPU_ONLINE, cpu)
+        changes.cpu_hotplug(xen, changes.CPU_ONLINE, cpu)
     check("it is back", bool(sysctl.cpupools(xen)[0].cpus >> cpu & 1), cpu)
 
 
@@ -188,7 +196,9 @@ def threads(xen: Xen) -> None:
     """SMT where there is none. Elsewhere it would be switched, which is not tried here."""
     places = sysctl.cputopoinfo(xen)
     if len(set(places)) == len(places):
-        refused("no SMT to switch", errors.NotSupported, lambda: sysctl.cpu_hotplug(xen, sysctl.SMT_DISABLE))
+        refused(
+            "no SMT to switch", errors.NotSupported, lambda: changes.cpu_hotplug(xen, changes.SMT_DISABLE)
+        )
 
 
 def affinity(xen: Xen) -> None:
@@ -200,15 +210,15 @@ def affinity(xen: Xen) -> None:
     first = cpus & -cpus
     hard, soft = cpus & ~first, first | (cpus & ~first) >> 1
     try:
-        effect = domctl.setvcpuaffinity(xen, 0, vcpu, hard=hard, soft=soft)
+        effect = pinning.setvcpuaffinity(xen, 0, vcpu, hard=hard, soft=soft)
         check("effective masks", effect == (hard, soft & hard), effect)
         check("masks as set", domctl.getvcpuaffinity(xen, 0, vcpu) == (hard, soft))
     finally:
-        domctl.setvcpuaffinity(xen, 0, vcpu, hard=before[0], soft=before[1])
+        pinning.setvcpuaffinity(xen, 0, vcpu, hard=before[0], soft=before[1])
     check("masks put back", domctl.getvcpuaffinity(xen, 0, vcpu) == before)
 
 
-def hardware(xen: Xen) -> None:
+def machine(xen: Xen) -> None:
     """What the hypervisor knows of the machine, against its own other figures."""
     info, page = sysctl.physinfo(xen), version.page_size(xen)
     regions = memory.machine_memory_map(xen)
@@ -217,15 +227,17 @@ def hardware(xen: Xen) -> None:
     check("RAM in the memory map", 0 <= ram - info.total_pages * page < 16 << 20, (len(regions), ram))
     leaves = {(leaf.leaf, leaf.subleaf): leaf for leaf in sysctl.cpu_policy(xen)}
     check("CPU policy", leaves[0, sysctl.INVALID_32].a >= 0xB and (0xB, 0) in leaves, len(leaves))
-    check("unknown PCI device", sysctl.pcitopoinfo(xen, [(0x7FFF, 0xFF, 0xFF)]) == [sysctl.INVALID_DEVICE])
+    check(
+        "unknown PCI device", hardware.pcitopoinfo(xen, [(0x7FFF, 0xFF, 0xFF)]) == [hardware.INVALID_DEVICE]
+    )
     there = sorted(path.name for path in pathlib.Path("/sys/bus/pci/devices").iterdir())
     asked = [
         (int(name[:4], 16), int(name[5:7], 16), int(name[8:10], 16) << 3 | int(name[11])) for name in there
     ]
-    nodes = sysctl.pcitopoinfo(xen, asked)
+    nodes = hardware.pcitopoinfo(xen, asked)
     known = {*range(info.max_node_id + 1), sysctl.INVALID_32}
     check("PCI devices", bool(nodes) and set(nodes) <= known, len(nodes))
-    many = sysctl.pcitopoinfo(xen, (asked * 400)[:400])
+    many = hardware.pcitopoinfo(xen, (asked * 400)[:400])
     check("PCI devices in pieces", many == (nodes * 400)[:400])
     try:
         granularity = hypfs.read_text(xen, "/cpupool/0/sched-gran")
@@ -233,9 +245,9 @@ def hardware(xen: Xen) -> None:
         granularity = None
     wanted = ("cpu", "core", "socket") if xen.version >= (4, 15) else (None,)
     check("granularity in hypfs", granularity in wanted, granularity)
-    refused("frequencies of an emulated CPU", errors.NotSupported, lambda: sysctl.px_frequencies(xen, [0]))
-    refused("highest frequency of one", errors.NotSupported, lambda: sysctl.cpufreq_maxima(xen, [0]))
-    refused("memory by node in one call", errors.NotSupported, lambda: domctl.node_pages(xen, 0, 2))
+    refused("frequencies of an emulated CPU", errors.NotSupported, lambda: hardware.px_frequencies(xen, [0]))
+    refused("highest frequency of one", errors.NotSupported, lambda: hardware.cpufreq_maxima(xen, [0]))
+    refused("memory by node in one call", errors.NotSupported, lambda: memory_op.node_pages(xen, 0, 2))
 
 
 def interface(xen: Xen) -> None:
@@ -274,7 +286,7 @@ def tables() -> None:
         check(
             "newer than the table", xen.interface["known"] is False and len(xen.warnings) == 1, xen.warnings
         )
-        refused("writing to it", errors.UnknownInterface, lambda: domctl.setvcpuaffinity(xen, 0, 0, hard=1))
+        refused("writing to it", errors.UnknownInterface, lambda: pinning.setvcpuaffinity(xen, 0, 0, hard=1))
     layouts.SYSCTL_VERSIONS = (1, 2)
     layouts.RELEASES[release] = (2, right["domctl"])
     refused("far newer than the table", errors.UnknownInterface, Xen.open)
@@ -286,7 +298,7 @@ def main() -> int:
     """Run all checks; the exit status."""
     with Xen.open() as xen:
         interface(xen)
-        hardware(xen)
+        machine(xen)
         refusals(xen)
         odd_requests(xen)
         pools_and_cpus(xen)

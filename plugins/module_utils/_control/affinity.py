@@ -21,7 +21,7 @@ from .._topology.affinities import affinity_text
 from .._topology.cpuset import CpuSet, CpuSetError
 from .._topology.expression import resolve
 from .._topology.model import Domain, Topology
-from .._xen import domctl, errors, sysctl
+from .._xen import domctl, errors, pinning, sysctl
 from . import granularity as gran
 from .patience import Patience
 
@@ -455,7 +455,7 @@ def _apply(
             soft = (vcpu.soft, vcpu.soft_before) if vcpu.soft != vcpu.soft_before else None
             new, old = (
                 partial(
-                    domctl.setvcpuaffinity,
+                    pinning.setvcpuaffinity,
                     xen,
                     action.domid,
                     vcpu.vcpu,
@@ -479,8 +479,8 @@ def _apply(
             every_node if nodes.auto else nodes.wanted.mask,
             every_node if nodes.auto_before else nodes.before.mask,
         )
-        domctl.setnodeaffinity(xen, action.domid, sides[0])
-        done.append(_Set(action, None, partial(domctl.setnodeaffinity, xen, action.domid, sides[1])))
+        pinning.setnodeaffinity(xen, action.domid, sides[0])
+        done.append(_Set(action, None, partial(pinning.setnodeaffinity, xen, action.domid, sides[1])))
     # only now: with a scheduling granularity above "cpu" a later one may have changed an earlier one
     for vcpu in vcpus:
         if vcpu.changed:

@@ -9,13 +9,13 @@ from functools import partial
 
 from .._topology.cpuset import CpuSet
 from .._topology.model import Domain
-from .._xen import domctl, sysctl
+from .._xen import pinning, sysctl
 from .patience import Patience
 from .steps import Masks
 
 
 def pin(xen: t.Any, domain: Domain, masks: Masks, everything: CpuSet, patience: Patience) -> None:
-    """Set `masks`, of each vCPU in it both. `everything` are the CPUs that exist. Raises what :func:`domctl.setvcpuaffinity` raises."""
+    """Set `masks`, of each vCPU in it both. `everything` are the CPUs that exist. Raises what :func:`pinning.setvcpuaffinity` raises."""
     every_bit = (1 << sysctl.cpu_bits(xen)) - 1
 
     def bits(mask: CpuSet) -> int:
@@ -23,5 +23,5 @@ def pin(xen: t.Any, domain: Domain, masks: Masks, everything: CpuSet, patience: 
 
     for number, (hard, soft) in sorted(masks.items()):
         patience.ask(
-            partial(domctl.setvcpuaffinity, xen, domain.domid, number, hard=bits(hard), soft=bits(soft))
+            partial(pinning.setvcpuaffinity, xen, domain.domid, number, hard=bits(hard), soft=bits(soft))
         )

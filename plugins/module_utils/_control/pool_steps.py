@@ -16,7 +16,7 @@ from .._errors import Failure
 from .._topology.cpuset import CpuSet
 from .._topology.meanings import SCHEDULERS
 from .._topology.model import Domain
-from .._xen import errors, hypfs, sysctl
+from .._xen import changes, errors, sysctl
 from . import granularity
 from .journal import Journal, Moved
 from .patience import Patience
@@ -113,28 +113,32 @@ def _take(step: Step, hands: Hands) -> None:
     elif step.kind == "create":
         hands.name(step.pool, step.name)
         try:
-            sysctl.cpupool_create(xen, step.pool, _SCHEDULER_IDS[step.value])
+            changes.cpupool_create(xen, step.pool, _SCHEDULER_IDS[step.value])
         except errors.Exists:
             raise
         except Failure:
             hands.name(step.pool, None)
             raise
     elif step.kind == "granularity":
-        hypfs.write_text(xen, granularity.path(step.pool), step.value)
+        changes.write_hypfs(xen, granularity.path(step.pool), step.value)
     elif step.kind == "add":
-        ask(lambda: sysctl.cpupool_add_cpu(xen, step.pool, min(step.cpus)))
+        ask(lambda: changes.cpupool_add_cpu(xen, step.pool, min(step.cpus)))
     elif step.kind == "remove":
-        ask(lambda: sysctl.cpupool_remove_cpu(xen, step.pool, min(step.cpus)))
+        ask(lambda: changes.cpupool_remove_cpu(xen, step.pool, min(step.cpus)))
     elif step.domain is not None:
         _change_domain(step, step.domain, hands)
     elif step.kind == "online":
-        ask(lambda: sysctl.cpu_hotplug(xen, sysctl.CPU_ONLINE, min(step.cpus)))
+        ask(lambda: changes.cpu_hotplug(xen, changes.CPU_ONLINE, min(step.cpus)))
     elif step.kind == "offline":
-        ask(lambda: sysctl.cpu_hotplug(xen, sysctl.CPU_OFFLINE, min(step.cpus)))
+        ask(lambda: changes.cpu_hotplug(xen, changes.CPU_OFFLINE, min(step.cpus)))
     elif step.kind == "smt":
-        ask(lambda: sysctl.cpu_hotplug(xen, sysctl.SMT_ENABLE if step.value == "on" else sysctl.SMT_DISABLE))
+        ask(
+            lambda: changes.cpu_hotplug(
+                xen, changes.SMT_ENABLE if step.value == "on" else changes.SMT_DISABLE
+            )
+        )
     else:
-        ask(lambda: sysctl.cpupool_destroy(xen, step.pool))
+        ask(lambda: changes.cpupool_destroy(xen, step.pool))
         hands.name(step.pool, None)
 
 
@@ -149,7 +153,7 @@ def _change_domain(step: Step, domain: Domain, hands: Hands) -> None:
     if step.kind == "loosen":
         masks = dict.fromkeys(keep, (hands.everything, hands.everything))
     elif step.kind == "move":
-        hands.patience.ask(lambda: sysctl.cpupool_move_domain(hands.xen, step.pool, domain.domid))
+        hands.patience.ask(lambda: changes.cpupool_move_domain(hands.xen, step.pool, domain.domid))
     pin(hands.xen, domain, masks, hands.everything, hands.patience)
     if keep and step.kind != "loosen" and keep.keys() <= masks.keys():
         hands.journal.end(domain.domid)

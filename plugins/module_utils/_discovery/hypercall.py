@@ -9,7 +9,7 @@ import os
 import re
 import typing as t
 
-from .._xen import errors, platform, sysctl
+from .._xen import errors, hardware, platform
 from .component import Request
 from .hypervisor import Hypervisor, try_each
 
@@ -28,17 +28,17 @@ class Hypercall(Hypervisor):
 
         def frequencies() -> t.Any:
             try:
-                states = sysctl.px_frequencies(xen, online)
+                states = hardware.px_frequencies(xen, online)
                 return {str(cpu): max(states[cpu]) for cpu in sorted(states) if states[cpu]}
             except errors.NotSupported as error:
                 # Where the hardware chooses the frequencies Xen has no statistics, but its driver knows the highest.
                 if error.errno not in (errno.ENODATA, errno.EOPNOTSUPP):
                     raise
-            maxima = sysctl.cpufreq_maxima(xen, online)
+            maxima = hardware.cpufreq_maxima(xen, online)
             return {str(cpu): maxima[cpu] // 1000 for cpu in sorted(maxima)}
 
         def nodes() -> t.Any:
-            return dict(zip(names, sysctl.pcitopoinfo(xen, [devices[name] for name in names])))
+            return dict(zip(names, hardware.pcitopoinfo(xen, [devices[name] for name in names])))
 
         try_each(sections, ("px_max_mhz", "get_pmstat", frequencies), ("pci_nodes", "pcitopoinfo", nodes))
         return sections

@@ -6,7 +6,7 @@
 
 import typing as t
 
-from .._xen import domctl, errors, sysctl
+from .._xen import errors, memory_op, sysctl
 from .component import MEMORY_BY_HYPERCALL, MEMORY_BY_NODE, Request
 from .hypervisor import Hypervisor
 
@@ -33,7 +33,7 @@ def _memory_by_node(xen: t.Any, nodes: int, may_press_key: bool) -> t.Dict[int, 
     found: t.Dict[int, t.Dict[int, int]] = {}
     for info in sysctl.getdomaininfolist(xen):
         try:
-            found[info.domain] = dict(enumerate(domctl.node_pages(xen, info.domain, nodes)))
+            found[info.domain] = dict(enumerate(memory_op.node_pages(xen, info.domain, nodes)))
         except errors.NoSuchDomain:
             continue
         except errors.NotSupported:

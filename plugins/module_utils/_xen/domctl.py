@@ -18,24 +18,19 @@ if t.TYPE_CHECKING:
     from .connection import Xen
 
 GETDOMAININFO = 5
-SETVCPUAFFINITY = 9
 SETVCPUCONTEXT = 12
 GETVCPUCONTEXT = 13
 GETVCPUINFO = 14
 GETVCPUAFFINITY = 25
 RESUMEDOMAIN = 27
 GET_ADDRESS_SIZE = 36
-SETNODEAFFINITY = 68
 GETNODEAFFINITY = 69
-NUMA_OP = 1101  # XenServer's and XCP-ng's own; unknown to others
 
-NUMA_OP_GET_NODE_PAGES = 0
 
 OFFSET_OF_U = 16  # struct xen_domctl: where the union starts
 
 AFFINITY_HARD = 1
 AFFINITY_SOFT = 2
-AFFINITY_FORCE = 4
 
 
 class VcpuInfo(t.NamedTuple):
@@ -46,13 +41,6 @@ class VcpuInfo(t.NamedTuple):
     running: int
     cpu_time: int
     cpu: int
-
-
-class VcpuAffinity(t.NamedTuple):
-    """Masks of one vCPU; None for one that was not asked about or not set."""
-
-    hard: t.Optional[int]
-    soft: t.Optional[int]
 
 
 def getdomaininfo(xen: "Xen", domid: int) -> DomainInfo:
@@ -77,43 +65,13 @@ def getvcpuinfo(xen: "Xen", domid: int, vcpu: int) -> VcpuInfo:
 
 def getvcpuaffinity(xen: "Xen", domid: int, vcpu: int) -> t.Tuple[int, int]:
     """XEN_DOMCTL_getvcpuaffinity: (hard, soft) as they were set, CPUs that are offline or in other cpupools included."""
-    hard, soft = _vcpuaffinity(
+    hard, soft = vcpuaffinity_op(
         xen, GETVCPUAFFINITY, "getvcpuaffinity", domid, vcpu, AFFINITY_HARD | AFFINITY_SOFT, 0, 0
     )
     return hard, soft
 
 
-def setvcpuaffinity(
-    xen: "Xen",
-    domid: int,
-    vcpu: int,
-    hard: t.Optional[int] = None,
-    soft: t.Optional[int] = None,
-    force: bool = False,
-) -> VcpuAffinity:
-    """XEN_DOMCTL_setvcpuaffinity: set one mask or both, return what takes effect of each.
-
-    In effect is what is left of the mask within the online CPUs of the domain's cpupool, and of the soft mask within the hard one
-    besides. With `force` a pin that the guest holds on itself is undone. With a scheduling granularity above "cpu" all vCPUs of the
-    same unit change.
-
-    Raises Invalid when no CPU would be left, Busy while the guest holds its pin, UnknownInterface (Xen.check_writable).
-    """
-    xen.check_writable()
-    flags = (AFFINITY_HARD if hard is not None else 0) | (AFFINITY_SOFT if soft is not None else 0)
-    if not flags:
-        raise errors.Invalid(
-            "Neither a hard nor a soft mask was given for vCPU %d of domain %d: give at least one."
-            % (vcpu, domid)
-        )
-    flags |= AFFINITY_FORCE if force else 0
-    in_effect = _vcpuaffinity(
-        xen, SETVCPUAFFINITY, "setvcpuaffinity", domid, vcpu, flags, hard or 0, soft or 0
-    )
-    return VcpuAffinity(None if hard is None else in_effect[0], None if soft is None else in_effect[1])
-
-
-def _vcpuaffinity(
+def vcpuaffinity_op(
     xen: "Xen", command: int, question: str, domid: int, vcpu: int, flags: int, hard: int, soft: int
 ) -> t.Tuple[int, int]:
     bits = cpu_bits(xen)
@@ -135,31 +93,6 @@ def getnodeaffinity(xen: "Xen", domid: int) -> int:
         nodes.fill(op.u.nodeaffinity.nodemap)
         xen.domctl(op, GETNODEAFFINITY, "getnodeaffinity", domid)
         return nodes.value()
-
-
-def setnodeaffinity(xen: "Xen", domid: int, nodes: int) -> None:
-    """XEN_DOMCTL_setnodeaffinity: choose the nodes of future memory; memory that the domain has stays where it is.
-
-    Xen then no longer derives them from the vCPUs' affinity. All bits of the map, sysctl.node_bits(), give it that back.
-    """
-    xen.check_writable()
-    with xen.request("struct xen_domctl") as op, bitmap(xen, node_bits(xen)) as memory:
-        memory.fill(op.u.nodeaffinity.nodemap, nodes)
-        xen.domctl(op, SETNODEAFFINITY, "setnodeaffinity", domid, nodes=numbers(nodes))
-
-
-def node_pages(xen: "Xen", domid: int, nodes: int) -> t.List[int]:
-    """XEN_DOMCTL_numa_op, get_node_pages: the domain's pages on each of the first `nodes` nodes.
-
-    Part of XenServer's hypervisor alone. Raises NotSupported on any other, and on a host without NUMA.
-    """
-    with xen.request("struct xen_domctl") as op, xen.buffer("uint64_t", nodes) as pages:
-        request = op.u.numa_op
-        request.op = NUMA_OP_GET_NODE_PAGES
-        request.nr_nodes = nodes
-        request.pages = xen.address(pages)
-        xen.domctl(op, NUMA_OP, "numa_op", domid)
-        return [int(pages[node]) for node in range(nodes)]
 
 
 def numbers(mask: int) -> str:

@@ -121,177 +121,14 @@ _BY_QUESTION: t.Dict[t.Tuple[int, str], _Sentence] = {
         NoSuchVcpu,
         "Domain {domid} has no vCPU {vcpu}: name one that it has.",
     ),
-    (errno.ESRCH, "setvcpuaffinity"): (
-        NoSuchVcpu,
-        "Domain {domid} has no vCPU {vcpu}, or the domain has ended meanwhile: nothing was set for it.",
-    ),
-    (errno.EINVAL, "setvcpuaffinity"): (
-        Invalid,
-        "Xen refused the affinity of vCPU {vcpu} of domain {domid}: either the domain has no such vCPU, or the hard mask "
-        "{hard} has no online CPU of the domain's cpupool; choose CPUs that are online and in that cpupool.",
-    ),
-    (errno.EBUSY, "setvcpuaffinity"): (
-        Busy,
-        "vCPU {vcpu} of domain {domid} is pinned by the guest itself for a moment: try again, or force it "
-        "(force: true) to undo that pin.",
-    ),
-    (errno.EINVAL, "setnodeaffinity"): (
-        Invalid,
-        "Xen refused the node affinity of domain {domid}: none of the NUMA nodes {nodes} is online; choose nodes that are.",
-    ),
     (errno.ENOENT, "cpupool_info"): (NoSuchCpupool, "There is no cpupool {pool}."),
-    (errno.EEXIST, "cpupool_create"): (Exists, "There is a cpupool {pool} already."),
-    (errno.ENOENT, "cpupool_create"): (
-        Invalid,
-        "Xen cannot make a cpupool with this scheduler (number {sched_id}): it was built without it; choose another one.",
-    ),
-    (errno.ENOSPC, "cpupool_create"): (
-        Invalid,
-        "Xen makes no more cpupools, for there are two for each CPU: remove one that is not needed.",
-    ),
-    (errno.ENOENT, "cpupool_destroy"): (
-        NoSuchCpupool,
-        "There is no cpupool {pool}: it was destroyed meanwhile.",
-    ),
-    (errno.EBUSY, "cpupool_destroy"): (
-        Busy,
-        "Cpupool {pool} still has CPUs or domains: something else changes cpupools on this host; try again.",
-    ),
-    (errno.ENOENT, "cpupool_add_cpu"): (
-        NoSuchCpupool,
-        "There is no cpupool {pool}: it was destroyed meanwhile.",
-    ),
-    (errno.ENODEV, "cpupool_add_cpu"): (
-        Invalid,
-        "Xen does not let CPU {cpu} join cpupool {pool}: it is offline, in another cpupool, or locked since somebody tried to take "
-        "it offline while it was outside cpupool 0, which only a reboot of the host undoes.",
-    ),
-    (errno.EADDRNOTAVAIL, "cpupool_add_cpu"): (
-        Busy,
-        "CPU {cpu} is half-way out of another cpupool: put it back there (xl cpupool-cpu-add), then try again.",
-    ),
-    (errno.ENOENT, "cpupool_remove_cpu"): (
-        NoSuchCpupool,
-        "There is no cpupool {pool}: it was destroyed meanwhile.",
-    ),
-    (errno.EINVAL, "cpupool_remove_cpu"): (
-        Invalid,
-        "CPU {cpu} cannot leave cpupool {pool}: it is offline, or it is CPU 0, which stays in cpupool 0.",
-    ),
-    (errno.EADDRNOTAVAIL, "cpupool_remove_cpu"): (
-        Invalid,
-        "CPU {cpu} is not in cpupool {pool}, or another CPU is half-way out of a cpupool: try again.",
-    ),
-    (errno.EADDRINUSE, "cpupool_remove_cpu"): (
-        Busy,
-        "CPU {cpu} cannot leave cpupool {pool}: a vCPU is pinned to it for the moment; try again.",
-    ),
-    (errno.EBUSY, "cpupool_remove_cpu"): (
-        Busy,
-        "CPU {cpu} cannot leave cpupool {pool}: it is the last one of a cpupool with domains, or Xen is at work on it; try again.",
-    ),
-    (errno.ESRCH, "cpupool_move_domain"): (
-        NoSuchDomain,
-        "There is no domain {domid}: it may have ended meanwhile.",
-    ),
-    (errno.ENOENT, "cpupool_move_domain"): (
-        NoSuchCpupool,
-        "Xen does not move domain {domid} to cpupool {pool}: it was destroyed meanwhile, or it has no CPU; give it one first.",
-    ),
-    (errno.EINVAL, "cpupool_move_domain"): (
-        NoSuchDomain,
-        "Xen does not move domain {domid} to cpupool {pool}: the domain is in no cpupool any more, it is about to end.",
-    ),
-    (errno.EPERM, "cpupool_move_domain"): (
-        NotPermitted,
-        "Xen does not move domain {domid} to cpupool {pool}: Domain-0 stays where it is, or Xen's security policy (FLASK) says no; see "
-        "xl dmesg.",
-    ),
-    (errno.EEXIST, "cpu_online"): (Exists, "CPU {cpu} is online already."),
-    (errno.EEXIST, "cpu_offline"): (Exists, "CPU {cpu} is offline already."),
-    (errno.EINVAL, "cpu_online"): (Invalid, "Xen knows no CPU {cpu}, or cannot bring it online."),
-    (errno.EPERM, "cpu_online"): (
-        NotPermitted,
-        "CPU {cpu} stays offline: SMT is switched off, and it is a second thread of its core; switch SMT on first (smt: true).",
-    ),
-    (errno.EINVAL, "cpu_offline"): (
-        Invalid,
-        "Xen does not take CPU {cpu} offline: it is CPU 0, or there is no such CPU.",
-    ),
-    (errno.ENODEV, "cpu_offline"): (
-        Invalid,
-        "Xen does not take CPU {cpu} offline: it is in a cpupool other than cpupool 0; take it out of there first.",
-    ),
-    (errno.EBUSY, "cpu_offline"): (
-        Busy,
-        "CPU {cpu} cannot go offline now: a vCPU is pinned to it for the moment, or it is the last one of a cpupool with domains.",
-    ),
-    (errno.EBUSY, "smt_disable"): (
-        Busy,
-        "SMT cannot be switched while Xen runs: it was booted with a sched-gran above cpu, or it is busy; look at its command line.",
-    ),
-    (errno.EBUSY, "smt_enable"): (
-        Busy,
-        "SMT cannot be switched while Xen runs: it was booted with a sched-gran above cpu, or it is busy; look at its command line.",
-    ),
-    (errno.EOPNOTSUPP, "smt_disable"): (
-        NotSupported,
-        "This host's cores have one thread each: there is no SMT to switch.",
-    ),
-    (errno.EOPNOTSUPP, "smt_enable"): (
-        NotSupported,
-        "This host's cores have one thread each: there is no SMT to switch.",
-    ),
-    (errno.EBUSY, "write"): (
-        Busy,
-        "Xen does not change {path} now: a cpupool's granularity can be set only while it has no CPUs.",
-    ),
-    (errno.EINVAL, "write"): (Invalid, "Xen does not take {value} for {path}."),
-    (errno.ENOENT, "write"): (NoSuchEntry, "Xen's file system (hypfs) has no {path}."),
-    (errno.EACCES, "write"): (NotSupported, "This hypervisor does not let {path} be changed."),
     (errno.ENOSYS, "get_cpuinfo"): (
         NotSupported,
         "This hypervisor does not tell which CPUs are online (XENPF_get_cpuinfo): it is an Arm host, or a filter in "
         "dom0's kernel leaves this hypercall out.",
     ),
     (errno.EINVAL, "get_cpuinfo"): (Invalid, "Xen knows no CPU {cpu}."),
-    (errno.ENODEV, "get_pmstat"): (NotSupported, "Xen does not scale the frequencies of this host's CPUs."),
-    (errno.EOPNOTSUPP, "get_pmstat"): (
-        NotSupported,
-        "Xen leaves the frequencies of this host's CPUs to the hardware and lists none.",
-    ),
-    (errno.EINVAL, "get_pmstat"): (
-        NotSupported,
-        "Xen knows no frequencies of CPU {cpu}: dom0's kernel has not passed the firmware's on (module xen-acpi-processor).",
-    ),
-    (errno.ENODATA, "get_pmstat"): (NotSupported, "Xen keeps no statistics of the frequencies of CPU {cpu}."),
-    (errno.ENODEV, "get_cpufreq_para"): (
-        NotSupported,
-        "Xen does not scale the frequencies of this host's CPUs.",
-    ),
-    (errno.EINVAL, "get_cpufreq_para"): (
-        NotSupported,
-        "Xen knows no frequencies of CPU {cpu}: dom0's kernel has not passed the firmware's on (module xen-acpi-processor).",
-    ),
     (errno.ENOENT, "read"): (NoSuchEntry, "Xen's file system (hypfs) has no {path}."),
-    (errno.ENOSYS, "numa_op"): (
-        NotSupported,
-        "This hypervisor has no hypercall for the memory of a domain on each node (XenServer's and XCP-ng's numa_op): use the "
-        "debug key instead, or do not ask for the memory by node.",
-    ),
-    (errno.EOPNOTSUPP, "numa_op"): (
-        NotSupported,
-        "This hypervisor does not tell a domain's memory on each node, for it does not use the host's NUMA nodes.",
-    ),
-    (errno.EPERM, "readconsole"): (
-        NotPermitted,
-        "Reading Xen's console ring is forbidden by its security policy (FLASK: xen readconsole): allow it, or do not "
-        "ask for what needs the debug key.",
-    ),
-    (errno.EPERM, "debug_keys"): (
-        NotPermitted,
-        "Debug keys are forbidden by Xen's security policy (FLASK: xen debug): allow them, or do not ask for what needs them.",
-    ),
 }
 
 # (errno, kind), kind is one of version, sysctl, domctl, platform, memory, hvm, hypfs.
@@ -334,6 +171,11 @@ _BY_ERRNO: t.Dict[int, _Sentence] = {
     errno.EAGAIN: (Busy, "Xen is busy and could not do {what}: try again."),
     errno.EINVAL: (Invalid, "Xen refused {what}: one of the values is not valid for this host."),
 }
+
+
+def explain(sentences: t.Mapping[t.Tuple[int, str], _Sentence]) -> None:
+    """Add sentences by (errno, question). Files with operations that not every module needs bring theirs along."""
+    _BY_QUESTION.update(sentences)
 
 
 def failure(error: int, kind: str, question: str, **values: t.Any) -> XenError:

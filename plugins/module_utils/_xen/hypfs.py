@@ -13,7 +13,6 @@ if t.TYPE_CHECKING:
     from .connection import Xen
 
 OP_READ = 1
-OP_WRITE = 2
 TYPE_STRING = 2
 ENC_PLAIN = 0
 ROOM = 256  # bytes, for the entry and its content
@@ -37,13 +36,3 @@ def read_text(xen: "Xen", path: str) -> t.Optional[str]:
             return None
         content = bytes(ffi.buffer(memory, start + entry.content_len))[start:]
     return content.split(b"\0", 1)[0].decode("utf-8", "replace")
-
-
-def write_text(xen: "Xen", path: str, text: str) -> None:
-    """XEN_HYPFS_OP_write_contents: change the text in this entry. Raises Busy, Invalid, NoSuchEntry, NotSupported."""
-    xen.check_writable()
-    name, content = (word.encode("ascii") + b"\0" for word in (path, text))
-    with xen.buffer("char", len(name)) as where, xen.buffer("uint8_t", len(content)) as memory:
-        ffi.buffer(where, len(name))[:] = name
-        ffi.buffer(memory, len(content))[:] = content
-        xen.hypfs_op(OP_WRITE, where, len(name), memory, len(content), "write", path=path, value=text)

@@ -13,7 +13,7 @@ import re
 import time
 import typing as t
 
-from . import errors, sysctl
+from . import errors, memory_op, sysctl
 
 if t.TYPE_CHECKING:
     from .connection import Xen
@@ -103,11 +103,11 @@ def memory_by_node(
     Raises DumpCut when the ring does not hold it all, NotPermitted when a policy forbids the key or reading the ring.
     """
     before = {info.domain: info.handle for info in sysctl.getdomaininfolist(xen)}
-    _text, index = sysctl.readconsole(xen)
-    sysctl.debug_keys(xen, KEY)
+    _text, index = memory_op.readconsole(xen)
+    memory_op.debug_keys(xen, KEY)
     limit = clock() + PATIENCE
     while True:
-        text, end = sysctl.readconsole(xen, index)
+        text, end = memory_op.readconsole(xen, index)
         printed = (end - index) & 0xFFFFFFFF
         if printed > len(text):
             # The ring has lost some of it. Twice what was printed, as the power of two that Xen wants.

@@ -18,52 +18,26 @@ from .bitmap import bitmap
 if t.TYPE_CHECKING:
     from .connection import Xen
 
-READCONSOLE = 1
 PHYSINFO = 3
 SCHED_ID = 4
 GETDOMAININFOLIST = 6
-DEBUG_KEYS = 7
-GET_PMSTAT = 10
-CPU_HOTPLUG = 11
-PM_OP = 12
 CPUTOPOINFO = 16
 NUMAINFO = 17
 CPUPOOL_OP = 18
-PCITOPOINFO = 22
 GET_CPU_POLICY = 29
 
-CPUPOOL_CREATE = 1
-CPUPOOL_DESTROY = 2
 CPUPOOL_INFO = 3
-CPUPOOL_ADDCPU = 4
-CPUPOOL_RMCPU = 5
-CPUPOOL_MOVEDOMAIN = 6
 CPUPOOL_FREEINFO = 7
 
-PMSTAT_GET_PXSTAT = 0x12
-GET_CPUFREQ_PARA = 0x11
-CPUFREQ_NAME_LEN = 16
 POLICY_RAW = 0
-
-# XEN_SYSCTL_CPU_HOTPLUG_*
-CPU_ONLINE = 0
-CPU_OFFLINE = 1
-SMT_ENABLE = 2
-SMT_DISABLE = 3
 
 # XEN_INVALID_{CORE,SOCKET,NODE}_ID, XEN_INVALID_NODE_DIST, and XEN_INVALID_MEM_SZ: the last is 32 bits in a member of 64.
 INVALID_32 = 0xFFFFFFFF
-INVALID_DEVICE = 0xFFFFFFFE  # XEN_INVALID_DEV
 
 DOMAININFO_ROOM = 256  # bytes set aside for each domain, whatever Xen needs
 DOMAININFO_LEAST = 96  # the members that are read end here
 DOMAINS_AT_ONCE = 128
-CONSOLE_AT_ONCE = 65536
 LEAVES_AT_FIRST = 256
-PX_STATES_MOST = 255  # their number is a byte
-CPUFREQ_MOST = 1 << 16  # CPUs, frequencies or governors that are believed
-
-_Answer = t.TypeVar("_Answer")
 
 
 class PhysInfo(t.NamedTuple):
@@ -330,209 +304,3 @@ def cpu_policy(xen: "Xen", index: int = POLICY_RAW) -> t.List[CpuidLeaf]:
                         for i in range(min(room, int(policy.nr_leaves)))
                     ]
             room *= 2
-
-
-def pcitopoinfo(xen: "Xen", devices: t.Sequence[t.Tuple[int, int, int]]) -> t.List[int]:
-    """XEN_SYSCTL_pcitopoinfo: the NUMA node of each PCI device, named by (segment, bus, devfn), in the same order.
-
-    INVALID_32 where the firmware does not say, INVALID_DEVICE for one that Xen does not know. Xen may answer for 64 or more at once
-    and stop there: as many calls as that takes. Raises NotSupported on hypervisors without PCI.
-    """
-    if not devices:
-        return []
-    count = len(devices)
-    with xen.request("struct xen_sysctl") as op, xen.buffer(
-        "struct physdev_pci_device", count
-    ) as asked, xen.buffer("uint32_t", count) as nodes:
-        for index, (segment, bus, devfn) in enumerate(devices):
-            asked[index].seg, asked[index].bus, asked[index].devfn = segment, bus, devfn
-        done = 0
-        while done < count:
-            request = op.u.pcitopoinfo
-            request.num_devs = count - done
-            request.devs = xen.address(asked + done)
-            request.nodes = xen.address(nodes + done)
-            xen.sysctl(op, PCITOPOINFO, "pcitopoinfo")
-            processed = int(request.num_devs)
-            if not 0 < processed <= count - done:
-                raise errors.UnknownInterface(
-                    "Xen's answer about PCI devices is not in the form that interface version 0x%x should have: update the "
-                    "collection." % xen.interface["sysctl"]
-                )
-            done += processed
-        return [int(nodes[index]) for index in range(count)]
-
-
-def px_frequencies(xen: "Xen", cpus: t.Sequence[int]) -> t.Dict[int, t.List[int]]:
-    """XEN_SYSCTL_get_pmstat, PMSTAT_get_pxstat: the frequencies of the P-states of each of these online CPUs, in MHz, the highest first.
-
-    One call a CPU, as :func:`_of_each` makes them. A CPU that has no P-states is left out. Raises NotSupported where Xen does not scale
-    frequencies, or does it another way (HWP), or knows no P-states.
-    """
-    # Older releases copy the table of transitions whatever its size, so there must be room for the largest.
-    with xen.request("struct xen_sysctl") as op, xen.buffer(
-        "struct pm_px_val", PX_STATES_MOST
-    ) as states, xen.buffer("uint64_t", PX_STATES_MOST**2) as transitions:
-
-        def ask(cpu: int) -> t.List[int]:
-            request = op.u.get_pmstat
-            request.type = PMSTAT_GET_PXSTAT
-            request.cpuid = cpu
-            request.total = PX_STATES_MOST
-            request.trans_pt = xen.address(transitions)
-            request.pt = xen.address(states)
-            xen.sysctl(op, GET_PMSTAT, "get_pmstat", cpu=cpu)
-            return [int(states[index].freq) for index in range(int(request.total))]
-
-        return _of_each(cpus, ask)
-
-
-def cpufreq_maxima(xen: "Xen", cpus: t.Sequence[int]) -> t.Dict[int, int]:
-    """XEN_SYSCTL_pm_op, GET_CPUFREQ_PARA: the highest frequency of each of these online CPUs in kHz, as Xen's driver has it.
-
-    It answers also where the hardware chooses the frequencies (HWP, Xen 4.18). Two calls a CPU: the first tells how much room the
-    second needs. A CPU of which Xen knows nothing is left out. Raises NotSupported where Xen does not scale frequencies.
-    """
-    with xen.request("struct xen_sysctl") as op:
-
-        def ask(cpu: int) -> int:
-            para = op.u.pm_op.get_para
-            para.cpu_num = para.freq_num = para.gov_num = 0
-            counts = (0, 0, 0)
-            while True:
-                sizes = (4 * counts[0], 4 * counts[1], CPUFREQ_NAME_LEN * counts[2])
-                with xen.buffer("uint8_t", sum(sizes)) as room:
-                    op.u.pm_op.cmd = GET_CPUFREQ_PARA
-                    op.u.pm_op.cpuid = cpu
-                    start = xen.address(room)
-                    para.affected_cpus = start
-                    para.scaling_available_frequencies = start + sizes[0]
-                    para.scaling_available_governors = start + sizes[0] + sizes[1]
-                    try:
-                        xen.sysctl(op, PM_OP, "get_cpufreq_para", cpu=cpu)
-                    except errors.Busy:
-                        before, counts = counts, (int(para.cpu_num), int(para.freq_num), int(para.gov_num))
-                        if counts == before or max(counts) > CPUFREQ_MOST:
-                            raise
-                    else:
-                        return int(para.cpuinfo_max_freq)
-
-        return {cpu: khz for cpu, khz in _of_each(cpus, ask).items() if khz}
-
-
-def _of_each(cpus: t.Sequence[int], ask: t.Callable[[int], _Answer]) -> t.Dict[int, _Answer]:
-    """Ask of each CPU; but of the first and the last before the others, and where Xen knows nothing of either, of no other.
-
-    Raises what the second of these raised, or the only one.
-    """
-    found: t.Dict[int, _Answer] = {}
-    ordered = sorted(cpus)
-    ordered = ordered[:1] + ordered[1:][-1:] + ordered[1:-1]
-    for position, cpu in enumerate(ordered):
-        try:
-            found[cpu] = ask(cpu)
-        except errors.XenError as error:
-            if error.errno not in (errno.EINVAL, errno.ENODATA):
-                raise
-            if not found and position in (1, len(ordered) - 1):
-                raise
-    return found
-
-
-def _change_cpupool(xen: "Xen", op_number: int, question: str, pool: int, **values: int) -> int:
-    xen.check_writable()
-    with xen.request("struct xen_sysctl") as op, bitmap(xen, cpu_bits(xen)) as cpus:
-        request = op.u.cpupool_op
-        request.op = op_number
-        request.cpupool_id = pool
-        for name, value in values.items():
-            setattr(request, name, value)
-        # Nothing is in it; a filter in XenServer's kernel checks the pointer all the same.
-        cpus.fill(request.cpumap)
-        xen.sysctl(op, CPUPOOL_OP, question, pool=pool, **values)
-        return int(request.cpupool_id)
-
-
-def cpupool_create(xen: "Xen", pool: int, sched_id: int) -> None:
-    """XEN_SYSCTL_CPUPOOL_OP_CREATE: a cpupool of this id, with the scheduler XEN_SCHEDULER_*, and without CPUs.
-
-    Raises Exists when there is one of that id, Invalid for a scheduler that this Xen was built without.
-    """
-    _change_cpupool(xen, CPUPOOL_CREATE, "cpupool_create", pool, sched_id=sched_id)
-
-
-def cpupool_destroy(xen: "Xen", pool: int) -> None:
-    """XEN_SYSCTL_CPUPOOL_OP_DESTROY: give up a cpupool that has neither CPUs nor domains; else Busy. NoSuchCpupool."""
-    _change_cpupool(xen, CPUPOOL_DESTROY, "cpupool_destroy", pool)
-
-
-def cpupool_add_cpu(xen: "Xen", pool: int, cpu: int) -> None:
-    """XEN_SYSCTL_CPUPOOL_OP_ADDCPU: a free CPU joins the cpupool, with all of its core or package where the granularity says so.
-
-    Raises Invalid when it is not free or not online, Busy when another change has hold of it.
-    """
-    _change_cpupool(xen, CPUPOOL_ADDCPU, "cpupool_add_cpu", pool, cpu=cpu)
-
-
-def cpupool_remove_cpu(xen: "Xen", pool: int, cpu: int) -> None:
-    """XEN_SYSCTL_CPUPOOL_OP_RMCPU: a CPU leaves the cpupool and is free, with all of its core or package as in :func:`cpupool_add_cpu`.
-
-    Domains whose hard affinity keeps no CPU of the cpupool may then run on all of them, for good: Xen widens their masks.
-    Raises Busy for the last CPU of a cpupool with domains, or one that a vCPU is pinned to for the moment; Invalid when it is not
-    in this cpupool, when it is offline, and from Xen 4.17 on for CPU 0 in cpupool 0.
-    """
-    _change_cpupool(xen, CPUPOOL_RMCPU, "cpupool_remove_cpu", pool, cpu=cpu)
-
-
-def cpupool_move_domain(xen: "Xen", pool: int, domid: int) -> None:
-    """XEN_SYSCTL_CPUPOOL_OP_MOVEDOMAIN. All vCPUs of the domain have hard and soft affinity "all" afterwards.
-
-    Raises NotPermitted for Domain-0, which stays where it is; NoSuchDomain; NoSuchCpupool also for one without CPUs.
-    """
-    _change_cpupool(xen, CPUPOOL_MOVEDOMAIN, "cpupool_move_domain", pool, domid=domid)
-
-
-def cpu_hotplug(xen: "Xen", operation: int, cpu: int = 0) -> None:
-    """XEN_SYSCTL_cpu_hotplug: CPU_ONLINE and CPU_OFFLINE one CPU; SMT_ENABLE and SMT_DISABLE all sibling threads (Xen 4.13).
-
-    A CPU that comes online joins cpupool 0. One in another cpupool must not be offlined: Xen refuses, and keeps it locked so that
-    no cpupool can ever take it again (seen with 4.17); free it first.
-    Raises Exists when it is so already, Busy when Xen cannot do it now, Invalid for CPU 0, NotSupported without SMT.
-    """
-    question = {CPU_ONLINE: "cpu_online", CPU_OFFLINE: "cpu_offline", SMT_ENABLE: "smt_enable"}
-    xen.check_writable()
-    with xen.request("struct xen_sysctl") as op:
-        op.u.cpu_hotplug.cpu = cpu
-        op.u.cpu_hotplug.op = operation
-        xen.sysctl(op, CPU_HOTPLUG, question.get(operation, "smt_disable"), cpu=cpu)
-
-
-def debug_keys(xen: "Xen", keys: str) -> None:
-    """XEN_SYSCTL_debug_keys: press keys on Xen's console. What they print is in the ring when this returns."""
-    text = keys.encode("ascii")
-    with xen.request("struct xen_sysctl") as op, xen.buffer("char", len(text)) as memory:
-        ffi.buffer(memory, len(text))[:] = text
-        op.u.debug_keys.keys = xen.address(memory)
-        op.u.debug_keys.nr_keys = len(text)
-        xen.sysctl(op, DEBUG_KEYS, "debug_keys")
-
-
-def readconsole(xen: "Xen", index: t.Optional[int] = None) -> t.Tuple[bytes, int]:
-    """XEN_SYSCTL_readconsole: Xen's console ring, left as it is, and the index behind the last byte read.
-
-    With the `index` of an earlier call only what came after it; all that is left when the ring has already lost some of that.
-    """
-    pieces: t.List[bytes] = []
-    with xen.request("struct xen_sysctl") as op, xen.buffer("char", CONSOLE_AT_ONCE) as memory:
-        while True:
-            request = op.u.readconsole
-            request.incremental = 0 if index is None else 1
-            request.index = index or 0
-            request.buffer = xen.address(memory)
-            request.count = CONSOLE_AT_ONCE
-            xen.sysctl(op, READCONSOLE, "readconsole")
-            index = int(request.index)
-            count = int(request.count)
-            pieces.append(bytes(ffi.buffer(memory, count)))
-            if count < CONSOLE_AT_ONCE:
-                return b"".join(pieces), index

@@ -14,7 +14,7 @@ from ansible_collections.dom0.xen.plugins.module_utils._control.patience import 
 from ansible_collections.dom0.xen.plugins.module_utils._errors import Failure
 from ansible_collections.dom0.xen.plugins.module_utils._topology.derive import derive
 from ansible_collections.dom0.xen.plugins.module_utils._xen import errors
-from ansible_collections.dom0.xen.plugins.module_utils._xen.domctl import VcpuAffinity
+from ansible_collections.dom0.xen.plugins.module_utils._xen.pinning import VcpuAffinity
 from ansible_collections.dom0.xen.tests.unit.plugins.module_utils._topology.hosts import (
     made_domain,
     made_host,
@@ -94,6 +94,7 @@ class FakeXen:
 def xen(monkeypatch):
     fake = FakeXen(made_topology())
     monkeypatch.setattr(affinity, "domctl", fake)
+    monkeypatch.setattr(affinity, "pinning", fake)
     monkeypatch.setattr(affinity, "sysctl", fake)
     return fake
 

@@ -9,7 +9,13 @@ import re
 
 import pytest
 from ansible_collections.dom0.xen.plugins.module_utils._errors import Failure
-from ansible_collections.dom0.xen.plugins.module_utils._xen import errors
+from ansible_collections.dom0.xen.plugins.module_utils._xen import (
+    changes,
+    errors,
+    hardware,
+    memory_op,
+    pinning,
+)
 
 VALUES = {
     "domid": 7,
@@ -23,6 +29,9 @@ VALUES = {
     "sched_id": 7,
     "value": "core",
 }
+
+#: Files that bring sentences of their own.
+BRINGS = (changes, hardware, memory_op, pinning)
 
 # errno, kind of hypercall, question, class, words that the sentence must have
 TABLE = [

@@ -12,8 +12,11 @@ from ansible_collections.dom0.xen.plugins.module_utils._xen import (
     _xen_ffi,
     domctl,
     errors,
+    hardware,
     hypfs,
     memory,
+    memory_op,
+    pinning,
     platform,
     sysctl,
     version,
@@ -183,30 +186,30 @@ def test_cpupools(fake, xen):
 
 
 def test_console(fake, xen):
-    text, index = sysctl.readconsole(xen)
+    text, index = memory_op.readconsole(xen)
     assert text == fake.written
     fake.written += b"(XEN) more\n"
-    assert sysctl.readconsole(xen, index) == (b"(XEN) more\n", index + 11)
-    assert sysctl.readconsole(xen, index + 11) == (b"", index + 11)
+    assert memory_op.readconsole(xen, index) == (b"(XEN) more\n", index + 11)
+    assert memory_op.readconsole(xen, index + 11) == (b"", index + 11)
 
 
 def test_console_larger_than_one_answer(fake, xen):
     fake.ring = 1 << 20
     fake.written = b"".join(b"(XEN) line %d\n" % number for number in range(20000))
-    text, index = sysctl.readconsole(xen)
+    text, index = memory_op.readconsole(xen)
     assert text == fake.written
     assert index == len(fake.written)
 
 
 def test_console_has_moved_on(fake, xen):
-    _text, index = sysctl.readconsole(xen)
+    _text, index = memory_op.readconsole(xen)
     fake.written += b"x" * (2 * fake.ring)
-    text, _index = sysctl.readconsole(xen, index)
+    text, _index = memory_op.readconsole(xen, index)
     assert text == b"x" * fake.ring
 
 
 def test_debug_keys(fake, xen):
-    sysctl.debug_keys(xen, "u")
+    memory_op.debug_keys(xen, "u")
     assert b"Memory location of each domain" in fake.written
 
 
@@ -228,9 +231,9 @@ def test_domain_that_is_not_there(xen, domid):
     [
         lambda xen: domctl.getvcpuinfo(xen, 1, 0),
         lambda xen: domctl.getvcpuaffinity(xen, 1, 0),
-        lambda xen: domctl.setvcpuaffinity(xen, 1, 0, hard=1),
+        lambda xen: pinning.setvcpuaffinity(xen, 1, 0, hard=1),
         lambda xen: domctl.getnodeaffinity(xen, 1),
-        lambda xen: domctl.setnodeaffinity(xen, 1, 1),
+        lambda xen: pinning.setnodeaffinity(xen, 1, 1),
     ],
 )
 def test_nothing_of_a_domain_that_is_not_there(xen, question):
@@ -262,42 +265,42 @@ def test_getvcpuaffinity(xen):
 
 
 def test_setvcpuaffinity_hard(xen):
-    assert domctl.setvcpuaffinity(xen, WEB, 0, hard=0x3C) == (0x3C, None)
+    assert pinning.setvcpuaffinity(xen, WEB, 0, hard=0x3C) == (0x3C, None)
     assert domctl.getvcpuaffinity(xen, WEB, 0) == (0x3C, 0xFF)
     assert domctl.getvcpuaffinity(xen, WEB, 1) == (0xF0, 0xFF)
 
 
 def test_setvcpuaffinity_soft(xen):
-    assert domctl.setvcpuaffinity(xen, WEB, 0, soft=0x1F) == (None, 0x10)
+    assert pinning.setvcpuaffinity(xen, WEB, 0, soft=0x1F) == (None, 0x10)
     assert domctl.getvcpuaffinity(xen, WEB, 0) == (0xF0, 0x1F)
 
 
 def test_setvcpuaffinity_both_and_what_takes_effect(fake, xen):
     fake.data["cpupools"][0]["cpus"] = [0, 1, 2, 3, 4]
-    assert domctl.setvcpuaffinity(xen, WEB, 0, hard=0xF8, soft=0x70) == (0x18, 0x10)
+    assert pinning.setvcpuaffinity(xen, WEB, 0, hard=0xF8, soft=0x70) == (0x18, 0x10)
 
 
 def test_setvcpuaffinity_leaves_out_bits_that_no_cpu_can_have(xen):
-    assert domctl.setvcpuaffinity(xen, WEB, 0, hard=0xFFF0).hard == 0xF0
+    assert pinning.setvcpuaffinity(xen, WEB, 0, hard=0xFFF0).hard == 0xF0
 
 
 def test_setvcpuaffinity_without_an_online_cpu(fake, xen):
     fake.data["cpupools"][0]["cpus"] = [0, 1, 2, 3]
     with pytest.raises(errors.Invalid) as caught:
-        domctl.setvcpuaffinity(xen, WEB, 0, hard=0xB0)
+        pinning.setvcpuaffinity(xen, WEB, 0, hard=0xB0)
     assert "4-5,7" in caught.value.message
     assert domctl.getvcpuaffinity(xen, WEB, 0) == (0xF0, 0xFF)
 
 
 def test_setvcpuaffinity_needs_a_mask(xen):
     with pytest.raises(errors.Invalid, match="at least one"):
-        domctl.setvcpuaffinity(xen, WEB, 0)
+        pinning.setvcpuaffinity(xen, WEB, 0)
 
 
 def test_setvcpuaffinity_while_the_guest_holds_its_pin(fake, xen):
     fake.faults["setvcpuaffinity"] = errno.EBUSY
     with pytest.raises(errors.Busy, match="force: true"):
-        domctl.setvcpuaffinity(xen, WEB, 0, hard=0xF0)
+        pinning.setvcpuaffinity(xen, WEB, 0, hard=0xF0)
 
 
 def test_setvcpuaffinity_with_force(fake, xen):
@@ -309,21 +312,21 @@ def test_setvcpuaffinity_with_force(fake, xen):
         write(u, domain)
 
     fake._setvcpuaffinity = listen
-    domctl.setvcpuaffinity(xen, WEB, 0, hard=0xF0, force=True)
-    domctl.setvcpuaffinity(xen, WEB, 0, soft=0xF0)
-    domctl.setvcpuaffinity(xen, WEB, 0, hard=0xF0, soft=0xF0)
+    pinning.setvcpuaffinity(xen, WEB, 0, hard=0xF0, force=True)
+    pinning.setvcpuaffinity(xen, WEB, 0, soft=0xF0)
+    pinning.setvcpuaffinity(xen, WEB, 0, hard=0xF0, soft=0xF0)
     assert flags == [5, 2, 3]
 
 
 def test_nodeaffinity(xen):
     assert domctl.getnodeaffinity(xen, WEB) == 0b10
-    domctl.setnodeaffinity(xen, WEB, 0b01)
+    pinning.setnodeaffinity(xen, WEB, 0b01)
     assert domctl.getnodeaffinity(xen, WEB) == 0b01
 
 
 def test_nodeaffinity_without_an_online_node(xen):
     with pytest.raises(errors.Invalid, match="2,5-6"):
-        domctl.setnodeaffinity(xen, WEB, 0b1100100)
+        pinning.setnodeaffinity(xen, WEB, 0b1100100)
 
 
 @pytest.mark.parametrize("cpus", [8, 9, 64, 65, 300])
@@ -332,7 +335,7 @@ def test_wide_masks(fake, xen, cpus):
     fake.data["cputopo"] = [[cpu, 0, 0] for cpu in range(cpus)]
     fake.data["cpupools"][0]["cpus"] = list(range(cpus))
     mask = 1 << (cpus - 1) | 1
-    assert domctl.setvcpuaffinity(xen, WEB, 0, hard=mask) == (mask, None)
+    assert pinning.setvcpuaffinity(xen, WEB, 0, hard=mask) == (mask, None)
     assert domctl.getvcpuaffinity(xen, WEB, 0)[0] == mask
 
 
@@ -404,14 +407,14 @@ def test_nodes_of_pci_devices_come_in_pieces(fake, xen, at_once):
     fake.pci_at_once = at_once
     devices = [(0, bus, device << 3) for bus in range(5) for device in range(32)]
     fake.asked.clear()
-    nodes = sysctl.pcitopoinfo(xen, devices)
-    assert nodes == [index % 3 if index != 7 else sysctl.INVALID_DEVICE for index in range(160)]
+    nodes = hardware.pcitopoinfo(xen, devices)
+    assert nodes == [index % 3 if index != 7 else hardware.INVALID_DEVICE for index in range(160)]
     assert len(fake.asked) == -(-160 // at_once)
 
 
 def test_no_pci_device_is_no_question(fake, xen):
     fake.asked.clear()
-    assert sysctl.pcitopoinfo(xen, []) == []
+    assert hardware.pcitopoinfo(xen, []) == []
     assert fake.asked == []
 
 
@@ -419,12 +422,12 @@ def test_pci_answer_that_goes_nowhere(fake, xen):
     fake.data["pci_nodes"] = {}
     fake.pci_at_once = 0
     with pytest.raises(errors.UnknownInterface):
-        sysctl.pcitopoinfo(xen, [(0, 0, 0)])
+        hardware.pcitopoinfo(xen, [(0, 0, 0)])
 
 
 def test_frequencies(fake, xen):
     fake.data["px_max_mhz"] = {"0": 3401, "2": 2200}
-    assert sysctl.px_frequencies(xen, range(4)) == {0: [3401, 3301, 3201], 2: [2200, 2100, 2000]}
+    assert hardware.px_frequencies(xen, range(4)) == {0: [3401, 3301, 3201], 2: [2200, 2100, 2000]}
 
 
 @pytest.mark.parametrize(("cpus", "asked"), [([3], 1), ([1, 3], 2), (range(8), 2)])
@@ -432,14 +435,14 @@ def test_cpus_without_frequencies_are_not_all_asked(fake, xen, cpus, asked):
     fake.data["px_max_mhz"] = {}
     fake.asked.clear()
     with pytest.raises(errors.NotSupported, match="xen-acpi-processor"):
-        sysctl.px_frequencies(xen, cpus)
+        hardware.px_frequencies(xen, cpus)
     assert fake.asked == ["get_pmstat"] * asked
 
 
 def test_frequencies_of_the_last_cpu_alone(fake, xen):
     fake.data["px_max_mhz"] = {"7": 2000}
-    assert sysctl.px_frequencies(xen, range(8)) == {7: [2000, 1900, 1800]}
-    assert sysctl.px_frequencies(xen, []) == {}
+    assert hardware.px_frequencies(xen, range(8)) == {7: [2000, 1900, 1800]}
+    assert hardware.px_frequencies(xen, []) == {}
 
 
 @pytest.mark.parametrize("refusal", [errno.ENODEV, errno.EOPNOTSUPP, errno.ENOSYS])
@@ -447,7 +450,7 @@ def test_frequencies_that_xen_does_not_know(fake, xen, refusal):
     fake.faults["get_pmstat"] = refusal
     fake.asked.clear()
     with pytest.raises(errors.NotSupported):
-        sysctl.px_frequencies(xen, range(8))
+        hardware.px_frequencies(xen, range(8))
     assert fake.asked == ["get_pmstat"]
 
 
@@ -455,21 +458,21 @@ def test_highest_frequencies_where_the_hardware_chooses(fake, xen):
     fake.hwp = True
     fake.data["px_max_mhz"] = {"0": 5201, "2": 3900}
     with pytest.raises(errors.NotSupported):
-        sysctl.px_frequencies(xen, [0, 2])
+        hardware.px_frequencies(xen, [0, 2])
     fake.asked.clear()
-    assert sysctl.cpufreq_maxima(xen, range(4)) == {0: 5201000, 2: 3900000}
+    assert hardware.cpufreq_maxima(xen, range(4)) == {0: 5201000, 2: 3900000}
     # the first question of each CPU tells how much room the second needs
     assert fake.asked == ["pm_op"] * 6
 
 
 def test_highest_frequencies_that_nobody_knows(fake, xen):
     with pytest.raises(errors.NotSupported, match="does not scale"):
-        sysctl.cpufreq_maxima(xen, range(8))
+        hardware.cpufreq_maxima(xen, range(8))
     fake.data["px_max_mhz"] = {}
     with pytest.raises(errors.NotSupported, match="xen-acpi-processor"):
-        sysctl.cpufreq_maxima(xen, range(8))
+        hardware.cpufreq_maxima(xen, range(8))
     fake.data["px_max_mhz"] = {"0": 0}
-    assert sysctl.cpufreq_maxima(xen, [0]) == {}
+    assert hardware.cpufreq_maxima(xen, [0]) == {}
 
 
 def test_an_answer_about_frequencies_that_never_comes(fake, xen):
@@ -477,7 +480,7 @@ def test_an_answer_about_frequencies_that_never_comes(fake, xen):
     fake.faults["pm_op"] = errno.EAGAIN
     fake.asked.clear()
     with pytest.raises(errors.Busy):
-        sysctl.cpufreq_maxima(xen, [0])
+        hardware.cpufreq_maxima(xen, [0])
     assert len(fake.asked) == 1
 
 
@@ -495,11 +498,11 @@ def test_hypervisor_without_hypfs(fake, xen):
 
 def test_memory_by_node_from_the_hypercall_that_some_have(fake, xen):
     fake.numa_op = True
-    assert domctl.node_pages(xen, WEB, 2) == [0, fake.domain(WEB)["tot_pages"]]
+    assert memory_op.node_pages(xen, WEB, 2) == [0, fake.domain(WEB)["tot_pages"]]
     with pytest.raises(errors.NoSuchDomain):
-        domctl.node_pages(xen, 99, 2)
+        memory_op.node_pages(xen, 99, 2)
 
 
 def test_memory_by_node_on_others_is_refused_with_what_to_do(xen):
     with pytest.raises(errors.NotSupported, match="debug key"):
-        domctl.node_pages(xen, WEB, 2)
+        memory_op.node_pages(xen, WEB, 2)

@@ -10,9 +10,9 @@ import errno
 import pytest
 from ansible_collections.dom0.xen.plugins.module_utils._xen import (
     _xen_ffi,
-    domctl,
     errors,
     layouts,
+    pinning,
     probe,
     sysctl,
 )
@@ -78,8 +78,8 @@ def test_newer_than_the_table_is_not_written_to():
     fake = fake_xen((4, 24), 0x16, 0x19)
     with Xen(fake, machine="x86_64") as xen:
         for write in (
-            lambda: domctl.setvcpuaffinity(xen, 2, 0, hard=0x0F),
-            lambda: domctl.setnodeaffinity(xen, 2, 1),
+            lambda: pinning.setvcpuaffinity(xen, 2, 0, hard=0x0F),
+            lambda: pinning.setnodeaffinity(xen, 2, 1),
         ):
             with pytest.raises(errors.UnknownInterface, match="nothing is changed"):
                 write()
@@ -89,7 +89,7 @@ def test_newer_than_the_table_is_not_written_to():
 
 def test_newer_than_the_table_is_written_to_when_told_so():
     with Xen(fake_xen((4, 24), 0x16, 0x19), allow_unknown=True, machine="x86_64") as xen:
-        assert domctl.setvcpuaffinity(xen, 2, 0, hard=0x0F).hard == 0x0F
+        assert pinning.setvcpuaffinity(xen, 2, 0, hard=0x0F).hard == 0x0F
 
 
 def damage(section, key, value):
