@@ -8,7 +8,7 @@ RUN = $(PYTHON) tools/workshop.py run
 # What `make bench` measures: everything, or the names of some benchmarks.
 BENCH =
 
-.PHONY: help setup demo test unit lint sanity galaxy molecule bench clean
+.PHONY: help setup demo check test unit lint sanity galaxy molecule bench clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,6 +18,9 @@ setup:  ## install missing Debian packages and make the Python environments
 
 demo:  ## boot a real, emulated Xen host and place guests on it (KEEP=1 leaves it up)
 	@$(RUN) python tools/demo.py
+
+check:  ## after each edit: style, types, and the unit tests that the change can reach
+	@$(PYTHON) tools/check.py quick
 
 test:  ## every check there is, Molecule on the emulated host included
 	@$(PYTHON) tools/check.py
@@ -34,8 +37,8 @@ sanity:  ## ansible-test sanity and units
 galaxy:  ## build the collection and run Ansible Galaxy's checks on it
 	@$(PYTHON) tools/check.py galaxy
 
-molecule:  ## the scenarios on the emulated host
-	@$(PYTHON) tools/check.py molecule
+molecule:  ## the scenarios on emulated hosts (SCENARIO=place runs one)
+	@$(PYTHON) tools/check.py molecule$(if $(SCENARIO),:$(SCENARIO))
 
 bench:  ## measure on the emulated host what the documentation claims
 	@$(RUN) python benchmarks/run.py $(BENCH)

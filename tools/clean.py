@@ -22,7 +22,6 @@ LEFT = (
     "tests/output",
     "changelogs/.plugin-cache.yaml",
     "extensions/.ansible",
-    "extensions/molecule/inventory/host_vars",
 )
 
 

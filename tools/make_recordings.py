@@ -25,7 +25,6 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 RECORDINGS = ROOT / "tests" / "recordings"
 XENHOST = (sys.executable, "-m", "tests.xenhost")
-IDLE_KERNEL = ROOT / "extensions" / "molecule" / "resources" / "idle_kernel.py"
 
 #: What Xen's own tools are asked.
 SAID = (
@@ -55,7 +54,7 @@ class Take(t.NamedTuple):
     options: tuple[str, ...] = ()
 
 
-def guest(name: str, memory: int, *lines: str, kind: str = "pv", kernel: str = "/root/idle-kernel") -> str:
+def guest(name: str, memory: int, *lines: str, kind: str = "pv", kernel: str = "/boot/idle-kernel") -> str:
     """A shell command that creates a paused guest; memory in MiB."""
     text = _GUEST.format(name=name, kind=kind, kernel=kernel, memory=memory, more="\n".join(lines))
     return f"cat > /root/guest.cfg <<'EOF'\n{text}EOF\nxl create -q -p /root/guest.cfg"
@@ -150,10 +149,6 @@ def program() -> bytes:
             ROOT / "tools" / "record_host.py",
         ]:
             tar.add(path, str(path.relative_to(ROOT)))
-        path = RECORDINGS.parent / "idle-kernel"
-        run([sys.executable, str(IDLE_KERNEL), str(path)])
-        tar.add(path, "idle-kernel")
-        path.unlink()
     return out.getvalue()
 
 

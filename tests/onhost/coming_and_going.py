@@ -3,9 +3,9 @@
 
 """Ask and pin for some minutes while guests come and go: does anything of ours touch memory that it should not?
 
-Runs in dom0, as root, from a copy of the tree, with a kernel that sleeps (extensions/molecule/resources/idle_kernel.py):
+Runs in dom0, as root, from a copy of the tree, with a kernel that sleeps:
 
-    PYTHONMALLOC=debug python3 -X dev -X faulthandler tests/onhost/coming_and_going.py /root/idle-kernel 300
+    PYTHONMALLOC=debug python3 -X dev -X faulthandler tests/onhost/coming_and_going.py /boot/idle-kernel 300
 
 Each round asks for everything that the facts have and sets the affinity of every vCPU of every guest, in this process and in a new one in turn,
 for most of the work of a module is to start and to end. Guests that end between two questions are refusals, which are counted. Whatever

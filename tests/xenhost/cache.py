@@ -6,6 +6,7 @@ key/            the project's SSH key, generated here
 images/KEY/     a built Debian with Xen: root disk, hypervisor, dom0's kernel and initrd
 machines/KEY/   a booted host's snapshot
 run/NAME/       a running host: its own disk, sockets, console log, state, ssh_config
+code/KEY.tar    what Python has compiled in hosts with an image, for later starts
 locks/
 """
 
@@ -24,7 +25,7 @@ from .errors import HostError
 
 _TAG = "CACHEDIR.TAG"
 _SIGNATURE = "Signature: 8a477f597d28d172789f06886806bc55\n# Disks and snapshots of dom0.xen's test hosts.\n"
-_PARTS = ("key", "images", "machines", "run", "locks")
+_PARTS = ("key", "images", "machines", "run", "code", "locks")
 
 
 def default_root(environment: t.Mapping[str, str]) -> Path:
@@ -43,12 +44,12 @@ def content_key(value: t.Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def write_atomically(path: Path, text: str, mode: int = 0o644) -> None:
+def write_atomically(path: Path, content: str | bytes, mode: int = 0o644) -> None:
     """Write a file so that a reader sees the old or the new content, never half of it."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-        stream.write(text)
+    with os.fdopen(descriptor, "wb") as stream:
+        stream.write(content.encode() if isinstance(content, str) else content)
     os.replace(temporary, path)
 
 

@@ -30,7 +30,8 @@ class Commands:
         self.cache = cache.Cache(cache.default_root(os.environ))
 
     def instance(self, name: str) -> run.Instance:
-        return run.Instance(description.load(name), self.cache, say)
+        host, _plus, label = name.partition("+")
+        return run.Instance(description.load(host), self.cache, say, label)
 
     def build(self, options: argparse.Namespace) -> int:
         for name in options.names:
@@ -54,7 +55,7 @@ class Commands:
         if not options.names and not options.all:
             raise HostError("Say which host to stop, or --all.")
         for name in options.names:
-            if self.instance(name).down():
+            if self.instance(name).down(keep_code=options.keep_code):
                 say(f"{name} is stopped")
         if options.all:
             for name in run.stop_all(self.cache):
@@ -67,7 +68,7 @@ class Commands:
         return 0
 
     def status(self, options: argparse.Namespace) -> int:
-        for name in description.names():
+        for name in [*description.names(), *run.labelled(self.cache)]:
             instance = self.instance(name)
             state = instance.state()
             line = (
@@ -87,7 +88,9 @@ class Commands:
         os.execvp(argv[0], argv)
 
     def inventory(self, options: argparse.Namespace) -> int:
-        text = reach.inventory({name: self.instance(name).host_variables() for name in options.names})
+        text = reach.inventory(
+            {name.partition("+")[0]: self.instance(name).host_variables() for name in options.names}
+        )
         if options.output is None:
             print(text, end="")
         else:
@@ -100,7 +103,8 @@ class Commands:
 
     def clean(self, options: argparse.Namespace) -> int:
         if options.stale:
-            instances = [self.instance(name) for name in description.names()]
+            names = [*description.names(), *run.labelled(self.cache)]
+            instances = [self.instance(name) for name in names]
             for path in run.stale(instances, self.cache):
                 cache.remove(path)
                 say(f"removed {path}")
@@ -134,7 +138,7 @@ def parser() -> argparse.ArgumentParser:
     def add(name: str, text: str) -> argparse.ArgumentParser:
         return commands.add_parser(name, help=text, description=text)
 
-    known = f"one of: {', '.join(description.names())}"
+    known = f"one of: {', '.join(description.names())}; NAME+LABEL is another one of the same description"
     add("build", "build the disk image of hosts").add_argument("names", nargs="+", metavar="NAME", help=known)
     command = add(
         "prepare", "build, boot and save a snapshot, so that `up` is quick; nothing is left running"
@@ -148,6 +152,9 @@ def parser() -> argparse.ArgumentParser:
     command = add("down", "stop hosts; their state is gone")
     command.add_argument("names", nargs="*", metavar="NAME", help=known)
     command.add_argument("--all", action="store_true", help="stop every host")
+    command.add_argument(
+        "--keep-code", action="store_true", help="keep what Python has compiled there, for later starts"
+    )
     command = add("reset", "press the reset button of a running host: it boots again, its disk as it is")
     command.add_argument("name", metavar="NAME", help=known)
     add("status", "say which hosts run")

@@ -134,7 +134,7 @@ class Emulator:
             if done.returncode == 0:
                 return
             if time.monotonic() > limit:
-                why = done.stderr.strip().splitlines()
+                why = _lines(done.stderr)
                 last = f" ({why[-1]})" if why else ""
                 text = f"{self.name} was not ready within {limit_s / 60:.0f} minutes{last}."
                 raise HostError(text + self._last_words())
@@ -144,28 +144,24 @@ class Emulator:
         """The ssh command that reaches the host."""
         return ["ssh", "-F", str(self.ssh_config), self.name, *words]
 
-    def _ssh(self, command: str, timeout_s: float) -> subprocess.CompletedProcess[str]:
+    def _ssh(self, command: str, timeout_s: float, given: bytes = b"") -> subprocess.CompletedProcess[bytes]:
         argv = self.ssh_argv(command)
         try:
-            return subprocess.run(
-                argv,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                errors="replace",
-                timeout=timeout_s,
-                check=False,
-            )
+            return subprocess.run(argv, input=given, capture_output=True, timeout=timeout_s, check=False)
         except subprocess.TimeoutExpired:
-            return subprocess.CompletedProcess(argv, 255, "", f"no answer within {timeout_s:.0f} s")
+            return subprocess.CompletedProcess(argv, 255, b"", f"no answer within {timeout_s:.0f} s".encode())
+
+    def ssh_bytes(self, command: str, given: bytes = b"") -> bytes:
+        """Run a shell command in dom0 with `given` as its input; its output. Raises HostError."""
+        done = self._ssh(command, COMMAND_LIMIT_S, given)
+        if done.returncode != 0:
+            said = _lines(done.stderr or done.stdout)
+            raise HostError(f"In {self.name} `{command}` failed: {said[-1] if said else done.returncode}")
+        return done.stdout
 
     def ssh(self, command: str) -> str:
         """Run a shell command in dom0; its output. Raises HostError."""
-        done = self._ssh(command, COMMAND_LIMIT_S)
-        if done.returncode != 0:
-            said = (done.stderr or done.stdout).strip().splitlines()
-            raise HostError(f"In {self.name} `{command}` failed: {said[-1] if said else done.returncode}")
-        return done.stdout
+        return self.ssh_bytes(command).decode(errors="replace")
 
     def stop(self) -> bool:
         """End every QEMU here: it is asked, told, then killed. False when there was none. Raises HostError."""
@@ -190,6 +186,10 @@ class Emulator:
         limit = time.monotonic() + STOP_LIMIT_S
         while self.is_ours(pid) and time.monotonic() < limit:
             time.sleep(_POLL_S / 10)
+
+
+def _lines(output: bytes) -> list[str]:
+    return output.decode(errors="replace").strip().splitlines()
 
 
 def tail(path: Path, lines: int) -> str:

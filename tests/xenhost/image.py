@@ -18,7 +18,7 @@ import tarfile
 import typing as t
 from pathlib import Path
 
-from . import tools
+from . import code_cache, idle_kernel, tools
 from .cache import Cache, content_key, remove
 from .description import SUITES, Host
 from .errors import HostError
@@ -113,15 +113,17 @@ _MASKED_UNITS = (
     "systemd-update-utmp-runlevel.service",
     "systemd-update-utmp.service",
 )
+# Where every Python 3 of Debian looks for modules, whatever its version.
+_PYTHON_FOLDER = "usr/lib/python3/dist-packages"
 # On a busy machine nothing that is slow shall be taken for dead.
 _PATIENCE = "30min"
 
 
 class Entry(t.NamedTuple):
-    """A file (``content``) or a symbolic link (``target``) that is laid over the root file system."""
+    """A file (``content``, text or bytes) or a symbolic link (``target``) that is laid over the root file system."""
 
     path: str
-    content: str = ""
+    content: str | bytes = ""
     target: str = ""
     mode: int = 0o644
 
@@ -185,7 +187,15 @@ def late_files(public_key: str, private_key: str) -> list[Entry]:
         # What a PV guest can boot: dom0's own kernel and initrd, under names that do not change.
         Entry("boot/guest-kernel", target="../vmlinuz"),
         Entry("boot/guest-initrd", target="../initrd.img"),
+        # And one that sleeps for ever: created in a fraction of that time.
+        Entry("boot/idle-kernel", idle_kernel.kernel()),
         *(Entry(f"etc/systemd/system/{unit}", target="/dev/null") for unit in _MASKED_UNITS),
+        # Compiling Ansible's modules once, instead of in each task.
+        Entry(
+            f"{_PYTHON_FOLDER}/xenhost_code_cache.py", Path(code_cache.__file__).read_text(encoding="utf-8")
+        ),
+        Entry(f"{_PYTHON_FOLDER}/xenhost.pth", "import xenhost_code_cache\n"),
+        Entry(f"{code_cache.FOLDER[1:]}/README", "Code of Python sources, under their digest.\n"),
     ]
 
 
@@ -211,7 +221,7 @@ def archive(entries: t.Iterable[Entry]) -> bytes:
                 info.type, info.linkname = tarfile.SYMTYPE, entry.target
                 tar.addfile(info)
             else:
-                data = entry.content.encode()
+                data = entry.content.encode() if isinstance(entry.content, str) else entry.content
                 info.size, info.mode = len(data), entry.mode
                 tar.addfile(info, io.BytesIO(data))
     return out.getvalue()

@@ -8,13 +8,15 @@ start then continues from a copy of that: what a run does to its host is gone wi
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import re
 import time
 import typing as t
 from pathlib import Path
 
-from . import image, machine, reach, tools
+from . import code_cache, image, machine, reach, tools
 from .cache import Cache, content_key, remove, write_atomically
 from .description import Host
 from .emulator import Emulator
@@ -25,6 +27,7 @@ Say = t.Callable[[str], None]
 # An idle machine of two cores boots a host in about a minute; a busy one took more than ten.
 BOOT_LIMIT_S = 40 * 60
 RESTORE_LIMIT_S = 10 * 60
+_CODE_LIMIT = 24 * 1024 * 1024
 _STATE = "state.json"
 _ABOUT = "about.json"
 
@@ -32,13 +35,17 @@ _ABOUT = "about.json"
 class Instance:
     """One described host: its snapshot, and the process that runs it."""
 
-    def __init__(self, host: Host, cache: Cache, say: Say) -> None:
+    def __init__(self, host: Host, cache: Cache, say: Say, label: str = "") -> None:
+        if not re.fullmatch("[a-z0-9_-]{0,40}", label):
+            raise HostError(f"{host.name}+{label}: a label has small letters, digits, _ and - only.")
         self.host = host
+        # Several hosts of one description run side by side under labels.
+        self.name = f"{host.name}+{label}" if label else host.name
         self.cache = cache
         self.say = say
         self.key = image.key_path(cache)
-        self.directory = cache.root / "run" / host.name
-        self.emulator = Emulator(host.name, self.directory, self.key)
+        self.directory = cache.root / "run" / self.name
+        self.emulator = Emulator(self.name, self.directory, self.key)
 
     def state(self) -> dict[str, t.Any] | None:
         """``{"pid", "port", "machine", "image", "started", "seconds"}`` of the running host; None when it does not run."""
@@ -51,7 +58,7 @@ class Instance:
 
     def console_log(self) -> Path:
         """What the host wrote to its serial console: of its latest boot or run."""
-        boots = self.directory.parent.glob(f"{self.host.name}-*.boot/{machine.CONSOLE_LOG}")
+        boots = self.directory.parent.glob(f"{_boots(self.host.name)}/{machine.CONSOLE_LOG}")
         logs = [log for log in (*boots, self.emulator.console_log) if log.exists()]
         return max(logs, key=lambda log: log.stat().st_mtime, default=self.emulator.console_log)
 
@@ -74,7 +81,7 @@ class Instance:
         """The inventory variables of the running host. Raises HostError when it does not run."""
         state = self.state()
         if state is None:
-            raise HostError(f"{self.host.name} is not running: start it with `up {self.host.name}`.")
+            raise HostError(f"{self.name} is not running: start it with `up {self.name}`.")
         return reach.host_variables(int(state["port"]), self.key)
 
     def prepare(self) -> Path:
@@ -94,7 +101,7 @@ class Instance:
         if state is not None and not restart:
             return state
         saved = self.prepare()
-        with self.cache.lock(f"host-{self.host.name}", self.say):
+        with self.cache.lock(f"host-{self.name}", self.say):
             state = self._running()
             if state is not None and not restart:
                 return state
@@ -110,16 +117,40 @@ class Instance:
     def _running(self) -> dict[str, t.Any] | None:
         state = self.state()
         if state is not None and state["machine"] != self.machine_key():
-            self.say(f"{self.host.name} runs from an older description; `up --restart` renews it")
+            self.say(f"{self.name} runs from an older description; `up --restart` renews it")
         return state
 
-    def down(self) -> bool:
-        """Stop the host and a preparation of it; False when there was nothing to stop."""
-        prepared = _stop(self.cache, f"{self.host.name}-*.boot")
+    def down(self, keep_code: bool = False) -> bool:
+        """Stop the host and, if it has no label, a preparation of it; False when there was nothing to stop.
+
+        With `keep_code` what Python has compiled in it is kept for later starts, see :mod:`.code_cache`.
+        """
+        prepared = [] if "+" in self.name else _stop(self.cache, _boots(self.host.name))
         if not self.directory.exists():
             return bool(prepared)
-        with self.cache.lock(f"host-{self.host.name}", self.say):
-            return bool(prepared + _stop(self.cache, self.host.name))
+        with self.cache.lock(f"host-{self.name}", self.say):
+            if keep_code and self.state() is not None:
+                with contextlib.suppress(HostError, OSError):
+                    self._keep_code()
+            return bool(prepared + _stop(self.cache, self.name))
+
+    def _code(self) -> Path:
+        """The archive of what Python has compiled in hosts with this image."""
+        return self.cache.part("code") / f"{self.image_key()}.tar"
+
+    def _keep_code(self) -> None:
+        kept = self._code()
+        archive = self.emulator.ssh_bytes(f"tar -cf - -C {code_cache.FOLDER} .")
+        if len(archive) > (kept.stat().st_size if kept.exists() else 0):
+            write_atomically(kept, archive)
+
+    def _give_code(self) -> None:
+        kept = self._code()
+        # Sources that have changed leave their code behind: begin anew from time to time.
+        if kept.exists() and kept.stat().st_size < _CODE_LIMIT:
+            self.emulator.ssh_bytes(f"tar -xf - -C {code_cache.FOLDER}", kept.read_bytes())
+        else:
+            remove(kept)
 
     def reset(self) -> None:
         """Press the running host's reset button: it boots again, with its disk as it is. Raises HostError when it does not run."""
@@ -172,6 +203,7 @@ class Instance:
             self.emulator.wait(RESTORE_LIMIT_S)
             # The host's clock stands where it was saved. A Python that a signal ends there says where it was.
             self.emulator.ssh(f"date -u -s @{time.time():.3f}; echo PYTHONFAULTHANDLER=1 >> /etc/environment")
+            self._give_code()
         except BaseException:
             self.emulator.stop()
             raise
@@ -189,6 +221,11 @@ def _lay_out(directory: Path, built: Path) -> None:
     (directory / "boot").symlink_to(os.path.relpath(built, directory))
 
 
+def _boots(name: str) -> str:
+    """Pattern of the run directories in which a host is booted for its snapshot (``small`` is not ``small-hvm``)."""
+    return f"{name}-{'[0-9a-f]' * 16}.boot"
+
+
 def _stop(cache: Cache, pattern: str) -> list[str]:
     """Stop what runs in the run directories of these names and remove them; the names of those that ran."""
     stopped = []
@@ -197,6 +234,11 @@ def _stop(cache: Cache, pattern: str) -> list[str]:
             stopped.append(directory.name)
         remove(directory)
     return stopped
+
+
+def labelled(cache: Cache) -> list[str]:
+    """Names of the hosts with labels that have a run directory."""
+    return sorted(directory.name for directory in (cache.root / "run").glob("*+*"))
 
 
 def stop_all(cache: Cache) -> list[str]:

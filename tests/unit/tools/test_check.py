@@ -7,19 +7,14 @@
 from __future__ import annotations
 
 import io
+import json
 import sys
 import time
 from pathlib import Path
 
 import pytest
 
-RECAP = """\
-INFO     [one > verify] Executed: Successful
-SCENARIO RECAP
-default                   : actions=2  successful=2  disabled=0  skipped=0  missing=0  failed=0
-one                       : actions=6  successful=5  disabled=0  skipped=0  missing=0  failed=1
-two                       : actions=3  successful=3  disabled=0  skipped=0  missing=0  failed=0
-"""
+ROOT = Path(__file__).resolve().parents[3]
 
 REPORT = """\
 <?xml version="1.0"?>
@@ -29,19 +24,18 @@ REPORT = """\
 
 @pytest.fixture
 def check(monkeypatch):
-    monkeypatch.syspath_prepend(str(Path(__file__).resolve().parents[3] / "tools"))
+    monkeypatch.syspath_prepend(str(ROOT / "tools"))
     import check
 
     return check
 
 
-def test_scenarios_are_counted(check):
-    assert check._scenarios(False, RECAP) == check.Count(2, 1)
-
-
-def test_molecule_that_fails_before_its_recap_is_a_failure(check):
-    assert check._scenarios(False, "CRITICAL no scenario\n") == check.Count(0, 1)
-    assert check._scenarios(True, RECAP.replace("failed=1", "failed=0")) == check.Count(3, 0)
+def test_every_scenario_has_its_host(check):
+    found = check.scenarios()
+    assert found["place"] == "big"
+    assert found["hvm"] == "small-hvm"
+    described = {path.stem for path in (ROOT / "tests" / "xenhost" / "hosts").glob("*.toml")}
+    assert set(found.values()) <= described
 
 
 def test_pytest_report_is_counted(check, tmp_path):
@@ -57,42 +51,99 @@ def test_report_of_an_earlier_run_does_not_count(check, tmp_path):
     assert check._junit(report)(False, "") == check.Count(failed=1)
 
 
-def bench(check, monkeypatch, tmp_path):
-    monkeypatch.delenv("V", raising=False)
+@pytest.fixture
+def lanes(check, monkeypatch, tmp_path):
     monkeypatch.setattr(check, "LOGS", tmp_path)
     monkeypatch.setattr(check.workshop, "variables", lambda _venv: {})
-    made = check.Bench.__new__(check.Bench)
-    made.venv = made.tree = tmp_path
-    made.count = check.Count()
-    return made
+
+    def make(number=2, live=False, known=None):
+        return check.Lanes(tmp_path, number, live, known or {})
+
+    return make
 
 
-def test_checks_add_up(check, monkeypatch, tmp_path, capsys):
-    made = bench(check, monkeypatch, tmp_path)
-    made.run("one", [sys.executable, "-c", "print('quiet')"])
-    made.run("many", [sys.executable, "-c", ""], result=lambda _ok, _output: check.Count(5, 0, 2))
-    made.skip("three", "no reason")
-    assert str(made.count) == "6 passed, 0 failed, 3 skipped"
+def run(check, title, program, **more):
+    return check.Check(title, [sys.executable, "-c", program], **more)
+
+
+def test_checks_add_up(check, lanes, capsys):
+    made = lanes()
+    made.run(
+        [
+            run(check, "one", "print('quiet')"),
+            run(check, "many", "", tally=lambda _ok, _output: check.Count(5, 0, 2)),
+            run(check, "host", "", serves=True),
+        ]
+    )
+    assert str(made.count) == "6 passed, 0 failed, 2 skipped"
     assert "quiet" not in capsys.readouterr().out
 
 
-def test_failure_is_counted_shown_and_stops(check, monkeypatch, tmp_path, capsys):
-    made = bench(check, monkeypatch, tmp_path)
-    with pytest.raises(check.Failed):
-        made.run("bad", [sys.executable, "-c", "import sys; print('the reason'); sys.exit(3)"])
-    assert str(made.count) == "0 passed, 1 failed"
+def test_failure_is_counted_and_shown_and_the_others_run(check, lanes, capsys):
+    made = lanes(1)
+    made.run(
+        [
+            run(check, "bad", "import sys; print('the reason'); sys.exit(3)", seconds=9),
+            run(check, "good", ""),
+            run(check, "host", "raise SystemExit(1)", serves=True),
+        ]
+    )
+    assert str(made.count) == "1 passed, 2 failed"
     assert "the reason" in capsys.readouterr().out
 
 
-def test_failed_run_of_passed_tests_is_a_failure(check, monkeypatch, tmp_path):
-    made = bench(check, monkeypatch, tmp_path)
-    with pytest.raises(check.Failed):
-        made.run(
-            "odd",
-            [sys.executable, "-c", "raise SystemExit(1)"],
-            result=lambda _ok, _output: check.Count(5, 0),
-        )
+def test_failed_run_of_passed_tests_is_a_failure(check, lanes):
+    made = lanes()
+    made.run([run(check, "odd", "raise SystemExit(1)", tally=lambda _ok, _output: check.Count(5, 0))])
     assert str(made.count) == "5 passed, 1 failed"
+
+
+def test_lanes_are_side_by_side(check, lanes, tmp_path):
+    """Each of the two waits for the other: one after the other they would never end."""
+    meet = (
+        "import pathlib, sys, time; here = pathlib.Path({0!r}); (here / sys.argv[1]).touch()\n"
+        "while not (here / sys.argv[2]).exists(): time.sleep(0.01)"
+    ).format(str(tmp_path))
+    made = lanes()
+    made.run([check.Check(mine, [sys.executable, "-c", meet, mine, other]) for mine, other in ("ab", "ba")])
+    assert made.count == check.Count(2)
+
+
+def test_what_others_need_comes_first_and_the_longest_next(check):
+    def one(title, seconds, after=(), serves=False):
+        return check.Check(title, [], seconds=seconds, after=after, serves=serves)
+
+    checks = [
+        one("short", 1),
+        one("long", 50),
+        one("first", 2),
+        one("second", 60, after=("first",)),
+        one("host", 3, serves=True),
+    ]
+    assert [item.title for item in check._ordered(checks, {})] == ["host", "first", "second", "long", "short"]
+    assert check._ordered(checks, {"short": 999})[1].title == "short"
+
+
+def test_a_check_waits_for_what_it_needs(check, lanes, tmp_path):
+    write = f"import pathlib, time; time.sleep(0.3); pathlib.Path({str(tmp_path / 'made')!r}).touch()"
+    read = f"import pathlib; assert pathlib.Path({str(tmp_path / 'made')!r}).exists()"
+    made = lanes()
+    made.run([run(check, "user", read, after=("maker",)), run(check, "maker", write)])
+    assert made.count == check.Count(2)
+
+
+def test_the_table_has_every_check_and_the_slowest_tasks(check, lanes, tmp_path):
+    made = lanes()
+    made.run([run(check, "scenario a", ""), run(check, "unit tests", "raise SystemExit(1)")])
+    tasks = [{"task": f"task {number}", "seconds": number} for number in range(1, 15)]
+    (tmp_path / "tasks-a.jsonl").write_text("".join(json.dumps(task) + "\n" for task in tasks))
+    (tmp_path / "tasks-old.jsonl").write_text('{"task": "of another run", "seconds": 99}\n')
+    text = check.report(made.ended, 2, 33.0)
+    assert "scenario a" in text and "unit tests  FAILED" in text
+    assert text.count("a: task ") == 10
+    assert text.index("a: task 14") < text.index("a: task 5")
+    assert "another run" not in text
+    assert "33  in all" in text
 
 
 PARENT = """\
@@ -103,9 +154,8 @@ signal.pause()
 """
 
 
-def test_interruption_ends_what_a_check_started(check, monkeypatch, tmp_path):
-    made = bench(check, monkeypatch, tmp_path)
-    monkeypatch.setenv("V", "1")
+def test_interruption_ends_what_a_check_started(check, lanes, monkeypatch):
+    made = lanes(live=True)
     started = []
 
     class Terminal(io.StringIO):
@@ -117,7 +167,7 @@ def test_interruption_ends_what_a_check_started(check, monkeypatch, tmp_path):
 
     monkeypatch.setattr(sys, "stdout", Terminal())
     with pytest.raises(KeyboardInterrupt):
-        made.run("long", [sys.executable, "-c", PARENT])
+        made.run([run(check, "long", PARENT)])
     (pid,) = started
     # Its parent is gone, so whoever adopts orphans has to reap it first.
     for _try in range(600):
@@ -140,3 +190,8 @@ def test_errors_of_ansible_test_are_shown_together(check):
 def test_unknown_group_is_a_sentence(check, capsys):
     assert check.main(["unti"]) == 2
     assert "unti: no such group" in capsys.readouterr().err
+
+
+def test_unknown_scenario_is_a_sentence(check):
+    with pytest.raises(check.SetupError, match="no scenario 'plaice'; there are affinity, "):
+        list(check.molecule(check.Workshop(ROOT, ROOT), "plaice"))

@@ -162,7 +162,7 @@ WILLING = "import signal; print('on', flush=True); signal.pause()"
 def running(here):
     """Processes that pass for QEMUs in run directories, by directory name."""
     processes = {}
-    for name in ("odd", "odd-0123.boot", "even"):
+    for name in ("odd", "odd-0123456789abcdef.boot", "even"):
         directory = here.part("run") / name
         directory.mkdir()
         argv = [sys.executable, "-c", WILLING, f"{machine.NAME_PREFIX}{name}"]
@@ -178,22 +178,22 @@ def running(here):
 
 def test_stopping_a_host_stops_its_preparation_and_no_other(here, running):
     assert run.Instance(HOST, here, print).down() is True
-    assert running["odd"].wait(60) == running["odd-0123.boot"].wait(60) == -signal.SIGTERM
+    assert running["odd"].wait(60) == running["odd-0123456789abcdef.boot"].wait(60) == -signal.SIGTERM
     assert running["even"].poll() is None
     assert [path.name for path in (here.root / "run").iterdir()] == ["even"]
 
 
 def test_stopping_all_needs_no_description(here, running):
-    assert run.stop_all(here) == ["even", "odd", "odd-0123.boot"]
+    assert run.stop_all(here) == ["even", "odd", "odd-0123456789abcdef.boot"]
     assert all(process.wait(60) == -signal.SIGTERM for process in running.values())
     assert list((here.root / "run").iterdir()) == []
 
 
 def test_stale_is_what_nobody_leads_to(odd, here):
     odd.up()
-    for part, name in (("machines", "odd-0123"), ("images", "0123"), ("images", odd.image_key())):
+    for part, name in (("machines", "odd-0123456789abcdef"), ("images", "0123"), ("images", odd.image_key())):
         (here.part(part) / name).mkdir()
-    assert [path.name for path in run.stale([odd], here)] == ["odd-0123", "0123"]
+    assert [path.name for path in run.stale([odd], here)] == ["odd-0123456789abcdef", "0123"]
     # What a running host was started from is kept, whatever its description says now.
     changed = Doubled(dataclasses.replace(HOST, packages=("gdb",)), here, print)
     changed.alive = True
@@ -202,3 +202,15 @@ def test_stale_is_what_nobody_leads_to(odd, here):
 
 def test_the_snapshot_is_in_the_disk_that_qemu_is_given():
     assert machine.DISK in " ".join(machine.argv(HOST, restore=True))
+
+
+def test_hosts_of_one_description_have_labels(here):
+    host = description.load("small")
+    one, other = (run.Instance(host, here, print, label) for label in ("", "place"))
+    assert (one.name, other.name) == ("small", "small+place")
+    assert one.directory != other.directory
+    assert other.emulator.ssh_argv("true")[-2:] == ["small+place", "true"]
+    other.directory.mkdir(parents=True)
+    assert run.labelled(here) == ["small+place"]
+    with pytest.raises(HostError, match="small letters"):
+        run.Instance(host, here, print, "../x")

@@ -1,8 +1,6 @@
 # Copyright (c) 2026, dom0.xen contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Writes the smallest kernel that Xen starts as a PV guest: it gives its CPU back and sleeps, for ever.
-
-    python3 idle_kernel.py FILE
+"""The smallest kernel that Xen starts as a PV guest: it gives its CPU back and sleeps, for ever. Pure.
 
 A guest with it has vCPUs, affinity and memory like any other, and is created in a fraction of the time that a Linux kernel takes to be
 unpacked in an emulator. The formats: ELF-64 (System V ABI), Xen's ELF notes (xen/include/public/elfnote.h), SCHEDOP_poll
@@ -12,8 +10,6 @@ unpacked in an emulator. The formats: ELF-64 (System V ABI), Xen's ELF notes (xe
 from __future__ import annotations
 
 import struct
-import sys
-from pathlib import Path
 
 BASE = 0x100000  # where the guest's memory begins, virtually
 PAGE = 4096
@@ -68,7 +64,3 @@ def kernel() -> bytes:
     noted = struct.pack("<IIQQQQQQ", 4, 4, notes_at, 0, 0, len(notes), len(notes), 4)
     file = (header + load + noted + notes).ljust(load_at, b"\0")
     return file + code().ljust(size, b"\0")
-
-
-if __name__ == "__main__":
-    Path(sys.argv[1]).write_bytes(kernel())
