@@ -116,14 +116,31 @@ options:
           - live
           - save
         default: auto
+      saved:
+        description:
+          - What becomes of the guest's memory where a move of it was interrupted after it had been saved, and it is not certain that the guest has not
+            run since (the host has booted, the guest was created anew, its disks have changed). Nothing is restored by itself then, as memory that
+            is older than a guest's disks destroys what is on them. A task that would create the guest fails, and names the saved file; a guest that
+            runs stays, and RV(left) names the file.
+          - V(discard) removes the file, and ends what is left of the guest as it was.
+          - V(restore) has the guest go on from it. Give it only where the guest has certainly not run since.
+          - Without such a file it does nothing.
+        type: str
+        choices:
+          - discard
+          - restore
   save_dir:
     description:
-      - The folder for saved guests, with room for the memory of one. It is made, for root alone, if it is not there.
+      - The folder for saved guests, with room for the memory of one. It is made, for root alone, if it is not there. A folder that others than
+        root can write to is refused, and so is the one that C(xendomains) restores at boot, C(/var/lib/xen/save).
     type: path
-    default: /var/lib/xen/save
+    default: /var/lib/dom0-xen/saves
 notes:
+  - Whatever goes wrong while a guest is moved, it goes on as before, or the failure says where its state is. That holds for a run that is told to end
+    (C(SIGTERM), C(SIGHUP)), too.
   - A run that is killed leaves each guest as it was, as it should be, or, while it is moved, with its state in a paused or suspended domain or
-    a saved file. The next task that names the guest finishes the move, or takes it back, before it does what it is asked to.
+    a saved file. The next task that names the guest finishes the move, or takes it back, before it does what it is asked to, where that is certain
+    to be the guest's newest state; else see O(guests[].saved). V(destroyed) and V(absent) restore nothing.
     C(/var/lib/dom0-xen) holds what it has to know for that. An C(xl) that is still at work keeps the lock of the host.
   - The C(xl) that watches over a guest ends when the guest is suspended. One that goes on after that, since its move was taken back, has nobody
     who acts on its C(on_poweroff), C(on_reboot) and C(on_crash) until it is moved or restarted, as no command of C(xl) brings a watcher back. A
@@ -266,11 +283,43 @@ recovered:
   type: list
   elements: str
   sample: []
+left:
+  description:
+    - Guests whose move was interrupted, and of which it is for the user to say what becomes of them as they were, see O(guests[].saved). C(message) has
+      it in one sentence.
+  returned: success, and when the task fails because of them
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: The guest's name.
+      returned: success
+      type: str
+      sample: db
+    file:
+      description: The file that its memory was saved to, V(null) when that is not whole.
+      returned: success
+      type: str
+      sample: /var/lib/dom0-xen/saves/ea32f8cc-a707-41d4-bc07-b0062b99057a.save
+    begun:
+      description: When that move began, in UTC. V(null) when a former version of this collection began it.
+      returned: success
+      type: str
+      sample: "2026-12-01T07:29:40Z"
+    reason:
+      description: Why nothing was done by itself.
+      returned: success
+      type: str
+      sample: the host has booted since
+    message:
+      description: All of it.
+      returned: success
+      type: str
 saved_file:
   description: Where the state of a guest is that could not be restored.
   returned: when the saved file is all there is of a guest
   type: str
-  sample: /var/lib/xen/save/ea32f8cc-a707-41d4-bc07-b0062b99057a.save
+  sample: /var/lib/dom0-xen/saves/ea32f8cc-a707-41d4-bc07-b0062b99057a.save
 done:
   description: The entries of RV(guests) that were finished before the failure.
   returned: when something went wrong in the middle
@@ -283,20 +332,23 @@ problems:
   elements: str
 """
 
+import contextlib
 import errno
 import fcntl
 import os
+import signal
 import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._changing import LOCK_ARGUMENTS, host_lock
-from ..module_utils._control import guest_plan, move_journal, move_plan, moves, remains
+from ..module_utils._control import guest_plan, move_journal, move_plan, remains
 from ..module_utils._control import guests as control
 from ..module_utils._control.config import hide_values
 from ..module_utils._control.journal import Journal
 from ..module_utils._control.lock import as_stdin
+from ..module_utils._control.move_ways import Suspension
 from ..module_utils._errors import Failure
 from ..module_utils._module import WRITING_ARGUMENTS, Module, failures, open_xen
 from ..module_utils._toolstack import xenstore, xlcfg
@@ -322,43 +374,96 @@ def main() -> None:
         wanted = guest_plan.wanted_guests(module.params["guests"])
         with open_xen(module) as xen:
             host = _host(module, xen)
-            interrupted = move_journal.journals()
-            recovered = []  # type: t.List[str]
+            done = {"recovered": [], "left": []}  # type: t.Dict[str, t.List[t.Any]]
             if module.check_mode:
                 pools = _finish_pools(module)
-                recovered += remains.sweep(host, act=False)
-                names = frozenset(journal.name for journal in interrupted)
-                decisions, warnings = _decide(wanted, host, True, names)
+                interrupted = _mend(wanted, host, done, act=False)
+                done["recovered"] += remains.sweep(host, act=False)
+                decisions, warnings = _decide(wanted, host, True, interrupted)
                 results = control.forecast(decisions, host.free_by_node())
             else:
-                with host_lock(module) as lock, as_stdin(t.cast(int, lock)):
+                with host_lock(module) as lock, as_stdin(t.cast(int, lock)), _ended_by_signals(), _saying(
+                    done
+                ):
                     pools = _finish_pools(module)
-                    names = frozenset(guest.name for guest in wanted)
-                    for journal in move_journal.journals():
-                        if journal.name in names:
-                            recovered.append(moves.recover(journal, host.ways()))
+                    _mend(wanted, host, done, act=True)
                     # After the moves, which know of their own half-built domains.
-                    recovered += remains.sweep(host, act=True)
+                    done["recovered"] += remains.sweep(host, act=True)
                     decisions, warnings = _decide(wanted, host, False)
                     control.forecast(decisions, host.free_by_node())
                     results = control.carry_out(decisions, host)
-        recovered += pools.recovered if pools else []
+        done["recovered"] += pools.recovered if pools else []
         for warning in warnings + (pools.notes if pools else []):
             module.warn(warning)
-        for journal in interrupted:
-            if journal.name not in [guest.name for guest in wanted]:
-                module.warn(
-                    "guest {0!r}: a move of it was interrupted; name it in a task of this module to have that mended".format(
-                        journal.name
-                    )
-                )
         module.exit_json(
-            changed=bool(recovered) or any(result["changed"] for result in results),
+            changed=bool(done["recovered"]) or any(result["changed"] for result in results),
             guests=results,
-            recovered=recovered,
             diff=(pools.diff if pools else [])
             + [control.difference(result) for result in results if result["changed"]],
+            **done,
         )
+
+
+def _mend(
+    wanted: t.Sequence[guest_plan.Wanted], host: control.Host, done: t.Dict[str, t.List[t.Any]], act: bool
+) -> t.FrozenSet[str]:
+    """See to moves whose run was killed; with `act` False, the guests that something would be done for."""
+    found, damaged = move_journal.look()
+    for path in damaged:
+        host.warn(
+            "{0} should say that a move was begun, and cannot be read: see whether a guest stands still (xl list), and whether a file with its "
+            "UUID is in the folder for saved guests, then remove it".format(path)
+        )
+    if not found:
+        return frozenset()
+    # Few hosts need it, and Python compiles anew what Ansible sends.
+    from ..module_utils._control.interrupted import mend
+
+    mended = mend(found, wanted, host.ways(), act)
+    for warning in mended.warnings:
+        host.warn(warning)
+    done["recovered"] += mended.recovered
+    done["left"] += mended.left
+    return mended.interrupted
+
+
+@contextlib.contextmanager
+def _saying(done: t.Dict[str, t.List[t.Any]]) -> t.Iterator[None]:
+    """Within it, a Failure, and a signal that ends this, also says what was done of what an earlier run had left."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        raise Failure(
+            "this run was told to end ({0}); no guest stands still because of that, unless a warning says so: run it again".format(
+                error
+            ),
+            changed=True,
+            **done,
+        ) from error
+    except Failure as failure:
+        for key, value in done.items():
+            failure.result.setdefault(key, value)
+        failure.result["changed"] = bool(failure.result.get("changed") or done["recovered"])
+        raise
+
+
+@contextlib.contextmanager
+def _ended_by_signals() -> t.Iterator[None]:
+    """Within it, a signal that ends this ends it as Ctrl-C does: on the way out a guest that is being moved goes on."""
+    signals = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+
+    def end(number: int, _frame: t.Any) -> None:
+        for one in signals:
+            # The way out is not to be ended, too. Not SIG_IGN, which what is started would inherit.
+            signal.signal(one, lambda _number, _frame: None)
+        raise KeyboardInterrupt("signal {0}".format(number))
+
+    before = [signal.signal(one, end) for one in signals]
+    try:
+        yield
+    finally:
+        for one, handler in zip(signals, before):
+            signal.signal(one, handler)
 
 
 def _finish_pools(module: AnsibleModule) -> "t.Optional[Settled]":
@@ -386,6 +491,7 @@ def argument_spec() -> t.Dict[str, t.Any]:
                 "timeout": {"type": "int", "default": guest_plan.PATIENCE},
                 "force": {"type": "bool", "default": False},
                 "move_by": {"type": "str", "choices": list(move_plan.WAYS), "default": move_plan.AUTO},
+                "saved": {"type": "str", "choices": list(guest_plan.SAVED_CHOICES)},
             },
         },
         "save_dir": {"type": "path", "default": move_journal.SAVE_FOLDER},
@@ -523,7 +629,7 @@ def _host(module: AnsibleModule, xen: "Xen") -> control.Host:
         sleep=time.sleep,
         memory=lambda: _memory(xen),
         folders=move_journal.Folders(move_journal.FOLDER, module.params["save_dir"]),
-        suspension=moves.Suspension(lambda domid: _resume(xen, domid), _recall),
+        suspension=Suspension(lambda domid: _resume(xen, domid), _recall),
         remove=_remove,
         warn=module.warn,
     )

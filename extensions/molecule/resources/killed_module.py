@@ -10,7 +10,7 @@ Where `points` have numbers, `runs` are done once without being killed, and what
     {"deed": "xl restore"}          right before the first deed of that name
     {"deed": 0.3}                   right before the deed at this part of all of them
     {"name": "--incoming"}          once there is a domain whose name ends so
-    {"saved": 1}                    once a file in /var/lib/xen/save has so many bytes: 1 is when a guest is asked to suspend
+    {"saved": 1}                    once a file in /var/lib/dom0-xen/saves has so many bytes: 1 is when a guest is asked to suspend
     {"within": "xl create", "at": 0.3}  in the middle of an xl, at this part of the time that it took before; if it is quicker now, earlier
 
 With "alone": true what it has started, xl above all, goes on, otherwise that is killed with it. What is seen right then goes to `states`. The
@@ -35,7 +35,7 @@ import typing as t
 
 Argv = t.List[str]
 Point = t.Dict[str, t.Any]
-SAVED = "/var/lib/xen/save/*.save"
+SAVED = "/var/lib/dom0-xen/saves/*.save"
 LONGEST = 900  # seconds until an event is given up
 ATTEMPTS = 4  # to kill a run before it ends
 FOLDER = tempfile.mkdtemp()

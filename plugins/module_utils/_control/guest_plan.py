@@ -46,6 +46,8 @@ CHANGING = (
     RECOVER,
     RESUME,
 )
+#: What becomes of a saved file that waits for the user's word.
+DISCARD, GO_ON = SAVED_CHOICES = ("discard", "restore")
 # The states that a configuration is for.
 _CONFIGURED = (RUNNING, PAUSED, RESTARTED, MOVED)
 
@@ -61,6 +63,7 @@ class Wanted(t.NamedTuple):
     timeout: float = PATIENCE
     force: bool = False
     move_by: str = move_plan.AUTO
+    saved: t.Optional[str] = None
 
 
 class Decision(t.NamedTuple):
@@ -90,7 +93,7 @@ class Decision(t.NamedTuple):
 
 
 def wanted_guests(entries: t.Sequence[t.Mapping[str, t.Any]]) -> t.List[Wanted]:
-    """Check the user's list: {name, config, state, nodes, memory, timeout, force, move_by}, all but name may be absent or None.
+    """Check the user's list: {name, config, state, nodes, memory, timeout, force, move_by, saved}, all but name may be absent or None.
 
     `memory` is MiB, or a text with a unit ("512M", "4GiB"). Raises Failure that names the entry and the field.
     """

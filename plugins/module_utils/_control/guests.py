@@ -14,7 +14,7 @@ import typing as t
 
 from .._errors import Failure
 from .._toolstack.xl import Xl, XlError
-from . import moves
+from .files import why
 from .guest_plan import (
     ABSENT,
     AWAIT_END,
@@ -37,6 +37,7 @@ from .guest_plan import (
 )
 from .move_journal import Folders
 from .move_plan import MIB, Move
+from .move_ways import Suspension, Ways, wake
 
 _POLL = 0.5
 # Seconds that an ended domain stays before it counts as kept on purpose (on_poweroff = "preserve").
@@ -53,13 +54,13 @@ class Host(t.NamedTuple):
     sleep: t.Callable[[float], None] = time.sleep
     memory: t.Callable[[], t.Dict[int, t.Dict[int, int]]] = dict
     folders: Folders = Folders()
-    suspension: moves.Suspension = moves.Suspension(lambda domid: None)
+    suspension: Suspension = Suspension(lambda domid: None)
     remove: t.Callable[[str], None] = os.unlink
     warn: t.Callable[[str], None] = lambda sentence: None
 
-    def ways(self) -> moves.Ways:
+    def ways(self) -> Ways:
         """What a move needs of it."""
-        return moves.Ways(
+        return Ways(
             self.xl,
             self.memory,
             self.free_by_node,
@@ -137,23 +138,27 @@ def _carry_out(decision: Decision, host: Host) -> Result:
                 _await_end(t.cast(int, domid), guest, host, SHUTDOWN in decision.steps)
                 _clear(t.cast(int, domid), decision, host)
             elif step == MOVE:
+                # Few tasks move a guest, and Python compiles anew what Ansible sends.
+                from . import moves
+
                 result.update(moves.carry_out(t.cast(Move, decision.move), host.ways()))
                 domid = result["domid"]
             elif step == SHUTDOWN:
                 _ask_to_end(t.cast(int, domid), guest, host)
             elif step == RESUME:
-                moves.wake(t.cast(int, domid), guest.name, host.ways())
+                wake(t.cast(int, domid), guest.name, host.ways())
             elif step == REMOVE_CONFIG:
                 host.remove(t.cast(str, guest.config))
             else:
                 getattr(host.xl, step)(domid)
             begun = begun or step in CHANGING
-    except Failure as failure:
+    except (Failure, OSError) as error:
+        failure = error if isinstance(error, Failure) else Failure(why(error, error.filename or "the host"))
         changed = begun or bool(failure.result.get("changed"))
         message = failure.message
         if repr(guest.name) not in message:
             message = "guest {0!r}: {1}".format(guest.name, message)
-        raise Failure(message, **dict(failure.result, changed=changed)) from failure
+        raise Failure(message, **dict(failure.result, changed=changed)) from error
     now = None if domid is None else host.xl.domain(domid)
     result.update(domid=now.domid if now else None, state=now.state if now else ABSENT)
     return result

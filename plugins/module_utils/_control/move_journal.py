@@ -6,15 +6,30 @@
 
 import json
 import os
+import time
 import typing as t
 
+from .._errors import Failure
 from .._toolstack import xlcfg
 from . import files
 from .move_plan import Move
 
 #: Where moves that have begun are written down; /run would not survive what the saved files do.
 FOLDER = "/var/lib/dom0-xen"
-SAVE_FOLDER = "/var/lib/xen/save"
+SAVE_FOLDER = FOLDER + "/saves"
+#: What Xen's scripts restore at boot, whatever is in it.
+XENDOMAINS_FOLDER = "/var/lib/xen/save"
+_XENDOMAINS_SETTINGS = ("/etc/default/xendomains", "/etc/sysconfig/xendomains")
+
+LIVE, SAVING, SAVED, ALONE, RESTORED, BACK, LEFT = STAGES = (
+    "live",
+    "saving",
+    "saved",
+    "alone",
+    "restored",
+    "back",
+    "left",
+)
 
 
 def disk_room(folder: str) -> int:
@@ -32,7 +47,13 @@ class Folders(t.NamedTuple):
 
 
 class Journal(t.NamedTuple):
-    """A move that was begun, as it is on disk. `stage` is "live", "saving", "alone" (the file is all there is) or "restored"."""
+    """A move that was begun, as it is on disk.
+
+    `stage` is "live", "saving", "saved", "alone" (the file is all there is), "restored" (the successor goes on, or is about to), "back" (the domain
+    that was to be moved goes on, or is about to), or "left" (the file waits for the user to say what becomes of it). `boot` is which boot of
+    the host that was ("" in those of former versions), `begun` when, in UTC, `nodes` where the guest was to go, `disks` what it writes to.
+    `witness` is how these were at that stage (:mod:`.witness`), None before the guest was saved.
+    """
 
     name: str
     domid: int
@@ -40,33 +61,91 @@ class Journal(t.NamedTuple):
     stage: str
     config: str
     file: str
+    boot: str = ""
+    begun: str = ""
+    nodes: t.Sequence[int] = ()
+    disks: t.Sequence[str] = ()
+    witness: t.Optional[t.Dict[str, t.Any]] = None
+
+
+_TYPES = {
+    "name": str,
+    "domid": int,
+    "uuid": str,
+    "stage": str,
+    "config": str,
+    "file": str,
+    "boot": str,
+    "begun": str,
+    "nodes": list,
+    "disks": list,
+    "witness": (dict, type(None)),
+}  # type: t.Dict[str, t.Any]
 
 
 def journals(folder: str = FOLDER) -> t.List[Journal]:
-    """The moves that were begun and not ended. One that cannot be read is left out: it was never finished being written."""
-    found = []
+    """The moves that were begun and not ended. Raises Failure for a folder, or a file, that others than root can write to."""
+    return look(folder)[0]
+
+
+def look(folder: str = FOLDER) -> t.Tuple[t.List[Journal], t.List[str]]:
+    """The same, and the paths of what should say that a move was begun and cannot be read."""
+    good = []  # type: t.List[Journal]
+    bad = []  # type: t.List[str]
     try:
-        names = sorted(os.listdir(folder))
+        names = sorted(name for name in os.listdir(folder) if name.endswith(".move"))
     except OSError:
-        return []
+        return good, bad
+    if names:
+        files.private_folder(folder)
     for name in names:
-        if name.endswith(".move"):
-            try:
-                with open(os.path.join(folder, name), encoding="utf-8") as stream:
-                    found.append(Journal(**json.load(stream)))
-            except (OSError, ValueError, TypeError):
-                continue
-    return found
+        path = os.path.join(folder, name)
+        try:
+            fields = json.loads((files.read_own(path) or b"").decode("utf-8"))
+            # A bool is no number here.
+            if any(type(fields[key]) is bool or not isinstance(fields[key], _TYPES[key]) for key in fields):
+                raise ValueError
+            journal = Journal(**fields)
+            if journal.stage not in STAGES or not os.path.isabs(journal.file):
+                raise ValueError
+            good.append(journal)
+        except (ValueError, KeyError, TypeError):
+            bad.append(path)
+    return good, bad
 
 
-def begin(move: Move, stage: str, folders: Folders) -> Journal:
-    """Write down that a move begins, and the configuration of its successor."""
+def begin(move: Move, stage: str, folders: Folders, boot: str = "") -> Journal:
+    """Write down that a move begins, and the configuration of its successor. Raises Failure, with nothing left behind."""
     folder = folders.journals
     files.private_folder(folder)
+    there = path_of(move.uuid, folders)
+    if os.path.lexists(there):
+        raise Failure(
+            "guest {0!r} was not moved: an earlier move of it was interrupted, and {1} says where its saved file is; say what becomes of that "
+            "first (saved: restore or discard)".format(move.name, there),
+            changed=False,
+        )
     config = os.path.join(folder, move.uuid + ".cfg")
-    files.write_whole(config, xlcfg.encode(move.config))
     file = os.path.join(folders.saves, move.uuid + ".save")
-    return write(Journal(move.name, move.domid, move.uuid, stage, config, file), folders)
+    begun = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    journal = Journal(
+        move.name,
+        move.domid,
+        move.uuid,
+        stage,
+        config,
+        file,
+        boot,
+        begun,
+        list(move.nodes),
+        list(move.disks),
+    )
+    try:
+        files.write_whole(config, xlcfg.encode(move.config))
+        return write(journal, folders)
+    except BaseException:
+        forget(journal._replace(file=config), folders)
+        raise
 
 
 def write(journal: Journal, folders: Folders) -> Journal:
@@ -85,6 +164,33 @@ def forget(journal: Journal, folders: Folders) -> None:
     # The journal last: what it names is removed by the next run if this one is killed here.
     for path in (journal.file, journal.config, path_of(journal.uuid, folders)):
         files.remove(path)
+
+
+def make_save_folder(folders: Folders) -> None:
+    """See to it that guests can be saved in the folder for that. Raises Failure for one that others can write to, or empty."""
+    otherwise = "give another folder for saved guests (save_dir)"
+    if os.path.realpath(folders.saves) in [os.path.realpath(one) for one in _emptied_by_others()]:
+        raise Failure(
+            "{0} is the folder that Xen's script xendomains restores guests from when the host boots, whoever saved them: {1}".format(
+                folders.saves, otherwise
+            ),
+            changed=False,
+        )
+    files.private_folder(folders.saves, otherwise)
+
+
+def _emptied_by_others() -> t.List[str]:
+    found = [XENDOMAINS_FOLDER]
+    for path in _XENDOMAINS_SETTINGS:
+        try:
+            with open(path, encoding="utf-8", errors="replace") as stream:
+                for line in stream:
+                    key, _equals, value = line.strip().partition("=")
+                    if key == "XENDOMAINS_SAVE" and value.strip("\"'"):
+                        found.append(value.strip("\"'"))
+        except OSError:
+            continue
+    return found
 
 
 def is_saved(path: str) -> bool:

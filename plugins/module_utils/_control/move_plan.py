@@ -14,6 +14,8 @@ from .._topology.guests import uuid_text
 from .config import shown, vcpu_count
 
 LIVE, SAVE, AUTO = "live", "save", "auto"
+# What xl itself puts behind names while a guest migrates (xl_migrate.c).
+AWAY, INCOMING = "--migratedaway", "--incoming"
 WAYS = (AUTO, LIVE, SAVE)
 MIB = 1 << 20
 #: Memory on other nodes that does not make a guest count as spread: what the planner leaves out of account, too.
@@ -24,7 +26,8 @@ ByNode = t.Dict[int, int]
 class Move(t.NamedTuple):
     """A guest to move: domain `domid` to `nodes`, by `way`; `second` if another way may follow. Sizes in bytes.
 
-    `config` is the text that its successor is made from. `need` is what the nodes have to have for it, `size` what the domain has now.
+    `config` is the text that its successor is made from. `need` is what the nodes have to have for it, `size` what the domain has now, `disks`
+    are what it can write to, as libxl knows them.
     """
 
     name: str
@@ -36,6 +39,7 @@ class Move(t.NamedTuple):
     config: str
     need: int
     size: int
+    disks: t.Tuple[str, ...] = ()
 
 
 def elsewhere(by_node: t.Mapping[int, int], nodes: t.Iterable[int]) -> int:
@@ -84,8 +88,22 @@ def plan_move(
     else:
         second = False
     config = _successor(name, text, kind, domain.uuid, live)
+    disks = [
+        str(disk.get("pdev_path") or disk.get("vdev"))
+        for disk in live.get("disks") or ()
+        if disk.get("readwrite")
+    ]
     return Move(
-        name, domain.domid, uuid_text(domain.uuid), tuple(nodes), way, second, config, need, domain.memory
+        name,
+        domain.domid,
+        uuid_text(domain.uuid),
+        tuple(nodes),
+        way,
+        second,
+        config,
+        need,
+        domain.memory,
+        tuple(disks),
     )
 
 

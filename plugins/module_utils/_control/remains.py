@@ -11,7 +11,7 @@ command finds it by name, and it holds memory until it is destroyed. (One that w
 import typing as t
 
 from .._errors import Failure
-from . import moves
+from .move_ways import await_gone
 
 if t.TYPE_CHECKING:
     from .guests import Host
@@ -31,7 +31,7 @@ def sweep(host: "Host", act: bool) -> t.List[str]:
     left = sorted(begun & _nameless(host))
     for domid, _uuid in left if act else ():
         host.xl.destroy(domid)
-        if not moves.await_gone(domid, host.ways(), PATIENCE):
+        if not await_gone(domid, host.ways(), PATIENCE):
             raise Failure(
                 "domain {0}, which an xl had begun to build when it was killed, was destroyed, but after {1:g} seconds Xen still "
                 "holds memory of it: another domain has pages of it mapped; end that one".format(
