@@ -8,8 +8,14 @@ from __future__ import annotations
 
 import typing as t
 
-from ..plugin_utils._roles import boot, steps, wanted
+from ..plugin_utils._placement.request import GUEST_KEYS
+from ..plugin_utils._roles import boot, files, steps, wanted
 from .report import spoken
+
+
+def asked_guests(guests: t.Any, host: str) -> dict[str, t.Any]:
+    """What one host asks for, with the values of fields that the planner knows."""
+    return wanted.asked_guests(guests, host, GUEST_KEYS)
 
 
 class FilterModule:
@@ -18,7 +24,11 @@ class FilterModule:
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         """Name → function."""
         return {
+            "asked_guests": spoken(asked_guests),
             "wanted_guests": spoken(wanted.wanted_guests),
+            "guest_texts": spoken(wanted.guest_texts),
+            "with_texts": spoken(wanted.with_texts),
+            "file_name": spoken(files.file_name),
             "place_steps": spoken(steps.place_steps),
             "xl_config": spoken(wanted.config_text),
             "boot_arguments": spoken(boot.boot_arguments),

@@ -56,7 +56,7 @@ REBALANCE = ("none", "migrate", "restart")
 GROUP_POLICIES = ("affinity", "anti-affinity")
 SCOPES = ("host", "package", "node")
 
-_GUEST_KEYS = (
+GUEST_KEYS = (
     "name",
     "vcpus",
     "memory",
@@ -240,7 +240,7 @@ class _Reader:
             )
             return None
         before = len(self.faults)
-        refuse_others(entry, _GUEST_KEYS, label, self.faults)
+        refuse_others(entry, GUEST_KEYS, label, self.faults)
 
         def take(key: str, reader: t.Callable[[t.Any], t.Any], needed: bool = False) -> t.Any:
             return self.take(entry, key, label, reader, needed)

@@ -12,7 +12,6 @@ import typing as t
 
 from ...module_utils._errors import Failure
 from ...module_utils._toolstack import xlcfg
-from .wanted import config_text
 
 Data = t.Mapping[str, t.Any]
 
@@ -89,19 +88,16 @@ class _Host(t.NamedTuple):
         """For guest_config. With `nodes` its memory goes there for a while, and not to the nodes of the plan."""
         name = planned["name"]
         entry = self.entry(name)
-        text = self.texts.get(name)
-        content = entry["content"] if text is None else config_text(text)
-        base = {} if content is None else {"content": content}
         # Without a wish the configuration's own pool counts, and the planner took the same: what xl takes by default.
         pool = {"pool": planned["cpupool"]} if entry["plan"].get("pool") is not None else {}
         keys = _keys(planned)
         if nodes is None:
-            keys.update(_vnuma(planned, content))
+            keys.update(_vnuma(planned, self.texts.get(name)))
             if keys.get("vnuma") and planned["action"] in ("keep", "repin"):
                 keys["keep_vnuma"] = True
         else:
             keys.update(cpus=",".join(f"node:{node}" for node in nodes), cpus_soft=[])
-        return {"path": self.path(name), "name": name, **base, **keys, **pool}
+        return {"path": self.path(name), "name": name, **keys, **pool}
 
     def guest(self, planned: Data, state: str, nodes: t.Sequence[int]) -> dict[str, t.Any]:
         """For the module guest."""
@@ -152,7 +148,8 @@ def place_steps(
 ) -> dict[str, t.Any]:
     """What to hand to guest_config, guest, vcpu_affinity and domain_info on `host`, each in the order of the plan.
 
-    `wanted` as :func:`.wanted.wanted_guests` gives it; `texts`: name → configuration rendered from the guest's own template.
+    `wanted` as :func:`.wanted.wanted_guests` gives it, `texts` as :func:`.wanted.guest_texts`; what is returned has no configuration in it, see
+    :func:`.wanted.with_texts`.
     In check mode (`check`) a guest that does not exist yet has no vCPUs to pin and nothing to prove. `allowed` has those of "migrate" and
     "restart" that may be done to guests that run; others of them are left alone. Returns::
 

@@ -7,7 +7,11 @@ from __future__ import annotations
 import pytest
 from ansible_collections.dom0.xen.plugins.module_utils._errors import Failure
 from ansible_collections.dom0.xen.plugins.plugin_utils._roles.steps import place_steps
-from ansible_collections.dom0.xen.plugins.plugin_utils._roles.wanted import wanted_guests
+from ansible_collections.dom0.xen.plugins.plugin_utils._roles.wanted import (
+    asked_guests,
+    guest_texts,
+    wanted_guests,
+)
 
 MIB = 1 << 20
 
@@ -27,7 +31,11 @@ def planned(name, action="create", host="xen1", hard="all", soft="4-7", nodes=(1
 
 
 WANTED = wanted_guests(
-    {"xen1": [{"name": name, "vcpus": 2, "memory": 256, "config": {"type": "pv"}} for name in "abcd"]}
+    {
+        "xen1": asked_guests(
+            [{"name": name, "vcpus": 2, "memory": 256, "config": {"type": "pv"}} for name in "abcd"], "xen1"
+        )
+    }
 )
 
 
@@ -38,7 +46,6 @@ def test_steps_hold_everything_that_the_modules_need_in_the_order_of_the_plan():
             {
                 "path": "/srv/xen/b.cfg",
                 "name": "b",
-                "content": 'type = "pv"\n',
                 "vcpus": 2,
                 "memory": 256,
                 "cpus": [],
@@ -47,7 +54,6 @@ def test_steps_hold_everything_that_the_modules_need_in_the_order_of_the_plan():
             {
                 "path": "/srv/xen/a.cfg",
                 "name": "a",
-                "content": 'type = "pv"\n',
                 "vcpus": 2,
                 "memory": 256,
                 "cpus": "0-3",
@@ -89,13 +95,8 @@ def test_in_check_mode_only_guests_that_exist_are_pinned_and_read():
     assert steps["present"] == ["b"]
 
 
-def test_a_rendered_template_takes_the_place_of_the_content():
-    steps = place_steps({"guests": [planned("a")]}, WANTED, "xen1", texts={"a": "type = 'hvm'"})
-    assert steps["configs"][0]["content"] == "type = 'hvm'\n"
-
-
-def test_without_content_the_file_on_the_host_is_edited():
-    wanted = wanted_guests({"xen1": [{"name": "a", "path": "/vm/a", "timeout": 9}]})
+def test_an_entry_may_say_where_its_file_is():
+    wanted = wanted_guests({"xen1": asked_guests([{"name": "a", "path": "/vm/a", "timeout": 9}], "xen1")})
     steps = place_steps({"guests": [planned("a")]}, wanted, "xen1")
     assert "content" not in steps["configs"][0]
     assert steps["configs"][0]["path"] == "/vm/a"
@@ -188,13 +189,14 @@ VNUMA = [
 
 
 def hvm(config):
-    return wanted_guests({"xen1": [{"name": "a", "vcpus": 2, "memory": 256, **config}]})
+    own = [{"name": "a", "vcpus": 2, "memory": 256, **config}]
+    return {"wanted": wanted_guests({"xen1": asked_guests(own, "xen1")}), "texts": guest_texts(own)}
 
 
 @pytest.mark.parametrize("config", [{"config": {"type": "hvm"}}, {"config": 'builder = "hvm"'}, {}])
 def test_virtual_nodes_are_written_as_planned(config):
     plan = {"guests": [{**planned("a", soft=["0-3", "4-7"], nodes=(0, 1)), "vnuma": VNUMA}]}
-    (written,) = place_steps(plan, hvm(config), "xen1")["configs"]
+    (written,) = place_steps(plan, host="xen1", **hvm(config))["configs"]
     assert written["vnuma"] == [
         {"node": 0, "memory": 129, "vcpus": "0", "distances": [10, 21]},
         {"node": 1, "memory": 127, "vcpus": "1"},
@@ -202,15 +204,15 @@ def test_virtual_nodes_are_written_as_planned(config):
     assert (written["maxmem"], written["memory"], written["cpus_soft"]) == (256, 256, ["0-3", "4-7"])
     assert "keep_vnuma" not in written
     # the module reads from the configuration what it takes of each node
-    (guest,) = place_steps(plan, hvm(config), "xen1")["guests"]
+    (guest,) = place_steps(plan, host="xen1", **hvm(config))["guests"]
     assert guest["nodes"] == [0, 1]
     assert "memory" not in guest
     plan["guests"][0]["action"] = "keep"
-    assert place_steps(plan, hvm(config), "xen1")["configs"] == [{**written, "keep_vnuma": True}]
+    assert place_steps(plan, host="xen1", **hvm(config))["configs"] == [{**written, "keep_vnuma": True}]
 
 
 @pytest.mark.parametrize("kind", ["pv", "pvh"])
 def test_virtual_nodes_are_for_hvm_guests(kind):
     plan = {"guests": [{**planned("a", nodes=(0, 1)), "vnuma": VNUMA}]}
     with pytest.raises(Failure, match=f"^a: virtual NUMA nodes are for HVM guests, .* a {kind} guest"):
-        place_steps(plan, hvm({"config": {"type": kind}}), "xen1")
+        place_steps(plan, host="xen1", **hvm({"config": {"type": kind}}))

@@ -7,7 +7,13 @@ from __future__ import annotations
 import pytest
 from ansible_collections.dom0.xen.plugins.module_utils._errors import Failure
 from ansible_collections.dom0.xen.plugins.module_utils._toolstack import xlcfg
-from ansible_collections.dom0.xen.plugins.plugin_utils._roles.wanted import config_text, wanted_guests
+from ansible_collections.dom0.xen.plugins.plugin_utils._roles.wanted import (
+    asked_guests,
+    config_text,
+    guest_texts,
+    wanted_guests,
+    with_texts,
+)
 
 WEB = {
     "name": "web",
@@ -19,18 +25,23 @@ WEB = {
 }
 
 
+def joined_lists(lists, inventory=(), fields=None):
+    return wanted_guests(
+        {host: asked_guests(guests, host, fields) for host, guests in lists.items()}, inventory
+    )
+
+
 def refused(lists):
     with pytest.raises(Failure) as error:
-        wanted_guests(lists)
+        joined_lists(lists)
     return error.value.message
 
 
 def test_an_entry_is_parted_between_planner_and_role():
-    (web,) = wanted_guests({"xen1": [{**WEB, "path": "/srv/web.cfg", "timeout": "90"}]})
+    (web,) = joined_lists({"xen1": [{**WEB, "path": "/srv/web.cfg", "timeout": "90"}]})
     assert web == {
         "name": "web",
         "plan": {"name": "web", "vcpus": 2, "memory": "1GiB", "policy": {"pin": "hard"}},
-        "content": 'type = "pv"\n',
         "config_template": None,
         "path": "/srv/web.cfg",
         "state": "paused",
@@ -39,18 +50,18 @@ def test_an_entry_is_parted_between_planner_and_role():
     }
 
 
-def test_a_field_that_the_role_does_not_know_reaches_the_planner():
-    (web,) = wanted_guests({"xen1": [{**WEB, "memroy": 1}]})
-    assert web["plan"]["memroy"] == 1
+def test_a_field_that_nobody_knows_reaches_the_planner_without_its_value():
+    (web,) = joined_lists({"xen1": [{**WEB, "memroy": "hush"}]}, fields=("name", "vcpus"))
+    assert web["plan"] == {"name": "web", "vcpus": 2, "memory": None, "policy": None, "memroy": None}
 
 
 def test_one_host_alone_does_not_tie_its_guests():
-    assert "host" not in wanted_guests({"xen1": [WEB]})[0]["plan"]
+    assert "host" not in joined_lists({"xen1": [WEB]})[0]["plan"]
 
 
 def test_a_guest_of_all_hosts_is_free_and_a_guest_of_one_is_tied():
     lists = {"xen1": [WEB, {"name": "a"}], "xen2": [{"name": "b"}, WEB]}
-    joined = wanted_guests(lists)
+    joined = joined_lists(lists)
     assert [(guest["name"], guest["plan"].get("host")) for guest in joined] == [
         ("web", None),
         ("a", "xen1"),
@@ -67,10 +78,17 @@ def test_a_guest_of_all_hosts_is_free_and_a_guest_of_one_is_tied():
         ({"xen1": "web"}, "xen1: place_guests_guests must be a list"),
         ({"xen1": [WEB, "db"]}, "xen1: place_guests_guests[1]: give a mapping"),
         ({"xen1": [{"vcpus": 2}]}, "place_guests_guests[0]: name must be a text"),
-        ({"xen1": [{"name": 7}]}, "place_guests_guests[0]: name must be a text, not 7"),
-        ({"xen1": [{"name": "a/b"}]}, "place_guests_guests[0] (a/b): a name with a slash"),
+        ({"xen1": [{"name": 7}]}, "place_guests_guests[0]: name must be a text, not a number"),
+        ({"xen1": [{"name": "a/b"}]}, "place_guests_guests[0] (a/b): a name with a slash or a dot in front"),
         ({"xen1": [{"name": "-h"}]}, "place_guests_guests[0] (-h): xl cannot be given"),
-        ({"xen1": [{"name": "a\nb"}]}, "xl cannot be given"),
+        ({"xen1": [{"name": "a\nb"}]}, "(a\\nb): xl cannot be given"),
+        ({"xen1": [{"name": "a\u202eb"}]}, "(a\\u202eb): xl cannot be given"),
+        ({"xen1": [{"name": "a\udc80"}]}, "(a\\x80): xl cannot be given"),
+        ({"xen1": [{"name": ""}]}, "name must be a text, not an empty one"),
+        ({"xen1": [{"name": ".."}]}, "(..): a name with a slash or a dot in front"),
+        ({"xen1": [{"name": "x" * 300}]}, "x...): a name with a slash or a dot in front, or one this long"),
+        ({"xen1": [{"name": "a", "vcpus=2, vncpasswd": "hush"}]}, "(a): each field's name is a word"),
+        ({"xen1": [{"name": "a", "config_template": "type = 'pv'\n"}]}, "not the text of one"),
         ({"xen1": [WEB, WEB]}, "place_guests_guests[1] (web): the same name stands in entry 0"),
         ({"xen1": [{**WEB, "state": "stopped"}]}, "(web): state must be one of running, paused"),
         ({"xen1": [{**WEB, "path": "web.cfg"}]}, "(web): path must be an absolute path"),
@@ -83,7 +101,10 @@ def test_a_guest_of_all_hosts_is_free_and_a_guest_of_one_is_tied():
             "(web): config: give the text of an xl configuration or a mapping",
         ),
         ({"xen1": [{**WEB, "config": "type = pv"}]}, "(web): config: line 1"),
-        ({"xen1": [{**WEB, "config": {"Type": "pv"}}]}, "(web): config: 'Type' cannot be a key"),
+        (
+            {"xen1": [{**WEB, "config": {"Type": "pv"}}]},
+            "(web): config: what begins with 'Type' cannot be a key",
+        ),
         (
             {"xen1": [WEB], "xen2": [{**WEB, "state": "running"}]},
             "xen2 lists a guest of this name that is not the same",
@@ -96,9 +117,50 @@ def test_refusals_name_host_entry_and_field(lists, said):
     assert said in refused(lists)
 
 
+SECRET = "vncpasswd = 'hush'\n"
+
+
+def test_configurations_are_in_nothing_but_the_arguments_of_a_task():
+    own = [{"name": "a", "config": SECRET}, {"name": "b", "config_template": "b.j2"}, {"name": "c"}]
+    asked = asked_guests(own, "xen1")
+    assert "hush" not in repr(asked)
+    joined = wanted_guests({"xen1": asked})
+    assert "hush" not in repr(joined)
+    assert "digest" not in repr(joined)
+    texts = guest_texts(own, {"b": SECRET})
+    assert texts == {"a": SECRET, "b": SECRET}
+    entries = [{"name": name} for name in "abc"]
+    assert [entry.get("content") for entry in with_texts(entries, texts)] == [SECRET, SECRET, None]
+    assert entries == [{"name": name} for name in "abc"]
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        SECRET,
+        ["hush"],
+        {"name": ["hush"]},
+        {"name": "a", "config": ["hush"]},
+        {"name": "a", "config": "vncpasswd = hush"},
+        {"name": "a", "config": {"vncpasswd='hush'": 1}},
+        {"name": "a", "config": {"vncpasswd": {"hush": "hush"}}},
+        {"name": "a", "config_template": SECRET},
+        {"name": "a", "config_template": ["hush"]},
+        {"name": "a", SECRET: 1},
+    ],
+)
+def test_what_is_wrong_is_said_without_a_word_of_it(entry):
+    assert "hush" not in refused({"xen1": [entry]})
+    assert "hush" not in refused({"xen1": entry})
+    if isinstance(entry, dict):
+        with pytest.raises(Failure) as error:
+            guest_texts([{"name": "a"}], {"a": "vncpasswd = hush"})
+        assert "hush" not in error.value.message
+
+
 def test_a_name_with_a_slash_is_fine_with_a_path():
     assert (
-        wanted_guests({"xen1": [{"name": "a/b", "path": "/etc/xen/ab.cfg"}]})[0]["path"] == "/etc/xen/ab.cfg"
+        joined_lists({"xen1": [{"name": "a/b", "path": "/etc/xen/ab.cfg"}]})[0]["path"] == "/etc/xen/ab.cfg"
     )
 
 
@@ -128,5 +190,5 @@ def test_a_guest_of_a_host_that_the_play_leaves_out_is_left_out():
             {"name": "c", "host": "xen9"},
         ]
     }
-    names = [guest["name"] for guest in wanted_guests(lists, ["xen1", "xen2"])]
+    names = [guest["name"] for guest in joined_lists(lists, ["xen1", "xen2"])]
     assert names == ["web", "b", "c"], "a host that nobody knows is the planner's to complain about"
