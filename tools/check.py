@@ -507,6 +507,7 @@ def _lanes(live: bool) -> int:
 def _gathered(names: t.Sequence[str]) -> tuple[Path, list[Check], list[Skipped]]:
     """The checks of these groups. Raises SetupError."""
     workshop.install_packages(tests=True)
+    workshop.unpack_packages()
     shop = Workshop(workshop.control_environment(), tree.refresh())
     LOGS.mkdir(parents=True, exist_ok=True)
     found: list[Check | Skipped] = []

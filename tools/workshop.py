@@ -48,6 +48,16 @@ TEST_FILES = {
     "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf": "fonts-dejavu-core",
 }
 
+# Programs that judge what is written for them, unpacked and not installed: they would bring services, or write to /boot.
+UNPACKED = CACHE / "unpacked"
+UNPACKED_PACKAGES = (
+    ("grub-common", "grub2-common"),
+    (
+        "xen-utils-4.17", "libxenmisc4.17", "libxencall1", "libxendevicemodel1", "libxenevtchn1", "libxenforeignmemory1",
+        "libxengnttab1", "libxenhypfs1", "libxenstore4", "libxentoolcore1", "libxentoollog1", "libyajl2",
+    ),
+)  # fmt: skip
+
 _PROBE = "import sys, ensurepip, ssl, venv; print(getattr(sys, '_base_executable', sys.executable))"
 
 
@@ -126,6 +136,36 @@ def install_packages(tests: bool = False) -> None:
     ]
     _logged([*quiet, "update"], "apt", by_hand)
     _logged([*quiet, "install", "--yes", "--no-install-recommends", *names], "apt", by_hand)
+
+
+def unpack_packages() -> None:
+    """Unpack what is in UNPACKED_PACKAGES below UNPACKED; where this is no Debian that has them, the tests that want them are skipped."""
+    for names in UNPACKED_PACKAGES:
+        target = UNPACKED / names[0]
+        if target.exists() or find("apt-get") is None:
+            continue
+        partial = UNPACKED / (names[0] + ".partial")
+        remove(partial)
+        partial.mkdir(parents=True)
+        say(f"Unpacking Debian packages: {' '.join(names)}")
+        done = subprocess.run(
+            ["apt-get", "--quiet=2", "download", *names],
+            cwd=partial,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        archives = sorted(partial.glob("*.deb"))
+        for archive in archives if done.returncode == 0 else ():
+            done = subprocess.run(
+                ["dpkg-deb", "-x", archive, partial], capture_output=True, text=True, check=False
+            )
+            archive.unlink()
+        if done.returncode != 0 or not archives:
+            remove(partial)
+            say(f"They cannot be had here, so tests that ask them are skipped: {done.stderr.strip()[:200]}")
+            continue
+        partial.rename(target)
 
 
 def _logged(argv: t.Sequence[str | Path], name: str, advice: str) -> None:

@@ -28,6 +28,7 @@ FLOORS = {
     "module_utils._xen": GROUND,
     "module_utils._toolstack": GROUND,
     "module_utils._discovery": MIDDLE,
+    "module_utils._boot": MIDDLE,
     "module_utils._control": MIDDLE,
     "plugin_utils._placement": MIDDLE,
     "plugin_utils._report": MIDDLE,
@@ -46,7 +47,7 @@ FLOORS = {
 TRAVELS = ("modules", "module_utils")
 BINDING = "_cffi_backend"
 # Rooms that think and do nothing else, with the modules that thinking takes.
-PURE_ROOMS = ("module_utils._topology",)
+PURE_ROOMS = ("module_utils._topology", "module_utils._boot")
 PURE_MODULES = {
     "__future__",
     "abc",
@@ -60,6 +61,7 @@ PURE_MODULES = {
     "math",
     "operator",
     "re",
+    "posixpath",  # paths of another machine
     "string",
     "struct",  # bytes to numbers
     "textwrap",

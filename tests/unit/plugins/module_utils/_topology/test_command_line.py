@@ -4,8 +4,6 @@
 
 """What the words of a command line come to, case by case as the parsers in Xen's source do it."""
 
-from __future__ import annotations
-
 import pytest
 from ansible_collections.dom0.xen.plugins.module_utils._topology import command_line
 
