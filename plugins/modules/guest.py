@@ -343,7 +343,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._changing import LOCK_ARGUMENTS, host_lock
-from ..module_utils._control import guest_plan, move_journal, move_plan, remains
+from ..module_utils._control import disks, guest_plan, move_journal, move_plan, remains
 from ..module_utils._control import guests as control
 from ..module_utils._control.config import hide_values
 from ..module_utils._control.journal import Journal
@@ -362,8 +362,7 @@ if t.TYPE_CHECKING:
 
 NO_MEMORY = 0xFFFFFFFF
 PAGE = 4096
-#: What libxl writes when it has built a domain (libxl_internal.c, userdata_path), and what xl holds while it builds one.
-RECORD = "/var/lib/xen/userdata-d.{0}.{1}.libxl-json"
+#: What xl holds while it builds a domain.
 XL_LOCK = "/var/lock/xl"
 AUTO_START = "/etc/xen/auto"
 
@@ -507,8 +506,51 @@ def _decide(
     interrupted: t.FrozenSet[str] = frozenset(),
 ) -> t.Tuple[t.List[guest_plan.Decision], t.List[str]]:
     configs = {guest.config: _read(guest.config) for guest in wanted if guest.config is not None}
-    known = guest_plan.Known(host.memory, host.xl.configuration, interrupted, host.free_by_node())
-    return guest_plan.decide(wanted, host.xl.domains(), configs, may_be_missing, known)
+    domains = host.xl.domains()
+    known = guest_plan.Known(
+        host.memory,
+        host.xl.configuration,
+        interrupted,
+        host.free_by_node(),
+        _lost_names(domains),
+        lambda config: disks.identities(disks.of_config(config)),
+        lambda: _held(host.xl.domains()),
+    )
+    return guest_plan.decide(wanted, domains, configs, may_be_missing, known)
+
+
+def _lost_names(domains: t.Sequence[DomainState]) -> t.Dict[int, str]:
+    """Names that libxl has written down of domains that xenstore has none for."""
+    found = {
+        domain.domid: disks.of_record(domain.domid, uuid_text(domain.uuid))[0]
+        for domain in domains
+        if domain.name is None and domain.domid != 0
+    }
+    return {domid: name for domid, name in found.items() if name is not None}
+
+
+def _held(domains: t.Sequence[DomainState]) -> t.Dict[disks.Identity, int]:
+    """Which domain writes to what."""
+    found = {}  # type: t.Dict[disks.Identity, int]
+    unknown = []
+    for domain in domains:
+        if domain.domid == 0 or domain.gone:
+            continue
+        own = disks.of_record(domain.domid, uuid_text(domain.uuid))[1]
+        if own is None:
+            unknown.append(domain.domid)
+        else:
+            found.update(dict.fromkeys(disks.identities(own), domain.domid))
+    if unknown:
+        with xenstore.Xenstore.open() as store:
+            for domid in unknown:
+                found.update(dict.fromkeys(disks.identities(disks.of_xenstore(store, domid)), domid))
+    return found
+
+
+def _holders(paths: t.Sequence[str], domains: t.Sequence[DomainState]) -> t.Set[int]:
+    held = _held(domains)
+    return {held[one] for path in paths for one in disks.identity(path) if one in held}
 
 
 def _read(path: str) -> t.Union[bytes, OSError]:
@@ -552,9 +594,9 @@ def _is_made(domid: int, handle: str) -> bool:
 
     libxl records each that it has built; without its record of dom0 it is not in use. While an xl of somebody else builds, wait for it.
     """
-    if not os.path.exists(RECORD.format(0, uuid_text("0" * 32))):
+    if not os.path.exists(disks.RECORD.format(0, uuid_text("0" * 32))):
         return True
-    record = RECORD.format(domid, uuid_text(handle))
+    record = disks.RECORD.format(domid, uuid_text(handle))
     deadline = time.monotonic() + guest_plan.PATIENCE
     while not os.path.exists(record):
         if not _xl_builds():
@@ -632,6 +674,7 @@ def _host(module: AnsibleModule, xen: "Xen") -> control.Host:
         suspension=Suspension(lambda domid: _resume(xen, domid), _recall),
         remove=_remove,
         warn=module.warn,
+        holders=lambda paths: _holders(paths, _domains(xen)) if paths else (),
     )
 
 

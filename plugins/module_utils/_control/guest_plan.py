@@ -70,7 +70,8 @@ class Decision(t.NamedTuple):
     """What to do about one guest: `steps` in order, on the domain `domid` (None: there is none yet).
 
     `need` is the memory in bytes that each node has to have before it is created, by node; empty when that is nobody's concern. `move` is
-    how to move it, and `memory_before` where its memory is before, in bytes by node.
+    how to move it, and `memory_before` where its memory is before, in bytes by node. `disks` are what one that is created will write to, {what it
+    is: path}, and `uuid` is the one in its configuration.
     """
 
     wanted: Wanted
@@ -80,6 +81,8 @@ class Decision(t.NamedTuple):
     need: t.Mapping[int, int] = {}
     move: t.Optional[move_plan.Move] = None
     memory_before: t.Optional[t.Mapping[int, int]] = None
+    disks: t.Mapping[t.Any, str] = {}
+    uuid: t.Optional[str] = None
 
     @property
     def changes(self) -> bool:
@@ -157,6 +160,7 @@ def decide(
             decisions.append(_decide(guest, domains, configs, may_be_missing, warnings, known or Known()))
         except Failure as failure:
             problems.append(failure.message)
+    problems = problems or _check_disks(decisions, domains, known or Known())
     if problems:
         more = (
             " (and {0} more guests cannot be had as wanted)".format(len(problems) - 1)
@@ -189,6 +193,9 @@ def _decide(
             )
         )
     domain = alive[0] if alive else same[0] if same else None
+    uuid = _uuid(guest, configs)
+    if domain is None:
+        domain = _nameless(guest, uuid, domains, warnings, known)
     if domain is not None and domain.domid == 0:
         raise Failure(
             "{0!r} is the control domain: it cannot be started or stopped as a guest".format(guest.name)
@@ -215,7 +222,11 @@ def _decide(
         else:
             config = _config(guest, configs, may_be_missing, warnings)
             if decision.creates:
-                decision = decision._replace(need=_need(guest, config))
+                others = [one for one in domains if one.domid not in (0, decision.domid) and not one.gone]
+                _check_alone(guest, uuid, others)
+                decision = decision._replace(need=_need(guest, config), uuid=uuid)
+                if config is not None:
+                    decision = decision._replace(disks=known.disks(config))
                 _check_return(decision, domain, known)
             if MOVE in steps:
                 decision = _with_move(decision, t.cast(DomainState, domain), config, known)
@@ -225,13 +236,109 @@ def _decide(
 class Known(t.NamedTuple):
     """What deciding about moves takes: {domid: {node: bytes}}, what libxl knows of a domain, and guests whose move was interrupted.
 
-    `free` is what nodes have free, {node: bytes}, so that a guest is not stopped that would find no room when it comes back.
+    `free` is what nodes have free, {node: bytes}, so that a guest is not stopped that would find no room when it comes back. `names` are
+    those of domains that xenstore has none for, {domid: name}. `disks` gives what a configuration's disks are, {what it is: path}, and `held`
+    the domains that write to disks, {what it is: domid}.
     """
 
     memory: t.Callable[[], t.Dict[int, t.Dict[int, int]]] = dict
     configuration: t.Callable[[int], t.Dict[str, t.Any]] = lambda domid: {}
     interrupted: t.FrozenSet[str] = frozenset()
     free: t.Optional[t.Mapping[int, int]] = None
+    names: t.Mapping[int, str] = {}
+    disks: t.Callable[[xlcfg.Config], t.Mapping[t.Any, str]] = lambda config: {}
+    held: t.Callable[[], t.Mapping[t.Any, int]] = dict
+
+
+def _uuid(guest: Wanted, configs: t.Mapping[str, t.Union[bytes, OSError]]) -> t.Optional[str]:
+    """The UUID in a guest's configuration, as 32 digits; None where there is none, or no such file, or it cannot be read."""
+    data = None if guest.config is None else configs[guest.config]
+    if data is None or isinstance(data, OSError):
+        return None
+    try:
+        text = xlcfg.parse(xlcfg.decode(data)).string("uuid") or ""
+    except Failure:
+        return None
+    digits = re.sub("[^0-9a-f]", "", text.lower())
+    return digits if len(digits) == 32 else None
+
+
+def _nameless(
+    guest: Wanted,
+    uuid: t.Optional[str],
+    domains: t.Sequence[DomainState],
+    warnings: t.List[str],
+    known: Known,
+) -> t.Optional[DomainState]:
+    """The guest, where xenstore has lost its name: by its UUID, or by what libxl has written down of it."""
+    for domain in domains:
+        if domain.domid == 0 or domain.name is not None or domain.gone or not domain.made:
+            continue
+        if (uuid is not None and _digits(domain.uuid) == uuid) or known.names.get(domain.domid) == guest.name:
+            warnings.append(
+                "guest {0!r}: domain {1} is this guest, by its UUID or libxl's record of it, and xenstore has no name for it (was xenstored "
+                "restarted?): xl, and what serves its devices, cannot reach it; restart the host when it can be done".format(
+                    guest.name, domain.domid
+                )
+            )
+            if guest.state == MOVED:
+                raise Failure(warnings.pop())
+            return domain
+    return None
+
+
+def _digits(uuid: str) -> str:
+    return uuid.replace("-", "").lower()
+
+
+def _check_alone(guest: Wanted, uuid: t.Optional[str], others: t.Sequence[DomainState]) -> None:
+    """Raise Failure when another domain has the UUID that a guest would be created with: it is that guest, or a copy of its configuration."""
+    for domain in others:
+        if uuid is not None and _digits(domain.uuid) == uuid:
+            raise Failure(
+                "guest {0!r} was not created: domain {1} ({2}) has the UUID that is in {3}, and so perhaps its disks. If it is this guest under "
+                "another name, rename it (xl rename {1} NAME) or end it; else give the configuration a uuid of its own".format(
+                    guest.name,
+                    domain.domid,
+                    "no name" if domain.name is None else repr(domain.name),
+                    guest.config,
+                )
+            )
+
+
+def _check_disks(
+    decisions: t.Sequence[Decision], domains: t.Sequence[DomainState], known: Known
+) -> t.List[str]:
+    """A sentence for each guest that would be created with a disk that another domain writes to, or another guest of the list."""
+    held = dict(known.held()) if any(decision.disks for decision in decisions) else {}
+    names = {domain.domid: domain.name for domain in domains}
+    taken = {}  # type: t.Dict[t.Any, str]
+    uuids = {}  # type: t.Dict[t.Optional[str], str]
+    problems = []  # type: t.List[str]
+    for decision in decisions:
+        if decision.uuid is not None and decision.uuid in uuids:
+            problems.append(
+                "guest {0!r} was not created: the configuration of guest {1!r} has the same UUID; give it one of its own".format(
+                    decision.wanted.name, uuids[decision.uuid]
+                )
+            )
+        uuids[decision.uuid] = decision.wanted.name
+        if decision.domid is not None and (DESTROY in decision.steps or AWAIT_END in decision.steps):
+            held = {disk: domid for disk, domid in held.items() if domid != decision.domid}
+        for disk, path in decision.disks.items():
+            by = taken.get(disk)
+            if disk in held:
+                by = "domain {0} ({1!r})".format(held[disk], names.get(held[disk]))
+            if by is not None:
+                problems.append(
+                    "guest {0!r} was not created: {1} can write to its disk {2}; two that write to one disk destroy what is on it. End that "
+                    "one first, or give the guest another disk".format(decision.wanted.name, by, path)
+                )
+                break
+        taken.update(
+            dict.fromkeys(decision.disks, "guest {0!r} of the same task".format(decision.wanted.name))
+        )
+    return problems
 
 
 def _check_return(decision: Decision, domain: t.Optional[DomainState], known: Known) -> None:

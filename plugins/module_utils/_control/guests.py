@@ -46,7 +46,7 @@ _KEPT = 30.0
 
 class Host(t.NamedTuple):
     """The ways out: xl (with its list of domains), free memory of each NUMA node in bytes, and time; for moves also what each domain has
-    of each node's memory, folders, and what is done about suspended ones; `remove(path)` removes a configuration, `warn(sentence)` tells."""
+    of each node's memory, folders, and what is done about suspended ones, and who holds disks; `remove(path)` removes a configuration, `warn(sentence)` tells."""
 
     xl: Xl
     free_by_node: t.Callable[[], t.Dict[int, int]]
@@ -57,6 +57,7 @@ class Host(t.NamedTuple):
     suspension: Suspension = Suspension(lambda domid: None)
     remove: t.Callable[[str], None] = os.unlink
     warn: t.Callable[[str], None] = lambda sentence: None
+    holders: t.Callable[[t.Sequence[str]], t.Iterable[int]] = lambda disks: ()
 
     def ways(self) -> Ways:
         """What a move needs of it."""
@@ -69,6 +70,7 @@ class Host(t.NamedTuple):
             self.sleep,
             self.suspension,
             self.warn,
+            holders=self.holders,
         )
 
 
