@@ -10,7 +10,8 @@ import typing as t
 
 from ansible.utils.display import Display
 
-from ..module_utils._topology.facts import from_facts, to_facts
+from ..module_utils._topology.facts import to_facts
+from ..module_utils._topology.facts_reading import from_facts
 from ..module_utils._topology.hwloc_export import to_hwloc_xml
 from ..module_utils._topology.hwloc_import import from_hwloc_xml
 from .report import spoken

@@ -175,7 +175,7 @@ from ..module_utils._discovery.component import DOMAINS, MEMORY_BY_HYPERCALL, ME
 from ..module_utils._discovery.domains import components
 from ..module_utils._gathering import SOURCE_ARGUMENTS, gather
 from ..module_utils._module import Module, failures
-from ..module_utils._topology.facts import domain_facts
+from ..module_utils._topology.facts_forms import domain_facts
 from ..module_utils._topology.host import host_of
 from ..module_utils._topology.locality import with_locality
 

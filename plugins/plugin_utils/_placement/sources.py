@@ -12,7 +12,7 @@ import typing as t
 
 from ...module_utils._errors import Failure
 from ...module_utils._topology.derive import derive
-from ...module_utils._topology.facts import from_facts
+from ...module_utils._topology.facts_reading import from_facts
 from ...module_utils._topology.hwloc_import import from_hwloc_xml
 from ...module_utils._topology.model import Topology
 from ...module_utils._topology.recording import from_recording

@@ -14,7 +14,7 @@ from __future__ import annotations
 import typing as t
 
 from ...module_utils._errors import Failure, shown
-from ...module_utils._topology.facts import from_facts
+from ...module_utils._topology.facts_reading import from_facts
 from ...module_utils._topology.model import Topology
 
 Data = t.Mapping[str, t.Any]

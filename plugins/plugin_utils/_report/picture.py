@@ -15,7 +15,7 @@ import typing as t
 
 from ...module_utils._errors import Failure
 from ...module_utils._topology.cpuset import CpuSet
-from ...module_utils._topology.facts import from_facts
+from ...module_utils._topology.facts_reading import from_facts
 from ...module_utils._topology.model import Cache, CpuKind, NumaNode, PciDevice, Topology
 from .tenants import Tenant, tenants_around, tenants_now
 from .tree import Box, cache_name, tree

@@ -11,7 +11,7 @@ from __future__ import annotations
 import collections
 import typing as t
 
-from ...module_utils._topology.facts import from_facts
+from ...module_utils._topology.facts_reading import from_facts
 from ...module_utils._topology.model import Dom0Linux, Topology
 from .verdict import Row, mib
 

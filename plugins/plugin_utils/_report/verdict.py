@@ -28,7 +28,7 @@ import typing as t
 from ...module_utils._errors import Failure
 from ...module_utils._topology.cpuset import CpuSet, CpuSetError
 from ...module_utils._topology.expression import resolve
-from ...module_utils._topology.facts import from_facts
+from ...module_utils._topology.facts_reading import from_facts
 from ...module_utils._topology.model import Topology
 
 Row = t.Dict[str, t.Any]

@@ -13,7 +13,8 @@ import yaml
 from ansible.errors import AnsibleFilterError
 from ansible.utils.display import Display
 from ansible_collections.dom0.xen.plugins.filter.hwloc_xml import FilterModule
-from ansible_collections.dom0.xen.plugins.module_utils._topology.facts import from_facts, to_facts
+from ansible_collections.dom0.xen.plugins.module_utils._topology.facts import to_facts
+from ansible_collections.dom0.xen.plugins.module_utils._topology.facts_reading import from_facts
 from ansible_collections.dom0.xen.plugins.plugin_utils._placement.model import Guest, Reserve
 from ansible_collections.dom0.xen.plugins.plugin_utils._placement.plan import make_plan
 from ansible_collections.dom0.xen.tests.unit.plugins.module_utils._topology.hwloc_hosts import HOSTS

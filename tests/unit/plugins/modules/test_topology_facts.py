@@ -15,7 +15,8 @@ pytest.importorskip("ansible.module_utils.basic")
 from ansible_collections.dom0.xen.plugins.module_utils import _gathering
 from ansible_collections.dom0.xen.plugins.module_utils._discovery import recordings
 from ansible_collections.dom0.xen.plugins.module_utils._errors import Failure
-from ansible_collections.dom0.xen.plugins.module_utils._topology.facts import from_facts, to_facts
+from ansible_collections.dom0.xen.plugins.module_utils._topology.facts import to_facts
+from ansible_collections.dom0.xen.plugins.module_utils._topology.facts_reading import from_facts
 from ansible_collections.dom0.xen.plugins.modules import topology_facts
 from ansible_collections.dom0.xen.tests.unit.plugins.module_utils._topology.hosts import (
     recording,

@@ -13,7 +13,8 @@ from ansible_collections.dom0.xen.plugins.module_utils._discovery.dmi import Dmi
 from ansible_collections.dom0.xen.plugins.module_utils._toolstack import xenstore
 from ansible_collections.dom0.xen.plugins.module_utils._topology import devices
 from ansible_collections.dom0.xen.plugins.module_utils._topology.derive import derive
-from ansible_collections.dom0.xen.plugins.module_utils._topology.facts import from_facts, to_facts
+from ansible_collections.dom0.xen.plugins.module_utils._topology.facts import to_facts
+from ansible_collections.dom0.xen.plugins.module_utils._topology.facts_reading import from_facts
 from ansible_collections.dom0.xen.plugins.module_utils._topology.recording import from_recording
 from ansible_collections.dom0.xen.tests.unit.plugins.module_utils._topology.hosts import made_host
 

@@ -9,11 +9,9 @@ import pytest
 from ansible_collections.dom0.xen.plugins.module_utils._errors import Failure
 from ansible_collections.dom0.xen.plugins.module_utils._topology.cpuset import CpuSet
 from ansible_collections.dom0.xen.plugins.module_utils._topology.derive import derive
-from ansible_collections.dom0.xen.plugins.module_utils._topology.facts import (
-    domain_facts,
-    from_facts,
-    to_facts,
-)
+from ansible_collections.dom0.xen.plugins.module_utils._topology.facts import to_facts
+from ansible_collections.dom0.xen.plugins.module_utils._topology.facts_forms import domain_facts
+from ansible_collections.dom0.xen.plugins.module_utils._topology.facts_reading import from_facts
 from ansible_collections.dom0.xen.plugins.module_utils._topology.raw import RawHost
 from ansible_collections.dom0.xen.tests.unit.plugins.module_utils._topology.hosts import (
     INVALID,

@@ -12,7 +12,8 @@ from ansible_collections.dom0.xen.plugins.module_utils._errors import Failure
 from ansible_collections.dom0.xen.plugins.module_utils._topology import hwloc_elements
 from ansible_collections.dom0.xen.plugins.module_utils._topology.cpuset import CpuSet
 from ansible_collections.dom0.xen.plugins.module_utils._topology.derive import derive
-from ansible_collections.dom0.xen.plugins.module_utils._topology.facts import from_facts, to_facts
+from ansible_collections.dom0.xen.plugins.module_utils._topology.facts import to_facts
+from ansible_collections.dom0.xen.plugins.module_utils._topology.facts_reading import from_facts
 from ansible_collections.dom0.xen.plugins.module_utils._topology.hwloc_export import to_hwloc_xml
 from ansible_collections.dom0.xen.plugins.module_utils._topology.hwloc_import import from_hwloc_xml
 from ansible_collections.dom0.xen.plugins.module_utils._topology.kinds import overrides

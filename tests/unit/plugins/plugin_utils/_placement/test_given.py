@@ -11,7 +11,7 @@ import typing as t
 
 import pytest
 from ansible_collections.dom0.xen.plugins.module_utils._errors import Failure
-from ansible_collections.dom0.xen.plugins.module_utils._topology.facts import from_facts
+from ansible_collections.dom0.xen.plugins.module_utils._topology.facts_reading import from_facts
 from ansible_collections.dom0.xen.plugins.plugin_utils._placement.check import check_plan
 from ansible_collections.dom0.xen.plugins.plugin_utils._placement.plan import make_plan
 from ansible_collections.dom0.xen.plugins.plugin_utils._placement.request import RequestError, read_all

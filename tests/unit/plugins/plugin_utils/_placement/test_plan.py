@@ -14,7 +14,8 @@ import typing as t
 import pytest
 from ansible_collections.dom0.xen.plugins.module_utils._errors import Failure
 from ansible_collections.dom0.xen.plugins.module_utils._topology.derive import derive
-from ansible_collections.dom0.xen.plugins.module_utils._topology.facts import from_facts, to_facts
+from ansible_collections.dom0.xen.plugins.module_utils._topology.facts import to_facts
+from ansible_collections.dom0.xen.plugins.module_utils._topology.facts_reading import from_facts
 from ansible_collections.dom0.xen.plugins.module_utils._topology.model import Topology
 from ansible_collections.dom0.xen.plugins.module_utils._topology.recording import from_recording
 from ansible_collections.dom0.xen.plugins.plugin_utils._placement.plan import make_plan, summary

@@ -10,7 +10,7 @@ import copy
 import json
 import typing as t
 
-from ansible_collections.dom0.xen.plugins.module_utils._topology.facts import from_facts
+from ansible_collections.dom0.xen.plugins.module_utils._topology.facts_reading import from_facts
 from ansible_collections.dom0.xen.plugins.plugin_utils._placement.capacity import host_room
 from ansible_collections.dom0.xen.plugins.plugin_utils._placement.choose import best_option, by_load
 from ansible_collections.dom0.xen.plugins.plugin_utils._placement.model import Reserve

@@ -11,7 +11,8 @@ import typing as t
 
 from ansible_collections.dom0.xen.plugins.module_utils._topology.cpuset import CpuSet
 from ansible_collections.dom0.xen.plugins.module_utils._topology.derive import derive
-from ansible_collections.dom0.xen.plugins.module_utils._topology.facts import from_facts, to_facts
+from ansible_collections.dom0.xen.plugins.module_utils._topology.facts import to_facts
+from ansible_collections.dom0.xen.plugins.module_utils._topology.facts_reading import from_facts
 from ansible_collections.dom0.xen.plugins.module_utils._topology.kinds import Override
 from ansible_collections.dom0.xen.plugins.plugin_utils._placement.plan import make_plan
 from ansible_collections.dom0.xen.plugins.plugin_utils._placement.request import read_request

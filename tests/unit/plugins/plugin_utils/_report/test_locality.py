@@ -9,7 +9,7 @@ from __future__ import annotations
 from xml.etree import ElementTree
 
 from ansible_collections.dom0.xen.plugins.module_utils._topology.cpuset import CpuSet
-from ansible_collections.dom0.xen.plugins.module_utils._topology.facts import from_facts
+from ansible_collections.dom0.xen.plugins.module_utils._topology.facts_reading import from_facts
 from ansible_collections.dom0.xen.plugins.module_utils._topology.model import Cache
 from ansible_collections.dom0.xen.plugins.plugin_utils._report.picture import picture
 from ansible_collections.dom0.xen.plugins.plugin_utils._report.show import to_html, to_svg, to_text

@@ -13,7 +13,8 @@ from xml.etree import ElementTree
 
 import pytest
 from ansible_collections.dom0.xen.plugins.module_utils._errors import Failure
-from ansible_collections.dom0.xen.plugins.module_utils._topology.facts import from_facts, to_facts
+from ansible_collections.dom0.xen.plugins.module_utils._topology.facts import to_facts
+from ansible_collections.dom0.xen.plugins.module_utils._topology.facts_reading import from_facts
 from ansible_collections.dom0.xen.plugins.plugin_utils._report import palette, style
 from ansible_collections.dom0.xen.plugins.plugin_utils._report.picture import picture
 from ansible_collections.dom0.xen.plugins.plugin_utils._report.show import to_html, to_svg, to_text
