@@ -69,4 +69,4 @@ class FilterModule:
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         """Name → function."""
-        return {"cpuset": spoken(cpuset)}
+        return {"cpuset": spoken(cpuset, "cpuset")}

@@ -41,6 +41,6 @@ class FilterModule:
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         """Name → function."""
         return {
-            "to_hwloc_xml": spoken(facts_to_xml),
-            "from_hwloc_xml": spoken(xml_to_facts),
+            "to_hwloc_xml": spoken(facts_to_xml, "to_hwloc_xml"),
+            "from_hwloc_xml": spoken(xml_to_facts, "from_hwloc_xml"),
         }

@@ -37,7 +37,7 @@ class FilterModule:
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         """Name → function."""
         return {
-            "to_html": spoken(to_html),
-            "to_svg": spoken(to_svg),
-            "to_text": spoken(to_text),
+            "to_html": spoken(to_html, "to_html"),
+            "to_svg": spoken(to_svg, "to_svg"),
+            "to_text": spoken(to_text, "to_text"),
         }

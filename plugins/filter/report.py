@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import functools
+import re
 import typing as t
 
 from ansible.errors import AnsibleFilterError
@@ -14,9 +15,22 @@ from ansible.errors import AnsibleFilterError
 from ..module_utils._errors import Failure
 from ..plugin_utils._report import metrics, text, verdict
 
+#: What Python raises where a value has not the form that the code relies on.
+_MISFITS = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
 
-def spoken(function: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]:
-    """The same function; its Failure becomes Ansible's error with the same sentence."""
+
+def spoken(function: t.Callable[..., t.Any], name: str) -> t.Callable[..., t.Any]:
+    """The same function; its Failure becomes Ansible's error with the same sentence.
+
+    So does what Python raises where a value has another form than the filter's documentation has.
+    """
 
     @functools.wraps(function)
     def wrapper(*args: t.Any, **kwargs: t.Any) -> t.Any:
@@ -24,6 +38,14 @@ def spoken(function: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]:
             return function(*args, **kwargs)
         except Failure as error:
             raise AnsibleFilterError(error.message) from error
+        except _MISFITS as error:
+            # The value itself may be a secret.
+            key = error.args[0] if isinstance(error, KeyError) else None
+            detail = f" {key!r}" if isinstance(key, str) and re.fullmatch("[a-z_]{1,40}", key) else ""
+            raise AnsibleFilterError(
+                f"the filter dom0.xen.{name} cannot use what it was given ({type(error).__name__}{detail}): "
+                f"see ansible-doc -t filter dom0.xen.{name} for the form"
+            ) from error
 
     return wrapper
 
@@ -34,10 +56,10 @@ class FilterModule:
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         """Name → function."""
         return {
-            "host_summary": spoken(text.host_summary),
-            "placement_summary": spoken(text.placement_summary),
-            "plan_reasons": spoken(text.plan_reasons),
-            "placement_verdicts": spoken(verdict.judge_plan),
-            "limit_verdicts": spoken(verdict.judge_limits),
-            "verdict_metrics": spoken(metrics.verdict_metrics),
+            "host_summary": spoken(text.host_summary, "host_summary"),
+            "placement_summary": spoken(text.placement_summary, "placement_summary"),
+            "plan_reasons": spoken(text.plan_reasons, "plan_reasons"),
+            "placement_verdicts": spoken(verdict.judge_plan, "placement_verdicts"),
+            "limit_verdicts": spoken(verdict.judge_limits, "limit_verdicts"),
+            "verdict_metrics": spoken(metrics.verdict_metrics, "verdict_metrics"),
         }

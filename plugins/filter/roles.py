@@ -24,13 +24,13 @@ class FilterModule:
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         """Name → function."""
         return {
-            "asked_guests": spoken(asked_guests),
-            "wanted_guests": spoken(wanted.wanted_guests),
-            "guest_texts": spoken(wanted.guest_texts),
-            "with_texts": spoken(wanted.with_texts),
-            "file_name": spoken(files.file_name),
-            "place_steps": spoken(steps.place_steps),
-            "xl_config": spoken(wanted.config_text),
-            "boot_arguments": spoken(boot.boot_arguments),
-            "boot_pending": spoken(boot.boot_pending),
+            "asked_guests": spoken(asked_guests, "asked_guests"),
+            "wanted_guests": spoken(wanted.wanted_guests, "wanted_guests"),
+            "guest_texts": spoken(wanted.guest_texts, "guest_texts"),
+            "with_texts": spoken(wanted.with_texts, "with_texts"),
+            "file_name": spoken(files.file_name, "file_name"),
+            "place_steps": spoken(steps.place_steps, "place_steps"),
+            "xl_config": spoken(wanted.config_text, "xl_config"),
+            "boot_arguments": spoken(boot.boot_arguments, "boot_arguments"),
+            "boot_pending": spoken(boot.boot_pending, "boot_pending"),
         }

@@ -415,12 +415,17 @@ def _vnodes(config: xlcfg.Config) -> t.List[t.Dict[str, str]]:
     return found
 
 
+def _is_number(text: str) -> bool:
+    """Whether a text is a number, of nodes or MiB: digits that int() reads, and no more than make sense."""
+    return re.match(r"[0-9]{1,15}\Z", text) is not None
+
+
 def vnuma_memory(config: xlcfg.Config) -> t.Dict[int, int]:
     """MiB of the host's nodes that ``vnuma`` takes; nothing where it is not there, or not of numbers."""
     found = {}  # type: t.Dict[int, int]
     for vnode in _vnodes(config):
         node, size = vnode.get("pnode", ""), vnode.get("size", "")
-        if not (node.isdigit() and size.isdigit()):
+        if not (_is_number(node) and _is_number(size)):
             return {}
         found[int(node)] = found.get(int(node), 0) + int(size)
     return found
@@ -500,7 +505,7 @@ def _together(vnodes: t.Sequence[t.Sequence[str]]) -> t.Any:
     """What virtual nodes are whatever they have each: the nodes of the host, and all their memory and vCPUs; None when not readable."""
     fields = [dict(option.split("=", 1) for option in vnode) for vnode in vnodes]
     sizes = [vnode.get("size", "") for vnode in fields]
-    if not all(size.isdigit() for size in sizes):
+    if not all(_is_number(size) for size in sizes):
         return None
     vcpus = sorted(vcpu for vnode in fields for vcpu in _numbers(vnode.get("vcpus", "")))
     return sorted(vnode.get("pnode", "") for vnode in fields), sum(int(size) for size in sizes), vcpus
@@ -524,7 +529,7 @@ def _check_vnuma(config: xlcfg.Config, warnings: t.List[str]) -> None:
         )
     sizes = [vnode.get("size", "") for vnode in vnodes]
     memory, most = config.integer("memory"), config.integer("maxmem")
-    if all(size.isdigit() for size in sizes):
+    if all(_is_number(size) for size in sizes):
         total = sum(int(size) for size in sizes)
         wanted = most if most is not None else memory
         if wanted is not None and total != wanted:

@@ -8,6 +8,7 @@
 possible, :mod:`.pool_steps` carries out.
 """
 
+import re
 import typing as t
 
 from .._errors import Failure
@@ -153,7 +154,7 @@ class _Planner:
             where = f"cpupools[{index}]"
             if not isinstance(name, str) or not name or "\0" in name:
                 raise Failure(f"{where}: name must be the name of a cpupool, not {name!r}")
-            if name.isdigit():
+            if re.match(r"[0-9]+\Z", name):
                 raise Failure(
                     f"{where}: name {name!r} is a number, which xl takes for a cpupool's id: choose another name"
                 )

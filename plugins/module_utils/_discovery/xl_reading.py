@@ -4,6 +4,7 @@
 
 """What xl and xenpm print, as the sections that the hypervisor's own answers have. Raises Failure for what cannot be read."""
 
+import re
 import typing as t
 
 from .._errors import Failure
@@ -127,9 +128,9 @@ def _physinfo(said: xltext.Info, page_size: int) -> t.Dict[str, int]:
         number = said.number(name)
         if number is not None:
             found[name] = number
-    mhz = said.fields.get("cpu_mhz", "").split(".")
-    if len(mhz) == 2 and all(part.isdigit() and len(part) < 10 for part in mhz):
-        found["cpu_khz"] = int(mhz[0]) * 1000 + int(mhz[1])
+    mhz = re.match(r"([0-9]{1,9})\.([0-9]{1,9})\Z", said.fields.get("cpu_mhz", ""))
+    if mhz:
+        found["cpu_khz"] = int(mhz.group(1)) * 1000 + int(mhz.group(2))
     pages = MIB // page_size
     total, free, claims = (
         said.number(name) for name in ("total_memory", "free_memory", "outstanding_claims")
@@ -220,6 +221,8 @@ def _cut_nodes(said: xltext.Info) -> bool:
 def _vcpus(rows: t.Iterable[xltext.VcpuRow], cpus: int) -> t.Dict[int, t.List[t.Dict[str, t.Any]]]:
     """The virtual CPUs by domain."""
     found: t.Dict[int, t.List[t.Dict[str, t.Any]]] = {}
+    # thousands of vCPUs have the same masks, each a list of all CPUs
+    lists: t.Dict[xltext.Shown, t.List[int]] = {}
     for row in rows:
         entry: t.Dict[str, t.Any] = {
             "vcpu": row.vcpu,
@@ -230,7 +233,9 @@ def _vcpus(rows: t.Iterable[xltext.VcpuRow], cpus: int) -> t.Dict[int, t.List[t.
             "cpu": INVALID if row.cpu is None else row.cpu,
         }
         for kind, mask in (("hard", row.hard), ("soft", row.soft)):
-            entry[kind] = list(range(cpus)) if mask.all else list(mask.members)
+            if mask not in lists:
+                lists[mask] = list(range(cpus)) if mask.all else list(mask.members)
+            entry[kind] = lists[mask]
             entry[kind + "_all"] = mask.all
         found.setdefault(row.domid, []).append(entry)
     return found

@@ -202,7 +202,8 @@ def _names(store: Xenstore, numbers: t.Iterable[int], path: str) -> t.Dict[int, 
 
 
 def _numbers(names: t.Iterable[str]) -> t.List[int]:
-    return sorted(int(name) for name in names if name.isdigit())
+    # a domain's or a cpupool's; others are no numbers of Xen
+    return sorted(int(name) for name in names if re.match(r"[0-9]{1,9}\Z", name))
 
 
 def domain_names(store: Xenstore, domids: t.Optional[t.Iterable[int]] = None) -> t.Dict[int, str]:

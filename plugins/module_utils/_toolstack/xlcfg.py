@@ -27,7 +27,7 @@ Text is `str`. Files are bytes in no certain encoding: :func:`decode` and :func:
 import re
 import typing as t
 
-from .._errors import Failure
+from .._errors import Failure, shown
 
 # One alternative a token. No flags, explicit classes: Python's \s, \d and `.` know more characters than the scanner does.
 _TOKEN = re.compile(
@@ -49,6 +49,7 @@ _ESCAPES = {
     "\\": "\\", "'": "'", '"': '"', "a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v",
 }  # fmt: skip
 _LONG_MIN, _LONG_MAX = -(2**63), 2**63 - 1
+_LONG_DIGITS = 19
 _DEEPEST = 50
 
 Plain = t.Union[str, int, t.List[t.Any]]
@@ -184,6 +185,9 @@ def to_integer(text: str) -> t.Optional[int]:
     if match.group("hex"):
         number = int(match.group("hex"), 16)
     elif match.group("decimal"):
+        # Python computes long with a number of thousands of digits, or not at all
+        if len(match.group("decimal")) > _LONG_DIGITS:
+            return None
         number = int(match.group("decimal"))
     else:
         number = int(match.group("octal") or "0", 8)
@@ -250,6 +254,8 @@ def holds(config: Config, key: str, wanted: Wanted) -> bool:
 def render(value: Wanted, quote: str = '"') -> str:
     """Write a value in the language. Raises Failure for what it has no way to say."""
     if isinstance(value, int):
+        if not _LONG_MIN <= value <= _LONG_MAX:
+            raise Failure(f"{shown(value)} is larger than any number that xl reads")
         return str(int(value)) if value >= 0 else quote + str(int(value)) + quote
     if isinstance(value, str):
         if "\0" in value:

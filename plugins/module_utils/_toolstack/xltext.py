@@ -5,7 +5,7 @@
 """What xl and xenpm print, as values. Pure: texts come in, nothing is run. Private to this collection.
 
 The forms are those of Xen 4.11 to 4.22 (tools/xl/xl_info.c, xl_vcpu.c, xl_cpupool.c; tools/misc/xenpm.c). Names of guests and pools may hold
-anything that fits on a line, so columns are found from their ends and by their widths, never by splitting at spaces.
+anything, so columns are found from their ends and by their widths, never by splitting at spaces. Widths are bytes, as printf counts them.
 
 What these texts cannot tell, and where they mislead:
 
@@ -22,7 +22,7 @@ import json
 import re
 import typing as t
 
-from .._errors import Failure
+from .._errors import Failure, shown
 
 NUMBERS = 2**32 - 1  # what any number in these texts is below: they are printed from unsigned ints
 IDS = 65535  # the highest number of a CPU, node, domain or vCPU that is believed
@@ -31,12 +31,18 @@ LONGEST = (
     8192  # characters of a line: the command line of Xen has 1,023 at most, a list of CPUs some thousand
 )
 
+LARGEST_TEXT = 2**25  # characters; 32,752 domains have some 6 million
+MOST_BREAKS = 64  # newlines in one name
+
 _INFO_HEADS = ("cpu:", "device  ", "node:", "No device topology")
 _STATES = r"[r-][b-][p-][s-][-rscwS?][d-]"
 #: XEN_DOMINF_shutdown's reasons by their letters, SHUTDOWN_* of xen/include/public/sched.h. "-" is a poweroff as well as none.
 REASONS = {"-": 0, "r": 1, "s": 2, "c": 3, "w": 4, "S": 5}
 _NAMELESS = "(null)"
-_HEAD = re.compile(r"Name +(?:ID|CPUs|CPU list)\b")
+_HEAD = re.compile(r"Name {1,40}(?:ID|CPUs|CPU list)\b")
+_DIGITS = "0123456789"
+#: Surrogates that no byte becomes ("surrogateescape").
+_NO_BYTES = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 
 
 class TextError(Failure):
@@ -115,8 +121,13 @@ class VcpuRow(t.NamedTuple):
 
 
 def _lines(text: str, command: str) -> t.Iterator[t.Tuple[int, str]]:
-    """The lines with their numbers. Only a newline ends one: names may hold other characters that Python takes for line ends."""
-    for number, line in enumerate(text.split("\n"), 1):
+    """The lines with their numbers, a character for each byte. Only a newline ends one: names may hold others that Python takes for line ends."""
+    if len(text) > LARGEST_TEXT:
+        raise TextError(
+            "'%s' printed more than %d characters: no host has so much to say." % (command, LARGEST_TEXT)
+        )
+    raw = _NO_BYTES.sub("?", text).encode("utf-8", "surrogateescape").decode("latin-1")
+    for number, line in enumerate(raw.split("\n"), 1):
         line = line.rstrip("\r")
         if len(line) > LONGEST:
             raise _unreadable(command, number, line, "shorter than %d characters" % LONGEST)
@@ -124,11 +135,57 @@ def _lines(text: str, command: str) -> t.Iterator[t.Tuple[int, str]]:
             yield number, line
 
 
+def _text(raw: str) -> str:
+    """Text of a line's characters: bytes that are not UTF-8 are written as \\xNN, as for names that come from xenstore."""
+    return raw.encode("latin-1").decode("utf-8", "backslashreplace")
+
+
 def _unreadable(command: str, number: int, line: str, wanted: str) -> TextError:
-    shown = line if len(line) <= 80 else line[:77] + "..."
     return TextError(
-        "What '%s' printed cannot be read: line %d, %r, should be %s." % (command, number, shown, wanted)
+        "What '%s' printed cannot be read: line %d, %s, should be %s."
+        % (command, number, shown(_text(line[:90]), 80), wanted)
     )
+
+
+def _rows(text: str, command: str) -> t.Iterator[t.Tuple[int, str]]:
+    """The lines of a table, without that with the names of its columns."""
+    first = True
+    for number, line in _lines(text, command):
+        if not (first and _HEAD.match(line)):
+            yield number, line
+        first = False
+
+
+class _Columns:
+    """Reads rows whose first column is a name and whose others are found from the end by a regular expression.
+
+    A name may have a newline in it: what cannot be a row is then the beginning of the next one's name.
+    """
+
+    def __init__(self, command: str, behind: str, wanted: str) -> None:
+        self._command, self._wanted = command, wanted
+        # A run of blanks is looked at from its beginning alone, or thousands of them would take their square.
+        self._pattern = re.compile("(?:^|(?<! )) +" + behind)
+        self._pending: t.List[str] = []
+        self._begin = 0
+
+    def read(self, number: int, line: str) -> t.Optional[t.Tuple[str, t.Tuple[t.Any, ...]]]:
+        """The name and the other columns of the row that ends with this line; None when it goes on with the next."""
+        match = self._pattern.search(line)
+        if match is None:
+            self._begin = self._begin or number
+            self._pending.append(line)
+            if len(self._pending) > MOST_BREAKS:
+                self.end()
+            return None
+        name = _text("\n".join([*self._pending, line[: match.start()]]))
+        self._pending, self._begin = [], 0
+        return name, match.groups()
+
+    def end(self) -> None:
+        """Raise TextError when a row has begun that does not end."""
+        if self._pending:
+            raise _unreadable(self._command, self._begin, self._pending[0], self._wanted)
 
 
 def _whole(text: str, most: int = NUMBERS) -> int:
@@ -172,7 +229,7 @@ def info(text: str, command: str = "xl info -n") -> Info:
             part = match.group(1)
         elif match:
             part = ""
-            fields.setdefault(match.group(1), (match.group(2) or "").strip())
+            fields.setdefault(match.group(1), _text(match.group(2) or "").strip())
         elif line.startswith(_INFO_HEADS):
             continue
         else:
@@ -251,30 +308,57 @@ def pools(
     plain: str, with_cpus: str, commands: t.Sequence[str] = ("xl cpupool-list", "xl cpupool-list -c")
 ) -> t.List[PoolRow]:
     """Read both forms of `xl cpupool-list`, in their order: by the pools' numbers, which they do not tell."""
-    rows = [row for row in _lines(plain, commands[0]) if not _HEAD.match(row[1])]
-    others = [row for row in _lines(with_cpus, commands[1]) if not _HEAD.match(row[1])]
+    rows = list(_rows(plain, commands[0]))
+    others = list(_rows(with_cpus, commands[1]))
     found = []
-    for number, line in rows:
-        match = re.match(r"(.*?) *([0-9]+) +([a-z0-9_]+) +[yn] +([0-9]+) *$", line)
-        if match is None:
+    for index, (number, line) in enumerate(rows):
+        name, scheduler, domains_text = _pool_row(line)
+        if not scheduler:
             raise _unreadable(
                 commands[0], number, line, "a name, the number of CPUs, a scheduler, y, a number"
             )
-        # A name of ordinary length ends with its column, whatever digits it ends with.
-        narrow = len(line) > _POOL_NAME and line[_POOL_NAME - 1] == " "
-        name = line[:_POOL_NAME].rstrip(" ") if narrow else match.group(1)
-        other = next((row for row in others if _names(row[1], name)), None)
+        # Both list the pools in the same order, unless one was made or went away in between.
+        near = others[index : index + 1]
+        other = next((row for row in near + others if _names(row[1], name)), None)
         if other is None:
-            raise TextError("'%s' lists the pool %r, but '%s' does not." % (commands[0], name, commands[1]))
-        others.remove(other)
+            raise TextError(
+                "'%s' lists the pool %s, but '%s' does not." % (commands[0], shown(_text(name)), commands[1])
+            )
         listed = other[1][max(_POOL_NAME, len(name)) :].strip(" ")
         try:
             cpus = tuple(_whole(cpu, IDS) for cpu in listed.split(",")) if listed else ()
-            count = _whole(match.group(4))
+            count = _whole(domains_text)
         except ValueError:
             raise _unreadable(commands[1], other[0], other[1], "a name and CPUs such as 0,1,2") from None
-        found.append(PoolRow(name, match.group(3), count, cpus))
+        found.append(PoolRow(_text(name), scheduler, count, cpus))
+    names = [pool.name for pool in found]
+    if len(set(names)) < len(names):
+        raise TextError("'%s' lists two cpupools with the same name." % commands[0])
     return found
+
+
+def _pool_row(line: str) -> t.Tuple[str, str, str]:
+    """Name, scheduler and number of domains of a row; empty texts when it is none. Read from its end, as the name may hold anything."""
+    head, domains_text = _last_word(line)
+    head, active = _last_word(head)
+    head, scheduler = _last_word(head)
+    name = head.rstrip(_DIGITS)
+    if (
+        name == head
+        or not re.match(r"[0-9]+\Z", domains_text)
+        or active not in ("y", "n")
+        or not re.match(r"[a-z0-9_]+\Z", scheduler)
+    ):
+        return "", "", ""
+    # A name of ordinary length ends with its column, whatever digits it ends with.
+    narrow = len(line) > _POOL_NAME and line[_POOL_NAME - 1] == " "
+    return (line[:_POOL_NAME] if narrow else name).rstrip(" "), scheduler, domains_text
+
+
+def _last_word(line: str) -> t.Tuple[str, str]:
+    """What is before the last word of a line, without the blanks between, and that word."""
+    head, _blank, word = line.rstrip(" ").rpartition(" ")
+    return head.rstrip(" "), word
 
 
 def _names(line: str, pool: str) -> bool:
@@ -284,24 +368,24 @@ def _names(line: str, pool: str) -> bool:
 
 # --- domains
 
-_DOMAIN = re.compile(
-    r"(.*?) +([0-9]+) +([0-9]+) +([0-9]+) {5}(%s) +([0-9]+\.[0-9]) "
-    r"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}) +(-|[0-9a-f]+) (.*) (\S+)$" % _STATES
+_DOMAIN = (
+    r"([0-9]+) +([0-9]+) +([0-9]+) {5}(%s) +([0-9]+\.[0-9]) "
+    r"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}) +(-|[0-9a-f]+) (.*) ([^ ]+)$" % _STATES
 )
 
 
 def domains(text: str, pool_names: t.Sequence[str], command: str = "xl list -v -c -n") -> t.List[DomainRow]:
     """Read `xl list -v -c -n`. `pool_names` are those of all pools: a long one stands right behind the column before it."""
     found = []
-    for number, line in _lines(text, command):
-        if _HEAD.match(line):
+    known = set(pool_names)
+    wanted = "a domain with its UUID, cpupool and nodes"
+    columns = _Columns(command, _DOMAIN, wanted)
+    for number, line in _rows(text, command):
+        row = columns.read(number, line)
+        if row is None:
             continue
-        match = _DOMAIN.match(line)
+        name, (domid, memory, vcpus, state, seconds, uuid, _reason, rest, nodes) = row
         try:
-            if match is None:
-                raise ValueError(line)
-            name, domid, memory, vcpus, state, seconds, uuid, _reason, rest, nodes = match.groups()
-            of_it = [pool for pool in pool_names if rest.endswith(pool)]
             found.append(
                 DomainRow(
                     None if name == _NAMELESS else name,
@@ -311,13 +395,23 @@ def domains(text: str, pool_names: t.Sequence[str], command: str = "xl list -v -
                     state,
                     _seconds(seconds),
                     uuid,
-                    max(of_it, key=len) if of_it else None,
+                    _pool_at_the_end(_text(rest), known),
                     _shown(nodes),
                 )
             )
         except ValueError:
-            raise _unreadable(command, number, line, "a domain with its UUID, cpupool and nodes") from None
+            raise _unreadable(command, number, line, wanted) from None
+    columns.end()
+    if len({row.domid for row in found}) < len(found):
+        raise TextError(
+            "'%s' lists two domains with the same id: the name of one may look like a row." % command
+        )
     return found
+
+
+def _pool_at_the_end(text: str, names: t.Container[str]) -> t.Optional[str]:
+    """The longest of the names that a text ends with."""
+    return next((text[start:] for start in range(len(text)) if text[start:] in names), None)
 
 
 def _seconds(text: str) -> float:
@@ -327,22 +421,20 @@ def _seconds(text: str) -> float:
     return value
 
 
-_VCPU = re.compile(
-    r"(.*?) +([0-9]+) +([0-9]+) +([0-9]+|-) +([r-])([b-])([p-]) +([0-9]+\.[0-9]) +(\S+) / (\S+) *$"
-)
+_VCPU = r"([0-9]+) +([0-9]+) +([0-9]+|-) +([r-])([b-])([p-]) +([0-9]+\.[0-9]) +([^ ]+) / ([^ ]+) *$"
 
 
 def vcpus(text: str, command: str = "xl vcpu-list") -> t.List[VcpuRow]:
     """Read `xl vcpu-list`."""
     found = []
-    for number, line in _lines(text, command):
-        if _HEAD.match(line):
+    wanted = "a vCPU with its hard and soft affinity"
+    columns = _Columns(command, _VCPU, wanted)
+    for number, line in _rows(text, command):
+        row = columns.read(number, line)
+        if row is None:
             continue
-        match = _VCPU.match(line)
+        domid, vcpu, cpu, running, blocked, paused, seconds, hard, soft = row[1]
         try:
-            if match is None:
-                raise ValueError(line)
-            _name, domid, vcpu, cpu, running, blocked, paused, seconds, hard, soft = match.groups()
             if (cpu == "-") != (paused == "p"):
                 raise ValueError(line)
             found.append(
@@ -358,7 +450,10 @@ def vcpus(text: str, command: str = "xl vcpu-list") -> t.List[VcpuRow]:
                 )
             )
         except ValueError:
-            raise _unreadable(command, number, line, "a vCPU with its hard and soft affinity") from None
+            raise _unreadable(command, number, line, wanted) from None
+    columns.end()
+    if len({(row.domid, row.vcpu) for row in found}) < len(found):
+        raise TextError("'%s' lists a vCPU twice: the name of a guest may look like a row." % command)
     return found
 
 

@@ -227,12 +227,14 @@ def _dom0_max_vcpus(found: Settings, text: str) -> None:
 
 
 def _dom0_nodes(found: Settings, text: str) -> None:
+    named = set()  # type: t.Set[int]
     for item in text.split(","):
-        if item.isdigit() and len(item) <= 10:
-            there = found.get(("dom0_nodes", ""), ())
-            found[("dom0_nodes", "")] = tuple(sorted(set(there) | {int(item)}))
+        if re.match(r"[0-9]{1,10}\Z", item):
+            named.add(int(item))
         elif item in ("relaxed", "strict"):
             found[("dom0_nodes", "relaxed")] = item == "relaxed"
+    if named:
+        found[("dom0_nodes", "")] = tuple(sorted(named.union(found.get(("dom0_nodes", ""), ()))))
 
 
 def _numa(found: Settings, text: str) -> None:

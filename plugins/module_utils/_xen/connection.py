@@ -193,6 +193,14 @@ class Xen:
                 % (self.version + (self.interface["sysctl"], self.interface["domctl"]))
             )
 
+    def check_room(self, count: int, room: int, what: str) -> None:
+        """Raise UnknownInterface for an answer that claims to have more than there was room for: what stands behind a buffer is not Xen's."""
+        if count > room:
+            raise errors.UnknownInterface(
+                "Xen says that its %s has %d members, where there was room for %d: interface version 0x%x does not allow that; update the "
+                "collection." % (what, count, room, self.interface["sysctl"])
+            )
+
     def version_op(self, command: int, argument: t.Any, question: str) -> int:
         """HYPERVISOR_xen_version; `argument` is a buffer or None. Returns what the hypercall returns."""
         address = 0 if argument is None else self.address(argument)

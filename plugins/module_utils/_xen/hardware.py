@@ -106,7 +106,9 @@ def px_frequencies(xen: "Xen", cpus: t.Sequence[int]) -> t.Dict[int, t.List[int]
             request.trans_pt = xen.address(transitions)
             request.pt = xen.address(states)
             xen.sysctl(op, GET_PMSTAT, "get_pmstat", cpu=cpu)
-            return [int(states[index].freq) for index in range(int(request.total))]
+            count = int(request.total)
+            xen.check_room(count, PX_STATES_MOST, "list of P-states")
+            return [int(states[index].freq) for index in range(count)]
 
         return _of_each(cpus, ask)
 

@@ -83,6 +83,7 @@ def readconsole(xen: "Xen", index: t.Optional[int] = None) -> t.Tuple[bytes, int
             xen.sysctl(op, READCONSOLE, "readconsole")
             index = int(request.index)
             count = int(request.count)
+            xen.check_room(count, CONSOLE_AT_ONCE, "console ring")
             pieces.append(bytes(ffi.buffer(memory, count)))
             if count < CONSOLE_AT_ONCE:
                 return b"".join(pieces), index

@@ -25,10 +25,10 @@ PAUSE = 0.5
 # Guests may write into the ring too, with their own number in front: only Xen's own lines count.
 _LINE = re.compile(r"^\(XEN\)(?: *\[[^\]]*\])* ?(.*)$")
 _START = re.compile(r"'u' pressed -> dumping numa info")
-_NODE_OF_HOST = re.compile(r"^NODE(\d+) start->")
+_NODE_OF_HOST = re.compile(r"^NODE([0-9]{1,9}) start->")
 _DOMAINS = re.compile(r"^Memory location of each domain:")
-_DOMAIN = re.compile(r"^(?:Domain |d)(\d+) \(total: \d+\):")
-_NODE = re.compile(r"^ +Node (\d+): (\d+)$")
+_DOMAIN = re.compile(r"^(?:Domain |d)([0-9]{1,9}) \(total: [0-9]{1,19}\):")
+_NODE = re.compile(r"^ +Node ([0-9]{1,9}): ([0-9]{1,19})$")
 
 MemoryByNode = t.Dict[int, t.Dict[int, int]]
 

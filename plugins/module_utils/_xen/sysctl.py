@@ -231,6 +231,7 @@ def getdomaininfolist(xen: "Xen", limit: t.Optional[int] = None) -> t.List[Domai
             request.buffer = xen.address(memory)
             xen.sysctl(op, GETDOMAININFOLIST, "getdomaininfolist")
             count = int(op.u.getdomaininfolist.num_domains)
+            xen.check_room(count, at_once, "list of domains")
             start = xen.address(memory)
             for index in range(count):
                 info = domain_info(xen, start + index * xen.layout.domaininfo_size)

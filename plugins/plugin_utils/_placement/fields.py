@@ -12,12 +12,17 @@ import re
 import typing as t
 from fractions import Fraction
 
-from ...module_utils._topology.cpuset import CpuSet, CpuSetError
+from ...module_utils._errors import shown
+from ...module_utils._topology.cpuset import LARGEST_ID, CpuSet, CpuSetError
 from .model import MIB
 
 _SIZE = re.compile(
     r"\s*([0-9]{1,12}(?:\.[0-9]{1,12})?)\s*(?:([kmgt])(?:i?b)?)?\s*\Z", re.ASCII | re.IGNORECASE
 )
+#: Bytes: the physical addresses of any processor end far below.
+LARGEST_SIZE = 1 << 57
+#: Characters of a name.
+LONGEST_NAME = 4096
 _UNITS = {"k": 1 << 10, "m": MIB, "g": 1 << 30, "t": 1 << 40}
 _YES = ("true", "yes", "on", "1")
 _NO = ("false", "no", "off", "0")
@@ -35,21 +40,21 @@ def read_size(value: t.Any, smallest: int = 0) -> int:
     """
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         raise ValueError(f"{show(value)} is no size: give MiB as a number, or a text such as 512M or 4GiB")
-    found = _SIZE.match(str(value))
+    found = None if isinstance(value, int) and value.bit_length() > 64 else _SIZE.match(str(value))
     if not found:
         raise ValueError(f"{show(value)} is no size: give MiB as a number, or a text such as 512M or 4GiB")
     size = Fraction(found.group(1)) * _UNITS[(found.group(2) or "m").lower()]
     if size % MIB:
         raise ValueError(f"{show(value)} is not a whole number of MiB")
+    if size > LARGEST_SIZE:
+        raise ValueError(f"{show(value)} is more memory than any machine has")
     if size < smallest:
         raise ValueError(f"{show(value)} is too little: the least is {smallest // MIB} MiB")
     return int(size)
 
 
-def show(value: t.Any) -> str:
-    """Quote a value in a message, without letting a huge one fill the screen."""
-    text = repr(str(value) if isinstance(value, str) else value)
-    return text if len(text) <= 60 else text[:57] + "..."
+#: Quotes a value in a message.
+show = shown
 
 
 def refuse_others(
@@ -69,15 +74,15 @@ def whole(value: t.Any, least: int, most: int) -> int:
         raise Fault(f"{show(value)} is no whole number")
     number = int(value)
     if not least <= number <= most:
-        raise Fault(f"{number} is not between {least} and {most}")
+        raise Fault(f"{show(number)} is not between {least} and {most}")
     return number
 
 
 def text(value: t.Any) -> str:
     """Read a name; a number will do."""
-    if isinstance(value, int) and not isinstance(value, bool):
+    if isinstance(value, int) and not isinstance(value, bool) and value.bit_length() <= 64:
         return str(int(value))
-    if not isinstance(value, str) or not value.strip():
+    if not isinstance(value, str) or not value.strip() or len(value) > LONGEST_NAME:
         raise Fault(f"{show(value)} is no name")
     return str(value)
 
@@ -98,6 +103,8 @@ def node_ids(value: t.Any) -> tuple[int, ...]:
         value = [value]
     if not value:
         raise Fault("the list is empty: leave it out to let the plan choose")
+    if len(value) > LARGEST_ID + 1:
+        raise Fault(f"the list has {len(value)} members")
     return tuple(sorted({whole(node, 0, 65535) for node in value}))
 
 
@@ -105,10 +112,11 @@ def yes_no(value: t.Any) -> bool:
     """Read a truth value."""
     if isinstance(value, bool):
         return value
-    if str(value).lower() in _YES:
-        return True
-    if str(value).lower() in _NO:
-        return False
+    if isinstance(value, str) or value in (0, 1):
+        if str(value).lower() in _YES:
+            return True
+        if str(value).lower() in _NO:
+            return False
     raise Fault(f"{show(value)} is neither true nor false")
 
 
@@ -144,7 +152,7 @@ def number_between(value: t.Any, least: float, most: float) -> float:
     """Read a number, to three decimals."""
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise Fault(f"{show(value)} is no number") from None
     if isinstance(value, bool) or not least <= number <= most:
         raise Fault(f"{show(value)} is not between {least} and {most}")
@@ -183,5 +191,5 @@ def read_places(plan: t.Any) -> dict[str, tuple[str, tuple[int, ...]]]:
             str(entry["name"]): (str(entry["host"]), tuple(sorted(int(node) for node in entry["nodes"])))
             for entry in plan["guests"]
         }
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
         raise Fault(f"{show(plan)} is no plan of dom0.xen.placement_plan") from error

@@ -14,10 +14,10 @@ from __future__ import annotations
 
 import typing as t
 
-from ...module_utils._topology.cpuset import CpuSet, CpuSetError
+from ...module_utils._topology.cpuset import LARGEST_ID, CpuSet, CpuSetError
 from .cores import Affinity, Masks
-from .fields import Fault, node_ids, show, whole
-from .model import MIB, Guest, Host, Pool, Running
+from .fields import LARGEST_SIZE, Fault, node_ids, show, whole
+from .model import MIB, MOST_VCPUS, Guest, Host, Pool, Running
 from .words import count, listing, mib, node_words
 
 #: Actions by which a guest that runs gets another place.
@@ -129,7 +129,7 @@ def _entry(raw: t.Any, label: str) -> GivenGuest:
         read("action", _text),
         read("cpupool", _text),
         read("pin", _text),
-        read("vcpus", lambda value: whole(value, 1, 1_000_000)),
+        read("vcpus", lambda value: whole(value, 1, MOST_VCPUS)),
         read("memory_bytes", _bytes),
         read("cpuset", _mask),
         read("hard", _masks),
@@ -145,14 +145,15 @@ def _text(value: t.Any) -> str:
 
 
 def _bytes(value: t.Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= LARGEST_SIZE:
         raise Fault(f"{show(value)} is no number of bytes")
     return int(value)
 
 
 def _mask(value: t.Any) -> str:
     # A single CPU is a number in YAML.
-    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else _text(value)
+    number = isinstance(value, int) and not isinstance(value, bool)
+    text = str(whole(value, 0, LARGEST_ID)) if number else _text(value)
     try:
         if text != "all" and not CpuSet.parse(text):
             raise Fault(f"{show(value)} has no CPU in it")

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 from dataclasses import dataclass, field
 
@@ -15,6 +16,9 @@ from ...module_utils._topology.cpuset import CpuSet
 
 MIB = 1 << 20
 PAGE = 4096
+
+#: The most vCPUs that Xen can give to any guest (MAX_VIRT_CPUS of PV guests, xen/include/asm-x86/config.h).
+MOST_VCPUS = 8192
 
 #: One vCPU. Loads are kept as integers so that sums do not depend on the order in which they are made.
 VCPU = 1000
@@ -71,13 +75,10 @@ class Policy:
     @property
     def node_count(self) -> int | None:
         """The number of nodes that is asked for, None when the policy leaves it open."""
-        return (
-            int(self.numa_policy)
-            if self.numa_policy.isdigit()
-            else 1
-            if self.numa_policy == "single"
-            else None
-        )
+        if self.numa_policy == "single":
+            return 1
+        # request.py lets nothing else pass than a number or one of its words
+        return int(self.numa_policy) if re.fullmatch("[0-9]{1,3}", self.numa_policy) else None
 
 
 @dataclass(frozen=True)
@@ -286,4 +287,4 @@ class Host:
         named = [pool for pool in self.pools.values() if pool.name == wanted]
         if named:
             return named[0]
-        return self.pools.get(int(wanted)) if wanted.isascii() and wanted.isdigit() else None
+        return self.pools.get(int(wanted)) if re.fullmatch(r"[0-9]{1,9}", wanted) else None

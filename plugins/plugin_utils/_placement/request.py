@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import typing as t
 
 from ...module_utils._errors import Failure
@@ -31,13 +32,10 @@ from .fields import (
 )
 from .given import read_given
 from .hostwise import Field, Said, for_hosts
-from .model import MIB, Group, Guest, Membership, Policy, Reserve
+from .model import MIB, MOST_VCPUS, Group, Guest, Membership, Policy, Reserve
 from .settings import Settings, Worth
 
 __all__ = ["CHOICES", "Request", "RequestError", "read_all", "read_request", "read_size"]
-
-#: The most vCPUs that Xen can give to any guest (MAX_VIRT_CPUS of PV guests, xen/include/asm-x86/config.h).
-MOST_VCPUS = 8192
 
 #: The most NUMA nodes that a guest can be asked to have.
 MOST_NODES = 64
@@ -489,7 +487,7 @@ class _Reader:
 
 def _is_count(value: t.Any) -> bool:
     digits = isinstance(value, int) and not isinstance(value, bool)
-    digits |= isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 3
+    digits |= isinstance(value, str) and re.fullmatch("[0-9]{1,3}", value) is not None
     return digits and 1 <= int(value) <= MOST_NODES
 
 

@@ -76,11 +76,9 @@ def why_it_cannot_stay(guest: Guest, host: Host, running: Running) -> str | None
         return f"runs in cpupool {host.pools[running.pool].name}, but {guest.pool} is asked for"
     if guest.nodes is not None and guest.nodes != running.nodes:
         return f"has its memory on {node_words(running.nodes)}, but {node_words(guest.nodes)} {'is' if len(guest.nodes) == 1 else 'are'} asked for"
-    numa_policy = guest.policy_on(host.name).numa_policy
-    if numa_policy == "single" and len(running.nodes) > 1:
-        return f"has its memory on {node_words(running.nodes)}, but numa_policy single is asked for"
-    if numa_policy.isdigit() and len(running.nodes) != int(numa_policy):
-        return f"has its memory on {node_words(running.nodes)}, but numa_policy {numa_policy} is asked for"
+    policy = guest.policy_on(host.name)
+    if policy.node_count not in (None, len(running.nodes)):
+        return f"has its memory on {node_words(running.nodes)}, but numa_policy {policy.numa_policy} is asked for"
     return None
 
 

@@ -17,11 +17,14 @@ import dataclasses
 import typing as t
 
 from ...module_utils._errors import Failure
+from ...module_utils._errors import shown as quoted
 from ...module_utils._topology.cpuset import CpuSet, CpuSetError
 from ...module_utils._topology.model import Domain, Topology, Vcpu
 from . import palette
 from .words import shown
 
+#: As many vCPUs as Xen can give to a guest.
+MOST_VCPUS = 8192
 HARD, SOFT, ALLOWED = "hard", "soft", "allowed"
 _STRENGTH = (ALLOWED, SOFT, HARD)
 
@@ -149,6 +152,10 @@ def _identity(entry: Data, before: t.Sequence[_Found], host: str) -> str:
 def _of_entry(entry: Data, identity: str, known: _Found | None, topology: Topology) -> _Found:
     name = str(entry["name"])
     vcpus = int(entry.get("vcpus") or (known.vcpus if known else 0))
+    if not 0 <= vcpus <= MOST_VCPUS:
+        raise Failure(
+            f"the plan is damaged: {name}: vcpus should be at most {MOST_VCPUS}, not {quoted(vcpus)}"
+        )
     by_node = entry.get("memory_by_node")
     return _Found(
         identity=identity,

@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ...module_utils._errors import Failure
+from ...module_utils._errors import Failure, shown
 from ...module_utils._topology.cpuset import CpuSet, CpuSetError
 from ...module_utils._topology.expression import resolve
 from ...module_utils._topology.facts_reading import from_facts
@@ -81,7 +81,7 @@ def _mask_text(mask: CpuSet, topology: Topology) -> str:
 
 
 def _nodes_of(cpus: CpuSet, topology: Topology) -> CpuSet:
-    return CpuSet(pu.node for pu in topology.pus if pu.os_index in cpus and pu.node is not None)
+    return CpuSet(node.os_index for node in topology.nodes if node.complete_cpuset & cpus)
 
 
 def _with_neighbours(nodes: CpuSet, topology: Topology) -> CpuSet:
@@ -120,10 +120,10 @@ def _check_masks(wanted: Wanted, domain: Data, topology: Topology) -> list[str]:
 def _reach(domain: Data, topology: Topology) -> dict[CpuSet, list[int]]:
     """For each set of nodes, the vCPUs whose masks keep them there. Soft counts where hard leaves it any CPU."""
     reach: dict[CpuSet, list[int]] = {}
-    for vcpu in domain.get("vcpus") or []:
-        hard, soft = (_mask(str(vcpu[kind]), topology) for kind in ("hard", "soft"))
-        reach.setdefault(_nodes_of(hard & soft or hard, topology), []).append(int(vcpu["vcpu"]))
-    return reach
+    for group in _affinity(domain):
+        hard, soft = (_mask(group[kind], topology) for kind in ("hard", "soft"))
+        reach.setdefault(_nodes_of(hard & soft or hard, topology), []).extend(CpuSet.parse(group["vcpus"]))
+    return {nodes: sorted(vcpus) for nodes, vcpus in reach.items()}
 
 
 def _check_vcpu_nodes(allowed: CpuSet, domain: Data, topology: Topology) -> list[str]:
@@ -426,10 +426,10 @@ def _limit(value: t.Any, where: str) -> int:
     """On how many nodes a guest may be."""
     try:
         limit = int(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         limit = 0
     if limit < 1:
-        raise Failure(f"{where}: give a whole number from 1 up, not {value!r}.")
+        raise Failure(f"{where}: give a whole number from 1 up, not {shown(value)}.")
     return limit
 
 
@@ -437,7 +437,7 @@ def _wanted(entry: t.Any, index: int, topology: Topology, max_nodes: int | None)
     """One checked entry of the list of guests that an administrator gives."""
     where = f"verify_guests[{index}]"
     if not isinstance(entry, t.Mapping) or not isinstance(entry.get("name"), str) or not entry["name"]:
-        raise Failure(f"{where}: give a mapping with at least the name of a guest, not {entry!r}.")
+        raise Failure(f"{where}: give a mapping with at least the name of a guest, not {shown(entry)}.")
     for key in entry:
         if key not in _LIMITS:
             raise Failure(
@@ -457,7 +457,7 @@ def _wanted(entry: t.Any, index: int, topology: Topology, max_nodes: int | None)
         )
     except (CpuSetError, TypeError, ValueError):
         raise Failure(
-            f'{where} ({entry["name"]}).nodes: give node numbers, such as [0, 1] or "0-1", not {nodes!r}.'
+            f'{where} ({entry["name"]}).nodes: give node numbers, such as [0, 1] or "0-1", not {shown(nodes)}.'
         ) from None
     if not nodes <= topology.complete_nodeset:
         unknown = nodes - topology.complete_nodeset

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import typing as t
 
-from ...module_utils._errors import Failure
+from ...module_utils._errors import Failure, shown
 from ...module_utils._toolstack import xlcfg
 
 Data = t.Mapping[str, t.Any]
 
+#: As many as Xen can give to a guest.
+MOST_VCPUS = 8192
 _APPLIED = ("create", "keep", "repin")
 # What is done to guests that run only where the user allows it, and as which state of the module guest.
 _STATES = {"migrate": "moved", "restart": "restarted", "stop": "stopped", "start": "running"}
@@ -60,6 +62,10 @@ def _vnuma(planned: Data, text: str | None) -> dict[str, t.Any]:
 def _affinities(planned: Data) -> list[dict[str, t.Any]]:
     """What vcpu_affinity is given for one guest: one entry, or one for each vCPU where their masks differ."""
     name, hard, soft = planned["name"], planned["hard"], planned["soft"]
+    if not 1 <= planned["vcpus"] <= MOST_VCPUS:
+        raise Failure(
+            f"{name}: the plan has {shown(planned['vcpus'])} vCPUs for it, and Xen at most {MOST_VCPUS}: plan again."
+        )
     if isinstance(hard, str) and isinstance(soft, str):
         return [{"guest": name, "hard": hard, "soft": soft}]
     return [

@@ -18,7 +18,7 @@ import hashlib
 import re
 import typing as t
 
-from ...module_utils._errors import Failure, printable
+from ...module_utils._errors import Failure, printable, shown
 from ...module_utils._toolstack import xlcfg
 from .files import is_file_name
 
@@ -75,6 +75,15 @@ def _plain(value: t.Any) -> t.Any:
     return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
+def _is_seconds(timeout: t.Any) -> bool:
+    """Whether a time is a number of seconds from 1 up, at most thirty years."""
+    if isinstance(timeout, bool) or not isinstance(timeout, (int, str)):
+        return False
+    if isinstance(timeout, str) and not re.fullmatch(r"[0-9]{1,9}", timeout):
+        return False
+    return 1 <= int(timeout) < 1_000_000_000
+
+
 def _checked(entry: t.Any, at: _At, fields: t.Collection[str] | None) -> Entry:
     """One entry, the planner's fields apart from the role's; of its configuration only a digest, to compare it by."""
     if not isinstance(entry, t.Mapping):
@@ -95,10 +104,10 @@ def _checked(entry: t.Any, at: _At, fields: t.Collection[str] | None) -> Entry:
         )
     state = entry.get("state", "running")
     if state not in _STATES:
-        raise at.fail(f"state must be one of {', '.join(_STATES)}, not {state!r}.")
+        raise at.fail(f"state must be one of {', '.join(_STATES)}, not {shown(state)}.")
     path = entry.get("path")
     if path is not None and (not isinstance(path, str) or not path.startswith("/")):
-        raise at.fail(f"path must be an absolute path on the host, not {path!r}.")
+        raise at.fail(f"path must be an absolute path on the host, not {shown(path)}.")
     if "config" in entry and "config_template" in entry:
         raise at.fail("config and config_template exclude each other: give one of them.")
     template = entry.get("config_template")
@@ -108,8 +117,8 @@ def _checked(entry: t.Any, at: _At, fields: t.Collection[str] | None) -> Entry:
             f"{'the text of one' if isinstance(template, str) else _kind(template)}."
         )
     timeout = entry.get("timeout")
-    if timeout is not None and (isinstance(timeout, bool) or not str(timeout).isdigit() or int(timeout) < 1):
-        raise at.fail(f"timeout must be a whole number of seconds from 1 up, not {timeout!r}.")
+    if timeout is not None and not _is_seconds(timeout):
+        raise at.fail(f"timeout must be a whole number of seconds from 1 up, not {shown(timeout)}.")
     content = _own_text(entry, at)
     return {
         "name": name,

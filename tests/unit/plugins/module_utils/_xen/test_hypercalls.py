@@ -153,6 +153,23 @@ def test_getdomaininfolist_in_a_form_that_is_not_the_known_one(fake, xen):
         sysctl.getdomaininfolist(xen)
 
 
+@pytest.mark.parametrize("count", [65, 2**31, 2**32 - 1])
+@pytest.mark.parametrize(
+    ("answer", "ask"),
+    [
+        ("_getdomaininfolist", lambda xen: sysctl.getdomaininfolist(xen, limit=64)),
+        ("_readconsole", memory_op.readconsole),
+    ],
+)
+def test_a_count_beyond_the_buffer_is_not_believed(fake, xen, monkeypatch, answer, ask, count):
+    def claim(u):
+        fake._put(u + 16, "I", count if answer == "_getdomaininfolist" else max(count, 2**20))
+
+    monkeypatch.setattr(fake, answer, claim)
+    with pytest.raises(errors.UnknownInterface, match="where there was room for"):
+        ask(xen)
+
+
 def test_records_of_an_older_xen():
     fake = FakeXen(copy.deepcopy(recording("small-guests").data), (4, 13), 0x12, 0x12)
     with Xen(fake, machine="x86_64") as xen:
