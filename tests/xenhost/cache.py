@@ -17,7 +17,9 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
+import subprocess
 import typing as t
 from pathlib import Path
 
@@ -93,6 +95,7 @@ class Cache:
         try:
             yield temporary
         except BaseException:
+            unmount_below(temporary)
             # What a killed child still writes there is removed by the next build.
             shutil.rmtree(temporary, ignore_errors=True)
             raise
@@ -111,8 +114,31 @@ class Cache:
         return True
 
 
+def mounts_below(path: Path, mountinfo: str) -> list[str]:
+    """Mount points below a directory, the deepest first, from the text of /proc/self/mountinfo (proc_pid_mountinfo(5))."""
+    found = []
+    for line in mountinfo.splitlines():
+        # Blanks, tabs, newlines and backslashes are written in octal.
+        point = re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), line.split()[4])
+        if Path(point).is_relative_to(path):
+            found.append(point)
+    return sorted(found, key=len, reverse=True)
+
+
+def unmount_below(path: Path) -> None:
+    """Take away what a killed mmdebstrap left mounted in a directory, so that removing it cannot reach this machine's own files."""
+    try:
+        mountinfo = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return
+    for point in mounts_below(Path(os.path.realpath(path)), mountinfo):
+        subprocess.run(["umount", "--lazy", point], check=False)
+
+
 def remove(path: Path) -> None:
     """Remove a directory tree if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        unmount_below(path)
     if path.is_symlink() or path.is_file():
         path.unlink()
     # ssh takes its socket away by itself, perhaps just when we are about to

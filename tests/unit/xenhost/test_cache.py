@@ -145,3 +145,16 @@ def test_what_goes_away_by_itself_while_it_is_removed_is_no_fault(tmp_path, monk
     monkeypatch.setattr(cache.shutil, "rmtree", overtaken)
     cache.remove(run)
     assert not run.exists()
+
+
+MOUNTINFO = r"""22 1 254:0 / / rw,relatime - ext4 /dev/vda rw
+40 22 0:5 / /made/a.new/root/proc rw - proc proc rw
+41 40 0:6 / /made/a.new/root/proc/sys/x rw - proc proc rw
+42 22 0:7 / /made/a.newer/proc rw - proc proc rw
+43 22 0:8 / /made/a.new/with\040blank rw - tmpfs tmpfs rw
+"""
+
+
+def test_mounts_of_a_killed_build_are_found_the_deepest_first():
+    found = cache.mounts_below(Path("/made/a.new"), MOUNTINFO)
+    assert found == ["/made/a.new/root/proc/sys/x", "/made/a.new/with blank", "/made/a.new/root/proc"]
