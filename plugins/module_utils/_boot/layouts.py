@@ -13,7 +13,7 @@ import re
 import typing as t
 
 from .._errors import Failure
-from .._topology import command_line
+from .._topology import command_line, xen_options
 from . import fragments, grub
 
 GRUB, EXTLINUX, XEN_CFG, XCP = LAYOUTS = ("grub", "extlinux", "xen_cfg", "xcp")
@@ -215,9 +215,7 @@ def missing(words: t.Sequence[str], line: t.Sequence[str]) -> t.List[str]:
     own = line[: list(line).index("--")] if "--" in line else line
     return [
         one.name if one.value is None else one.name + "=" + one.value
-        for one in command_line.missing(
-            command_line.parse(" ".join(words)), command_line.parse(" ".join(own))
-        )
+        for one in xen_options.missing(command_line.parse(" ".join(words)), command_line.parse(" ".join(own)))
     ]
 
 

@@ -5,7 +5,8 @@
 """Xen's command line: its words, and the settings that they come to. Pure.
 
 A *setting* is one variable of Xen that words assign: ``(option, part)``, with part "" for what the option itself says. Of most options
-the last word counts. Some are lists of parts that add up over words (`PARTS`), and some words add to a list (`LISTS`).
+the last word counts. Of those that are read in another way a :class:`Grammar` says how: here of what every module looks at, in
+`dom0_boot.py` of what the facts tell, in `xen_options.py` of all.
 
 Source: docs/misc/xen-command-line.pandoc of Xen; xen/common/kernel.c (parse_params, parse_bool, parse_boolean); and the function behind
 each custom_param(), Xen 4.12 to 4.23-dev.
@@ -22,43 +23,28 @@ _NO = frozenset(("no", "off", "false", "disable", "0"))
 _YES = frozenset(("yes", "on", "true", "enable", "1"))
 
 
-def _words(text: str) -> t.FrozenSet[str]:
-    return frozenset(text.split())
-
-
-#: Options whose value is a list of parts, each a setting of its own that stays as it is when a later word does not name it.
-PARTS = _words(
-    "acpi argo cet cpuid dom0 dom0-cpuid dom0-iommu efi ept gnttab hpet iommu mmcfg pci psr pv pv-l1tf "
-    "spec-ctrl tsc ucode vpmu xpti"
-)
-#: Options of which each word adds something to a list.
-LISTS = _words("dom0_nodes ivmd pci-phantom rmrr")
-
-#: Switches: any other value leaves them as they were.
-SWITCHES = _words(
-    "acpi_pstate_strict acpi_skip_timer_override allow_unsafe altp2m apicv arat asid async-show-all ats "
-    "cmos-rtc-probe console_to_ring cpuidle cpuinfo dit dom0_vcpus_pin e820-mtrr-clip e820-verbose ext_regions "
-    "force-ept fred global-pages hap hap_1gb hap_2mb hest_disable hmp-unsafe hpetbroadcast hvm_fep hvm_port80 invpcid "
-    "iommu_inclusive_mapping lapic lapic_timer_c2_ok ler llc-coloring mce mce_fb msi mtrr.show mwait-idle noapic "
-    "noirqbalance noreboot nosmp partial-emulation pci-passthrough pdx-compress pku probe-port-aliases pv-linear-pt "
-    "pv-shim ro-hpet sched_smt_power_savings scmi-smc-passthrough scrub-domheap smt sync_console tdt "
-    "tickle_one_idle_cpu tmem tmem_compress unrestricted_guest vmid vpid x2apic x2apic_phys xsave"
-)
-
-# Parts that are another name for a setting: the value that the part has then, None for its own.
-_ALIASES = {
-    ("dom0", "pv"): (("dom0", "pvh"), False),
-    ("hpet", "broadcast"): (("hpetbroadcast", ""), None),
-    ("iommu", "dom0-passthrough"): (("dom0-iommu", "passthrough"), None),
-    ("iommu", "dom0-strict"): (("dom0-iommu", "strict"), None),
-    ("iommu", "required"): (("iommu", "force"), None),
-    ("mmcfg", "amd_fam10"): (("mmcfg", "amd-fam10"), None),
-}  # type: t.Dict[Setting, t.Tuple[Setting, t.Any]]
-# A switch alone in such a list stands for these parts.
-_BOTH = {"cet": ("shstk", "ibt"), "pv-l1tf": ("dom0", "domu"), "xpti": ("dom0", "domu")}
-
 Setting = t.Tuple[str, str]
 Settings = t.Dict[Setting, t.Any]
+
+
+def no_parts(found: Settings, option: str, part: str) -> None:
+    """For a grammar without lists of parts."""
+
+
+class Grammar(t.NamedTuple):
+    """How options are read. `special` has a function for each that is like no other.
+
+    parts        options whose value is a list of parts, each a setting of its own that stays as it is when a later word does not name it,
+                 and the function that reads one part
+    lists        options of which each word adds something to a list
+    switches     options of which any value that is no switch's leaves them as they were
+    """
+
+    special: t.Mapping[str, t.Callable[[Settings, str], None]]
+    parts: t.FrozenSet[str] = frozenset()
+    assign_part: t.Callable[[Settings, str, str], None] = no_parts
+    lists: t.FrozenSet[str] = frozenset()
+    switches: t.FrozenSet[str] = frozenset()
 
 
 def parse(line: t.Optional[str]) -> t.Tuple[Parameter, ...]:
@@ -68,38 +54,6 @@ def parse(line: t.Optional[str]) -> t.Tuple[Parameter, ...]:
         name, equals, value = word.partition("=")
         found.append(Parameter(name, value if equals else None))
     return tuple(found)
-
-
-def settings(parameters: t.Iterable[Parameter]) -> Settings:
-    """Return what the words come to, as Xen reads them from left to right.
-
-    Values are bool for switches, a number or text for others, (subtracted, pages, percent) for ``dom0_mem``, and a tuple of numbers for
-    ``dom0_nodes``. What was added to another list is a part of its own.
-    """
-    found = {}  # type: Settings
-    for parameter in parameters:
-        _assign(found, parameter.name, parameter.value)
-    return found
-
-
-def missing(wanted: t.Sequence[Parameter], line: t.Iterable[Parameter]) -> t.List[Parameter]:
-    """Return the words of `wanted` that do not have their effect on `line`: that are not there, or are overridden or added to."""
-    line = tuple(line)
-    now, then = settings(line), settings(wanted)
-    absent = object()
-    # Xen's defaults for what a word leaves open
-    for there in (now, then):
-        if ("dom0_nodes", "") in there:
-            there.setdefault(("dom0_nodes", "relaxed"), False)
-    wrong = {setting for setting, value in then.items() if now.get(setting, absent) != value}
-    if ("dom0_nodes", "relaxed") in wrong:
-        wrong.add(("dom0_nodes", ""))
-    return [
-        parameter
-        for parameter in wanted
-        # What Xen does not understand has no effect; it can only be there.
-        if (wrong & set(settings([parameter])) or (not settings([parameter]) and parameter not in line))
-    ]
 
 
 def switch_value(text: str) -> t.Optional[bool]:
@@ -115,27 +69,19 @@ def made_up_nodes(parameters: t.Iterable[Parameter]) -> int:
     return t.cast(int, settings(parameters).get(("numa", "fake"), 0))
 
 
-def dom0_memory(parameters: t.Iterable[Parameter]) -> t.Optional[str]:
-    """Return the parts of all ``dom0_mem=`` as one word would have them."""
-    there = {}  # type: t.Dict[str, str]
+def settings(parameters: t.Iterable[Parameter], grammar: t.Optional[Grammar] = None) -> Settings:
+    """Return what the words come to, as Xen reads them from left to right. Without a `grammar`, only of ``numa`` and options of plain text.
+
+    Values are bool for switches, a number or text for others, (subtracted, pages, percent) for ``dom0_mem``, and a tuple of numbers for
+    ``dom0_nodes``. What was added to another list is a part of its own.
+    """
+    found = {}  # type: Settings
     for parameter in parameters:
-        for item in (parameter.value or "").split(",") if parameter.name == "dom0_mem" else ():
-            match = _AMOUNT.match(item)
-            if match is None:
-                break
-            there[match.group("part") or ""] = item
-    return ",".join(there[part] for part in ("", "min", "max") if part in there) or None
+        _assign(found, parameter.name, parameter.value, grammar or PLAIN)
+    return found
 
 
-def dom0_vcpus(found: Settings) -> t.Optional[str]:
-    """Return the bounds of all ``dom0_max_vcpus=`` as one word would have them."""
-    low, high = found.get(("dom0_max_vcpus", "min")), found.get(("dom0_max_vcpus", "max"))
-    if low == high:
-        return None if low is None else str(low)
-    return "{0}-{1}".format("" if low is None else low, "" if high is None else high)
-
-
-def _assign(found: Settings, name: str, value: t.Optional[str]) -> None:
+def _assign(found: Settings, name: str, value: t.Optional[str], grammar: Grammar) -> None:
     """Let one word have its effect."""
     # Xen keeps 127 characters of a word.
     if value is not None:
@@ -145,96 +91,21 @@ def _assign(found: Settings, name: str, value: t.Optional[str]) -> None:
     if negated and value:
         # A switch is turned round; what is none is refused then.
         flag = switch_value(value)
-        if flag is not None and option in SWITCHES:
+        if flag is not None and option in grammar.switches:
             found[(option, "")] = not flag
         return
     text = "no" if negated else value or ""
-    if option in _SPECIAL:
-        _SPECIAL[option](found, text)
-    elif option in LISTS:
+    if option in grammar.special:
+        grammar.special[option](found, text)
+    elif option in grammar.lists:
         found[(option, text)] = True
-    elif option in PARTS:
+    elif option in grammar.parts:
         for part in text.split(","):
-            _assign_part(found, option, part)
+            grammar.assign_part(found, option, part)
     elif option:
         flag = switch_value(text) if text else True
-        if flag is not None or option not in SWITCHES:
+        if flag is not None or option not in grammar.switches:
             found[(option, "")] = text if flag is None else flag
-
-
-def _assign_part(found: Settings, option: str, part: str) -> None:
-    negated = part.startswith("no-")
-    name, separator, text = part.partition("=")
-    if option in ("gnttab", "psr") and ":" in part:
-        name, separator, text = part.partition(":")
-    if negated:
-        name = name[3:]
-    flag = switch_value(part) if part else (True if option in _BOTH or option == "vpmu" else None)
-    if flag is not None:
-        if option == "spec-ctrl":
-            for setting in [setting for setting in found if setting[0] == option]:
-                del found[setting]
-        for each in _BOTH.get(option, ("",)):
-            found[(option, each)] = flag
-        return
-    if not name:
-        return
-    setting = (option, name)
-    switched = switch_value(text)
-    value = not negated if not separator else text if switched is None else switched  # type: t.Any
-    if option == "spec-ctrl" and setting == (option, "xen") and value is False:
-        _assign_part(found, option, "no")
-        return
-    if setting in _ALIASES:
-        setting, other = _ALIASES[setting]
-        value = value if other is None else other
-    found[setting] = value
-    if setting == ("iommu", "debug") and value is True:
-        found[("iommu", "verbose")] = True
-
-
-_AMOUNT = re.compile(
-    r"(?:(?P<part>min|max):)?(?P<minus>-)?"
-    r"(?:(?P<size>0[xX][0-9a-fA-F]{1,15}|0|[1-9][0-9]{0,17})(?P<unit>[BKMGTbkmgt])?(?:\+(?P<more>[0-9]{1,2})%)?|(?P<percent>[0-9]{1,2})%)\Z"
-)
-
-
-def _dom0_mem(found: Settings, text: str) -> None:
-    for item in text.split(","):
-        match = _AMOUNT.match(item)
-        if match is None:
-            return  # Xen reads no further
-        # Without a unit it is KiB.
-        unit = "BKMGT".index((match.group("unit") or "K").upper())
-        found[("dom0_mem", match.group("part") or "")] = (
-            bool(match.group("minus")),
-            int(match.group("size") or "0", 0) << 10 * unit >> 12,  # pages
-            int(match.group("more") or match.group("percent") or 0),
-        )
-
-
-def _dom0_max_vcpus(found: Settings, text: str) -> None:
-    match = re.match(r"([0-9]{0,9})(-?)([0-9]{0,9})\Z", text)
-    if match is None:
-        return
-    low, dash, high = match.groups()
-    if low or not dash:
-        found[("dom0_max_vcpus", "min")] = max(1, int(low or 0))
-    if not dash:
-        found[("dom0_max_vcpus", "max")] = max(1, int(low or 0))
-    elif high:
-        found[("dom0_max_vcpus", "max")] = int(high)
-
-
-def _dom0_nodes(found: Settings, text: str) -> None:
-    named = set()  # type: t.Set[int]
-    for item in text.split(","):
-        if re.match(r"[0-9]{1,10}\Z", item):
-            named.add(int(item))
-        elif item in ("relaxed", "strict"):
-            found[("dom0_nodes", "relaxed")] = item == "relaxed"
-    if named:
-        found[("dom0_nodes", "")] = tuple(sorted(named.union(found.get(("dom0_nodes", ""), ()))))
 
 
 def _numa(found: Settings, text: str) -> None:
@@ -250,57 +121,4 @@ def _numa(found: Settings, text: str) -> None:
         found[("numa", "noacpi")] = True
 
 
-def _cpufreq(found: Settings, text: str) -> None:
-    found[("cpufreq", "")] = text
-    # setup_cpufreq_option of xen/drivers/cpufreq/cpufreq.c
-    if re.split("[,:;=]", text)[0] == "dom0-kernel":
-        found[("dom0_vcpus_pin", "")] = True
-
-
-def _crashkernel(found: Settings, text: str) -> None:
-    # The size, and where it may be, are set apart: a word without a place leaves the place of the one before it.
-    match = re.match(r"(.*?)(?:(@)|<|,below=)([0-9a-zA-Z]+)\Z", text)
-    found[("crashkernel", "")] = text if match is None else match.group(1)
-    if match is not None:
-        found[("crashkernel", "at" if match.group(2) else "below")] = match.group(3)
-
-
-def _watchdog(found: Settings, text: str) -> None:
-    flag = switch_value(text) if text else True
-    if text == "force":
-        found[("watchdog", "force")] = flag = True
-    if flag is not None:
-        found[("watchdog", "")] = flag
-
-
-def _watchdog_timeout(found: Settings, text: str) -> None:
-    found[("watchdog_timeout", "")] = text
-    found[("watchdog", "")] = text.strip("0") not in ("", "x")
-
-
-def _extra_guest_irqs(found: Settings, text: str) -> None:
-    match = re.match(r"([0-9]*)(?:,([0-9]+))?", text)
-    for part, number in zip(("", "dom0"), match.groups() if match else ()):
-        if number:
-            found[("extra_guest_irqs", part)] = int(number)
-
-
-def _max_cstate(found: Settings, text: str) -> None:
-    state, comma, deeper = text.partition(",")
-    found[("max_cstate", "")] = state
-    if comma:
-        found[("max_cstate", "sub")] = deeper
-
-
-_SPECIAL = {
-    "cpufreq": _cpufreq,
-    "crashkernel": _crashkernel,
-    "dom0_max_vcpus": _dom0_max_vcpus,
-    "dom0_mem": _dom0_mem,
-    "dom0_nodes": _dom0_nodes,
-    "extra_guest_irqs": _extra_guest_irqs,
-    "max_cstate": _max_cstate,
-    "numa": _numa,
-    "watchdog": _watchdog,
-    "watchdog_timeout": _watchdog_timeout,
-}  # type: t.Dict[str, t.Callable[[Settings, str], None]]
+PLAIN = Grammar({"numa": _numa})

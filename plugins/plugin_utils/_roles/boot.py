@@ -15,7 +15,8 @@ import re
 import typing as t
 
 from ...module_utils._errors import Failure
-from ...module_utils._topology.command_line import missing, parse, settings
+from ...module_utils._topology.command_line import parse
+from ...module_utils._topology.xen_options import missing, settings
 
 Data = t.Mapping[str, t.Any]
 

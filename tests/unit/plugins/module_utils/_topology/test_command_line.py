@@ -5,11 +5,11 @@
 """What the words of a command line come to, case by case as the parsers in Xen's source do it."""
 
 import pytest
-from ansible_collections.dom0.xen.plugins.module_utils._topology import command_line
+from ansible_collections.dom0.xen.plugins.module_utils._topology import command_line, xen_options
 
 
 def missing(wanted, line):
-    found = command_line.missing(command_line.parse(wanted), command_line.parse(line))
+    found = xen_options.missing(command_line.parse(wanted), command_line.parse(line))
     return [one.name if one.value is None else one.name + "=" + one.value for one in found]
 
 
@@ -53,7 +53,7 @@ def missing(wanted, line):
     ],
 )  # fmt: skip
 def test_settings(line, expected):
-    assert command_line.settings(command_line.parse(line)) == expected
+    assert xen_options.settings(command_line.parse(line)) == expected
 
 
 @pytest.mark.parametrize(
