@@ -8,6 +8,7 @@ import contextlib
 import typing as t
 
 from ._control import lock
+from ._module import use_binding
 
 if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
@@ -22,10 +23,13 @@ LOCK_ARGUMENTS: t.Dict[str, t.Dict[str, t.Any]] = {
 def host_lock(module: "AnsibleModule") -> t.Iterator[t.Optional[int]]:
     """Hold the host's lock, whose descriptor the block gets, for the module; in check mode, which changes nothing, hold none.
 
+    First the module goes on under an interpreter that can talk to Xen: the one that it starts would wait for a lock that this one holds.
+
     Raises Failure that names the holder, see :func:`._control.lock.host_lock`.
     """
     if module.check_mode:
         yield None
         return
+    use_binding()
     with lock.host_lock(module._name, patience=module.params["lock_timeout"]) as descriptor:
         yield descriptor

@@ -10,6 +10,7 @@ from ._discovery.collecting import AUTO, RECORDING, collect
 from ._discovery.component import Component
 from ._errors import Failure
 from ._module import open_xen
+from ._toolstack import command
 from ._topology.raw import RawHost
 
 if t.TYPE_CHECKING:
@@ -44,21 +45,9 @@ def gather(
         components,
         source=source,
         subset=subset,
-        run_command=lambda argv: _run(module, argv),
+        run_command=command.run,
         open_xen=lambda: open_xen(module),
     )
-
-
-def _run(module: "AnsibleModule", argv: t.List[str]) -> t.Tuple[int, str, str]:
-    """Run a program of the toolstack, speaking plain English. Raises Failure when it is not installed."""
-    program = module.get_bin_path(argv[0])
-    if not program:
-        raise Failure(
-            "%s is not installed on this host (Debian: xen-utils-VERSION; XCP-ng and XenServer: xen-dom0-tools)."
-            % argv[0]
-        )
-    rc, out, err = module.run_command([program] + argv[1:], environ_update={"LC_ALL": "C", "LANGUAGE": "C"})
-    return rc, out, err
 
 
 def keep_recording(module: "AnsibleModule", host: RawHost, path: t.Optional[str]) -> t.Dict[str, t.Any]:

@@ -13,7 +13,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ._errors import Failure, printable
-from ._xen.connection import Xen
+from ._xen.connection import Xen, has_binding
 from ._xen.errors import BindingMissing
 
 #: Interpreters of the system that may have `_cffi_backend` where the one in use lacks it, in the order in which to try them.
@@ -65,6 +65,15 @@ def open_xen(module: "AnsibleModule") -> Xen:
         # Still here: nobody on this host has it.
         missing.result.update({"interpreters_tried": list(INTERPRETERS)})
         raise
+
+
+def use_binding() -> None:
+    """See to it that this runs under an interpreter that can talk to Xen, if there is one, before anything is locked or written.
+
+    Where this one lacks `_cffi_backend`, run the module again, once, under one that has it; this then does not return.
+    """
+    if not has_binding():
+        _respawn()
 
 
 def _respawn() -> None:

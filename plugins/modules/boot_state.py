@@ -163,8 +163,10 @@ files:
   sample: [/etc/dom0-xen/state.json]
 """
 
+import importlib.util
 import io
 import os
+import re
 import sys
 import typing as t
 import zipfile
@@ -177,11 +179,18 @@ from ..module_utils._control import affinity, boot_state, cpupools, files, pool_
 from ..module_utils._discovery import authoritative
 from ..module_utils._discovery.component import DOMAINS
 from ..module_utils._errors import Failure
-from ..module_utils._module import Module, failures, open_xen
+from ..module_utils._module import INTERPRETERS, Module, failures, open_xen
+from ..module_utils._toolstack import command
 from ..module_utils._topology.host import host_of
 
 #: What stands before the target of a link, where others have the content of a file.
 LINK = b"link to "
+
+IMPORT = re.compile(rb"^[ \t]*from[ ](\.+)([\w.]*)[ ]import[ ](\([^)]*\)|[^\n(#]+)", re.MULTILINE)
+TYPES_ONLY = re.compile(rb"^if t\.TYPE_CHECKING:\n(?:[ \t][^\n]*\n|\n)*", re.MULTILINE)
+
+#: What a Python succeeds with that can run the program.
+PROBE = "import sys, _cffi_backend; sys.exit(sys.version_info < (3, 6))"
 
 
 def main() -> None:
@@ -213,8 +222,9 @@ def main() -> None:
             after = boot_state.written(state).encode("utf-8")
             wanted[boot_state.STATE_PATH] = after
             wanted[boot_state.PROGRAM_PATH] = program()
+            python = _interpreter()
             for name, path in zip(boot_state.UNITS, paths):
-                wanted[path] = boot_state.unit(name, sys.executable).encode("utf-8")
+                wanted[path] = boot_state.unit(name, python).encode("utf-8")
             for path, link in zip(paths, links):
                 wanted[link] = LINK + path.encode("utf-8")
             result["boot_state"] = state
@@ -229,11 +239,13 @@ def main() -> None:
 
 
 def _state(module: AnsibleModule, before: t.Optional[bytes]) -> boot_state.State:
-    """The state to write. It asks the hypervisor: also to see that the interpreter that the units get can do so."""
+    """The state to write."""
     params = module.params
     pools, affinities = params["cpupools"], params["affinities"]
     with open_xen(module):
         topology = host_of(authoritative.ask([DOMAINS], lambda: open_xen(module)))
+    if pools is not None or params["numa_split"]:
+        topology.check_names("what the first cpupool is called now")
     if params["numa_split"]:
         if pools is not None:
             raise Failure("give cpupools, or numa_split: true, not both")
@@ -246,7 +258,7 @@ def _state(module: AnsibleModule, before: t.Optional[bytes]) -> boot_state.State
     if affinities is not None or params["plan"] is not None:
         affinities = affinity.without_plan(affinities, params["plan"], params["plan_host"])
     return boot_state.merged(
-        None if before is None else boot_state.read_state(before.decode("utf-8", "replace")),
+        None if before is None else boot_state.read_state(before),
         cpupools=pools,
         affinities=affinities,
         broken_affinity=params["broken_affinity"],
@@ -254,66 +266,111 @@ def _state(module: AnsibleModule, before: t.Optional[bytes]) -> boot_state.State
 
 
 def program() -> bytes:
-    """The file that restores: what `_restore` is made of, as the running Python has it, behind one entry."""
-    package = _restore.__name__.rsplit(".", 1)[0]
+    """The file that restores: `_restore` and all that it may import, behind one entry."""
     memory = io.BytesIO()
     with zipfile.ZipFile(memory, "w", zipfile.ZIP_STORED) as archive:
 
-        def add(name: str, text: t.Union[str, bytes]) -> None:
-            # Ansible's own loader has sources as bytes, Python's as text.
-            data = text if isinstance(text, bytes) else text.encode("utf-8")
+        def add(name: str, data: bytes) -> None:
             archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), data)
 
-        add("__main__.py", "from dom0_xen import _restore\n\nraise SystemExit(_restore.main())\n")
-        add("dom0_xen/__init__.py", "")
-        for name in sorted(needed(_restore.__name__, package + ".")):
-            loader = t.cast(t.Any, sys.modules[name]).__loader__
-            parts = name[len(package) + 1 :].split(".")
-            tail = "/__init__.py" if loader.is_package(name) else ".py"
-            add("dom0_xen/" + "/".join(parts) + tail, loader.get_source(name))
+        add("dom0_xen/__init__.py", b"")
+        add("__main__.py", b"from dom0_xen import _restore\n\nraise SystemExit(_restore.main())\n")
+        package, _dot, name = _restore.__name__.rpartition(".")
+        for path, data in sorted(sources(package, name).items()):
+            add("dom0_xen/" + path, data)
     return memory.getvalue()
 
 
-def needed(name: str, package: str) -> t.Set[str]:
-    """The modules below `package` that the module `name` has, directly or not, and the packages that they are in."""
-    found: t.Set[str] = set()
-    waiting = [name]
+def sources(package: str, name: str) -> t.Dict[str, bytes]:
+    """{path below `package`: source} of a module and of all that its import statements, also those in functions, lead to in the package."""
+    found: t.Dict[str, bytes] = {}
+    done: t.Set[str] = set()
+    waiting: t.List[t.Tuple[str, t.List[str]]] = [(name, [])]
     while waiting:
-        one = waiting.pop()
-        if one in found or not one.startswith(package) or one not in sys.modules:
+        one, children = waiting.pop()
+        if not one:
+            waiting += [(child, []) for child in children]
             continue
-        found.add(one)
-        parts = one[len(package) :].split(".")
-        waiting += [package + ".".join(parts[:count]) for count in range(1, len(parts))]
-        for value in vars(sys.modules[one]).values():
-            waiting += [str(getattr(value, "__module__", None)), str(getattr(value, "__name__", None))]
+        spec = importlib.util.find_spec(package + "." + one)
+        if spec is None:
+            # What is imported of a package may be a value in it.
+            continue
+        folder = spec.submodule_search_locations is not None
+        if folder:
+            waiting += [(one + "." + child, []) for child in children]
+        if one in done:
+            continue
+        done.add(one)
+        parts = one.split(".")
+        waiting += [(".".join(parts[:count]), []) for count in range(1, len(parts))]
+        text = t.cast(t.Any, spec.loader).get_source(spec.name)
+        # Ansible's own loader has sources as bytes, Python's as text.
+        data = text if isinstance(text, bytes) else (text or "").encode("utf-8")
+        found["/".join([*parts, "__init__.py"] if folder else parts) + ("" if folder else ".py")] = data
+        for level, base, names in imports(data):
+            above = parts[: len(parts) - level + int(folder)]
+            waiting.append((".".join(above + ([base] if base else [])), names))
     return found
 
 
+def imports(source: bytes) -> t.Iterator[t.Tuple[int, str, t.List[str]]]:
+    """The relative imports of a source of this collection: (level, module or "", names); but for those that only type checkers see.
+
+    To parse some sixty files takes longer than all else that the module does; unit tests hold this against Python's own parser.
+    """
+    for match in IMPORT.finditer(TYPES_ONLY.sub(b"", source)):
+        dots, module, names = (part.decode("ascii") for part in match.groups())
+        listed = [name.split(" as ")[0].strip() for name in names.strip("()").split(",")]
+        yield len(dots), module, [name for name in listed if name]
+
+
 def _read(path: str) -> t.Optional[bytes]:
-    """The content of a file, or LINK and where a link points to; None when there is neither."""
-    try:
-        if os.path.islink(path):
-            return LINK + os.fsencode(os.readlink(path))
-        with open(path, "rb") as stream:
-            return stream.read()
-    except FileNotFoundError:
-        return None
+    """The content of a file, or LINK and where a link points to; None when there is neither. Raises Failure for one that is not root's."""
+    if os.path.islink(path):
+        return LINK + os.fsencode(os.readlink(path))
+    return files.read_own(path)
 
 
 def _put(path: str, content: t.Optional[bytes]) -> None:
     """Write or remove a file, at once or not at all."""
+    folder = os.path.dirname(path)
+    ours = path in (boot_state.STATE_PATH, boot_state.PROGRAM_PATH)
     if content is None:
         files.remove(path)
-        folder = os.path.dirname(path)
-        if os.path.basename(folder) == "dom0-xen" and not os.listdir(folder):
+        if ours and not os.listdir(folder):
             os.rmdir(folder)
         return
-    os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+    if ours:
+        files.private_folder(folder)
+    else:
+        os.makedirs(folder, mode=0o755, exist_ok=True)
     if content.startswith(LINK):
         files.link_whole(path, os.fsdecode(content[len(LINK) :]))
     else:
         files.write_whole(path, content, 0o644)
+
+
+def _interpreter() -> str:
+    """The system's Python that root's units run: one that root alone can replace, and that can talk to Xen. Raises Failure."""
+    reasons = []
+    for path in dict.fromkeys([*INTERPRETERS, *([sys.executable] if sys.prefix == sys.base_prefix else [])]):
+        if not os.path.exists(path):
+            continue
+        try:
+            files.check_place(path)
+        except Failure as failure:
+            reasons.append(failure.message)
+            continue
+        # As the unit runs it: without what its user has installed for himself.
+        if command.run([path, "-I", "-c", PROBE])[0] == 0:
+            return path
+        reasons.append("{0} has no module _cffi_backend".format(path))
+    raise Failure(
+        "no Python of this host's system can restore anything when it boots ({0}): install the package python3-cffi-backend (Debian) or "
+        "python3-cffi; the one that this runs under, {1}, is not for root's units".format(
+            "; ".join(reasons) or "there is none", sys.executable
+        )
+    )
 
 
 def _differences(

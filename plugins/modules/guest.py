@@ -351,7 +351,7 @@ from ..module_utils._control.lock import as_stdin
 from ..module_utils._control.move_ways import Suspension
 from ..module_utils._errors import Failure
 from ..module_utils._module import WRITING_ARGUMENTS, Module, failures, open_xen
-from ..module_utils._toolstack import xenstore, xlcfg
+from ..module_utils._toolstack import command, xenstore, xlcfg
 from ..module_utils._toolstack.xl import DomainState, Xl
 from ..module_utils._topology.guests import domain_state, uuid_text
 from ..module_utils._xen import numa_dump, suspended, sysctl
@@ -660,12 +660,8 @@ def _host(module: AnsibleModule, xen: "Xen") -> control.Host:
     if executable is None:
         raise Failure("there is no xl on this host: install Xen's toolstack (xen-utils-common on Debian)")
 
-    def run_command(argv: t.List[str]) -> t.Tuple[int, str, str]:
-        rc, out, err = module.run_command(argv, environ_update={"LC_ALL": "C", "LANGUAGE": "C"})
-        return rc, out, err
-
     return control.Host(
-        xl=Xl(run_command, lambda: _domains(xen), executable, _hide),
+        xl=Xl(command.run, lambda: _domains(xen), executable, _hide),
         free_by_node=lambda: _free_by_node(xen),
         clock=time.monotonic,
         sleep=time.sleep,

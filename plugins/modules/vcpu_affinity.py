@@ -263,6 +263,7 @@ def main() -> None:
         topology = finished.topology
         affinities, plan, host = (module.params[name] for name in ("affinities", "plan", "plan_host"))
         if affinities is None:
+            topology.check_names("the plan's guests cannot be looked up")
             running = [domain.name for domain in topology.domains or () if domain.name is not None]
             affinities = planned_guests(plan, host, running)
         actions = plan_affinity(topology, affinities, plan, host)

@@ -34,7 +34,7 @@ FLOORS = {
     "plugin_utils._report": MIDDLE,
     "plugin_utils._roles": MIDDLE,
     "module_utils._module": STAIRS,
-    "module_utils._changing": STAIRS,
+    "module_utils._changing": LANDING,
     "module_utils._gathering": LANDING,
     "module_utils._settled": LANDING,
     "module_utils._restore": STAIRS,

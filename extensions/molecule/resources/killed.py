@@ -18,9 +18,9 @@ import signal
 import subprocess
 import sys
 
-PROGRAM = "/usr/local/lib/dom0-xen/restore.pyz"
+PROGRAM = "/var/lib/dom0-xen/restore.pyz"
 STATE = "/etc/dom0-xen/state.json"
-JOURNAL = "/run/dom0-xen-moves.json"
+JOURNAL = "/run/dom0-xen/moves.json"
 # Kills on the way to each of the two states.
 POINTS = 6
 # What a run does that changes something, by module and name.

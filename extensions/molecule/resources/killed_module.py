@@ -20,6 +20,7 @@ guests there are then to `ends`. `setup` puts the host back before each time; it
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import itertools
 import json
@@ -149,6 +150,18 @@ def has_come(point: Point, names: Names, lengths: dict[str, float], attempt: int
     )
 
 
+def family(process: int) -> list[int]:
+    """A process and all that it has started, which may have sessions of their own; not what is in the background for good."""
+    parents = {}
+    for path in glob.glob("/proc/[0-9]*/stat"):
+        with contextlib.suppress(OSError), open(path, encoding="utf-8", errors="replace") as stream:
+            parents[int(path.split("/")[2])] = int(stream.read().rpartition(")")[2].split()[1])
+    found = [process]
+    for one in found:
+        found += [child for child, parent in parents.items() if parent == one]
+    return found
+
+
 def killed(
     argv: Argv, point: Point, names: Names, lengths: dict[str, float], count: int, attempt: int
 ) -> bool:
@@ -170,7 +183,9 @@ def killed(
         if not ended and point.get("alone"):
             process.kill()
         elif not ended:
-            os.killpg(process.pid, signal.SIGKILL)
+            for each in family(process.pid):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(each, signal.SIGKILL)
         return not ended
 
 

@@ -102,6 +102,7 @@ class _Planner:
         self.domains = self.order.domains
 
     def plan(self, wanted: t.Sequence[t.Mapping[str, t.Any]]) -> PoolPlan:
+        self.topology.check_names("cpupools cannot be told apart")
         order = self.order
         before = tuple(pool.state() for pool in self.pools.values())
         entries = self._read(wanted)

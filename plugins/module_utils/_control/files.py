@@ -224,10 +224,10 @@ def private_folder(path: str, otherwise: str = "") -> None:
         above = os.path.dirname(above)
     try:
         for one in reversed(missing):
-            _check_folders(os.path.dirname(one), more)
+            check_place(os.path.dirname(one), more)
             os.mkdir(one, 0o700)
             sync_folder(os.path.dirname(one))
-        _check_folders(os.path.dirname(path), more)
+        check_place(os.path.dirname(path), more)
         status = os.lstat(path)
     except OSError as error:
         raise Failure(
@@ -241,7 +241,7 @@ def private_folder(path: str, otherwise: str = "") -> None:
         raise _untrusted(path, fault, more)
 
 
-def _check_folders(path: str, more: str) -> None:
+def check_place(path: str, more: str = "") -> None:
     """Raise Failure when somebody else could put another folder in the place of this one, or of one above it, as named and as it really is."""
     seen = set()  # type: t.Set[str]
     for one in (path, os.path.realpath(path)):

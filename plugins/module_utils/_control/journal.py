@@ -8,13 +8,15 @@ Written before the move, taken away once the affinities are back. It lies where 
 """
 
 import json
+import os
 import typing as t
 
+from .._errors import Failure
 from .._topology.cpuset import CpuSet
 from .._topology.model import Topology
 from . import files
 
-PATH = "/run/dom0-xen-moves.json"
+PATH = "/run/dom0-xen/moves.json"
 
 
 class Moved(t.NamedTuple):
@@ -34,27 +36,31 @@ class Journal:
         self._moved = {}  # type: t.Dict[int, Moved]
 
     def load(self, sift_by: t.Optional[Topology] = None) -> t.List[Moved]:
-        """What an earlier run left undone; nothing when there is no such file, or it cannot be read.
+        """What an earlier run left undone; nothing when there is no such file. Raises Failure for one that is damaged or not root's.
 
         With `sift_by`, the host as it is, what turns out to be done is forgotten for good: a run was killed right before it did so. Otherwise a
         guest whose affinity somebody lifts later would get it back. Only who holds the host's lock may do that.
         """
+        data = files.read_own(self._path)
         try:
-            with open(self._path, encoding="utf-8") as stream:
-                self._moved = {
-                    entry["domid"]: Moved(
-                        entry["domid"],
-                        entry["uuid"],
-                        tuple(entry["pools"]),
-                        {
-                            vcpu: (CpuSet.from_mask(hard), CpuSet.from_mask(soft))
-                            for vcpu, hard, soft in entry["masks"]
-                        },
-                    )
-                    for entry in json.load(stream)
-                }
-        except (OSError, ValueError, KeyError, TypeError):
-            self._moved = {}
+            self._moved = {
+                entry["domid"]: Moved(
+                    entry["domid"],
+                    entry["uuid"],
+                    tuple(entry["pools"]),
+                    {
+                        vcpu: (CpuSet.from_mask(hard), CpuSet.from_mask(soft))
+                        for vcpu, hard, soft in entry["masks"]
+                    },
+                )
+                for entry in (json.loads(data.decode("utf-8")) if data is not None else ())
+            }
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise Failure(
+                "{0} is damaged ({1}: {2}). A run that was killed has noted there which affinity guests shall have: see that they have it, "
+                "then remove the file".format(self._path, type(error).__name__, error),
+                changed=False,
+            ) from error
         if sift_by is not None and self._moved:
             undone = masks_to_restore(sift_by, self._moved.values())
             if len(undone) < len(self._moved):
@@ -85,6 +91,7 @@ class Journal:
             }
             for moved in self._moved.values()
         ]
+        files.private_folder(os.path.dirname(self._path))
         files.write_whole(self._path, json.dumps(entries).encode("utf-8"))
 
 

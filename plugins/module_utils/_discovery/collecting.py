@@ -4,6 +4,9 @@
 
 """How discovery components are asked: one after the other, by priority. What one has answered, the next is not asked again; it may exclude others."""
 
+import contextlib
+import signal
+import threading
 import typing as t
 
 from .._errors import Failure
@@ -15,6 +18,9 @@ AUTO = "auto"
 
 #: The source that is no component: a file is replayed instead of asking anybody (`recordings.py`).
 RECORDING = "recording"
+
+#: Seconds for a component that reads what dom0's kernel shows of the host: a device that is gone may never answer.
+FILES_LIMIT = 60.0
 
 RunCommand = t.Callable[[t.List[str]], t.Tuple[int, str, str]]
 
@@ -61,7 +67,14 @@ def collect(
             reason = "nothing left to ask it for"
         else:
             try:
-                answer = component.collect(request, host.data)
+                with contextlib.ExitStack() as limits:
+                    # The others ask Xen, which answers at once, or have a limit for each command.
+                    if (
+                        TOPOLOGY not in component.provides
+                        and threading.current_thread() is threading.main_thread()
+                    ):
+                        limits.enter_context(_within(FILES_LIMIT))
+                    answer = component.collect(request, host.data)
             except Failure as failure:
                 if component in chosen:
                     raise
@@ -92,3 +105,19 @@ def collect(
                 "'%s' was asked for, and no source that was used could tell: it is unknown." % lacking
             )
     return host
+
+
+@contextlib.contextmanager
+def _within(seconds: float) -> t.Iterator[None]:
+    """Raise Failure in the block when it is not done in time, unless it waits inside the kernel where nothing can call it off."""
+
+    def end(_signal: int, _frame: t.Any) -> None:
+        raise Failure("there was no answer within %g seconds: see the log of dom0's kernel (dmesg)" % seconds)
+
+    before = signal.signal(signal.SIGALRM, end)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before or signal.SIG_DFL)

@@ -8,18 +8,22 @@ Xenstore is a tree of small values that a daemon keeps. Its wire protocol (xen/i
 daemon's Unix socket and over the kernel's device: a header of four 32-bit numbers in the machine's byte order, then `len` bytes.
 """
 
+import errno
 import os
 import re
+import select
 import socket
 import struct
+import time
 import typing as t
 from functools import partial
 
 from .._errors import Failure
+from .command import how_to_start
 
 SOCKETS = ("/run/xenstored/socket", "/var/run/xenstored/socket")
 DEVICES = ("/dev/xen/xenbus", "/proc/xen/xenbus")
-TIMEOUT = 30.0  # seconds without an answer until the daemon counts as stuck
+LIMIT = 15.0  # seconds for the whole of an answer; after that the daemon counts as stuck
 
 XS_DIRECTORY = 1
 XS_READ = 2
@@ -43,6 +47,47 @@ class _Again(XenstoreError):
     """A transaction met another one, and has to be done again."""
 
 
+def _help() -> str:
+    return "start it (%s), or see what has stopped it, and try again" % how_to_start()
+
+
+class _Line:
+    """A socket or device of which no question takes longer than `limit` seconds. Raises OSError (ETIMEDOUT)."""
+
+    def __init__(self, descriptor: int, limit: float) -> None:
+        # The kernel's device does not know time limits, and a read that waits there cannot be called off.
+        os.set_blocking(descriptor, False)
+        self._descriptor = descriptor
+        self._limit = limit
+        self._deadline = 0.0
+
+    def send(self, data: bytes) -> None:
+        """Write all of a question; its time begins."""
+        self._deadline = time.monotonic() + self._limit
+        while data:
+            self._wait(select.POLLOUT)
+            try:
+                data = data[os.write(self._descriptor, data) :]
+            except BlockingIOError:
+                continue
+
+    def receive(self, size: int) -> bytes:
+        """Up to `size` bytes; none when there are no more to come."""
+        while True:
+            self._wait(select.POLLIN)
+            try:
+                return os.read(self._descriptor, size)
+            except BlockingIOError:
+                continue
+
+    def _wait(self, event: int) -> None:
+        waiting = select.poll()
+        waiting.register(self._descriptor, event)
+        left = self._deadline - time.monotonic()
+        if left <= 0 or not waiting.poll(left * 1000):
+            raise OSError(errno.ETIMEDOUT, "no answer within %g seconds" % self._limit)
+
+
 class Xenstore:
     """A connection. `send` takes bytes, `receive(n)` gives up to n bytes, `close` ends it."""
 
@@ -58,29 +103,43 @@ class Xenstore:
         self._request = 0
 
     @classmethod
-    def open(cls, sockets: t.Sequence[str] = SOCKETS, devices: t.Sequence[str] = DEVICES) -> "Xenstore":
-        """Connect to the daemon's socket, else to the kernel's device, which also reaches a daemon in a domain of its own."""
+    def open(
+        cls,
+        sockets: t.Sequence[str] = SOCKETS,
+        devices: t.Sequence[str] = DEVICES,
+        limit: float = LIMIT,
+    ) -> "Xenstore":
+        """Connect to the daemon's socket, else to the kernel's device, which also reaches a daemon in a domain of its own.
+
+        No question then takes longer than `limit` seconds. Raises XenstoreError.
+        """
         reasons = []
         for path in sockets:
             connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            connection.settimeout(TIMEOUT)
+            connection.setblocking(False)
             try:
                 connection.connect(path)
             except OSError as error:
                 connection.close()
                 reasons.append("%s: %s" % (path, error.strerror or error))
+                if error.errno in (errno.ECONNREFUSED, errno.EAGAIN):
+                    # There was a daemon here, and there can be no other one: the device would not reach any either.
+                    what = "is not running" if error.errno == errno.ECONNREFUSED else "does not answer"
+                    raise XenstoreError("xenstored %s (%s): %s." % (what, reasons[-1], _help())) from error
             else:
-                return cls(connection.sendall, connection.recv, connection.close)
+                line = _Line(connection.fileno(), limit)
+                return cls(line.send, line.receive, connection.close)
         for path in devices:
             try:
-                device = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+                device = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK)
             except OSError as error:
                 reasons.append("%s: %s" % (path, error.strerror or error))
             else:
-                return cls(partial(_write_all, device), partial(os.read, device), partial(os.close, device))
+                line = _Line(device, limit)
+                return cls(line.send, line.receive, partial(os.close, device))
         raise XenstoreError(
-            "Xenstore cannot be reached (%s): run this as root in dom0, and see that xenstored is running."
-            % "; ".join(reasons)
+            "Xenstore cannot be reached (%s): run this as root in dom0, and see to xenstored; %s."
+            % ("; ".join(reasons), _help())
         )
 
     def close(self) -> None:
@@ -156,8 +215,7 @@ class Xenstore:
                     break
         except OSError as error:
             raise XenstoreError(
-                "Xenstore did not answer (%s): see that xenstored is running and try again."
-                % (error.strerror or error)
+                "xenstored does not answer (%s): %s." % (error.strerror or error, _help())
             ) from error
         if answer == XS_ERROR:
             name = body.rstrip(b"\0").decode("ascii", "replace")
@@ -174,17 +232,10 @@ class Xenstore:
         while size:
             piece = self._receive(size)
             if not piece:
-                raise XenstoreError(
-                    "Xenstore closed the connection: see that xenstored is running and try again."
-                )
+                raise XenstoreError("xenstored closed the connection: %s." % _help())
             pieces.append(piece)
             size -= len(piece)
         return b"".join(pieces)
-
-
-def _write_all(descriptor: int, data: bytes) -> None:
-    while data:
-        data = data[os.write(descriptor, data) :]
 
 
 def _text(value: bytes) -> str:

@@ -12,13 +12,20 @@ go behind ``-f``, where xl does not take a path with ``=`` for a setting.
 """
 
 import json
+import os
 import shlex
 import typing as t
 
 from .._errors import Failure
 from .complaints import first_complaints
 
-RunCommand = t.Callable[[t.List[str]], t.Tuple[int, str, str]]
+#: Runs a command for so many seconds at most, see `command.py`.
+RunCommand = t.Callable[[t.List[str], float], t.Tuple[int, str, str]]
+
+#: Seconds that xl gets, and for what makes or ends guests; it waits for one by itself when a guest does not hear that it shall shut down.
+_QUICK, _SLOW = 180.0, 1800.0
+#: Bytes a second, the least at which a guest's memory is saved, restored or migrated.
+_SLOWEST = 16 << 20
 
 #: `xl pause` counts: as many `xl unpause` let the domain go on. Others may have paused it, too.
 _MOST_PAUSES = 16
@@ -50,7 +57,7 @@ class DomainState(t.NamedTuple):
 
 
 class Xl:
-    """xl, run through `run_command(argv) -> (rc, out, err)`; `domains()` lists all domains as they are now.
+    """xl, run through `run_command(argv, limit in seconds) -> (rc, out, err)`; `domains()` lists all domains as they are now.
 
     xl quotes what it does not like of a configuration: `hide(path, output)` takes out what nobody may see.
     """
@@ -78,7 +85,7 @@ class Xl:
         """
         before = {domain.domid for domain in self.domains()}
         arguments = ["create", "-q"] + (["-p"] if paused else []) + ["-f", config]
-        rc, output = self._run(arguments, config)
+        rc, output = self._run(arguments, _SLOW, config)
         made = [domain for domain in self.domains() if domain.name == name and domain.domid not in before]
         if rc != 0:
             left = "".join(
@@ -133,7 +140,7 @@ class Xl:
 
     def destroy(self, domid: int) -> None:
         """End the domain at once. What Xen needs to take its memory back may go on. Raises XlError when it lives on."""
-        rc, output = self._run(["destroy", str(domid)])
+        rc, output = self._run(["destroy", str(domid)], _SLOW)
         domain = self.domain(domid)
         if domain is not None and domain.state != "dying":
             raise self._failure(
@@ -149,7 +156,7 @@ class Xl:
 
     def configuration(self, domid: int) -> t.Dict[str, t.Any]:
         """What libxl has of the domain now (libxl_domain_config as JSON, xl list -l), with its devices and memory as they are."""
-        rc, out, err = self._run_command([self._executable, "list", "-l", str(domid)])
+        rc, out, err = self._run_command([self._executable, "list", "-l", str(domid)], _QUICK)
         try:
             (entry,) = json.loads(out[out.index("[") :])
             return t.cast("t.Dict[str, t.Any]", entry["config"])
@@ -164,7 +171,7 @@ class Xl:
 
     def save(self, domid: int, file: str) -> None:
         """Write the domain's state to `file`, and leave it paused. Raises XlError when it is not: xl then lets it run on."""
-        rc, output = self._run(["save", "-p", str(domid), file])
+        rc, output = self._run(["save", "-p", str(domid), file], self._time_for(domid))
         domain = self.domain(domid)
         if rc != 0 or domain is None or domain.state != "paused":
             raise self._failure(
@@ -174,7 +181,8 @@ class Xl:
     def restore(self, name: str, config: str, file: str) -> DomainState:
         """Make guest `name` from a saved file and a configuration for it; return it, paused. Raises XlError when it is not there."""
         before = {domain.domid for domain in self.domains()}
-        rc, output = self._run(["restore", "-p", config, file], config)
+        size = os.path.getsize(file) if os.path.exists(file) else 0
+        rc, output = self._run(["restore", "-p", config, file], _SLOW + size // _SLOWEST, config)
         made = [
             domain
             for domain in self.domains()
@@ -190,12 +198,19 @@ class Xl:
         xl wants a command that reaches the other side, for a shell; this one is its own receiver, without a network or anything of the user's.
         """
         receiver = "exec {0} migrate-receive".format(shlex.quote(self._executable))
-        rc, output = self._run(["migrate", "-C", config, "-s", "", str(domid), receiver], config)
+        arguments = ["migrate", "-C", config, "-s", "", str(domid), receiver]
+        rc, output = self._run(arguments, self._time_for(domid), config)
         if rc != 0:
             raise self._failure("domain {0} could not be migrated".format(domid), rc, output)
 
-    def _run(self, arguments: t.List[str], config: t.Optional[str] = None) -> t.Tuple[int, str]:
-        rc, out, err = self._run_command([self._executable] + arguments)
+    def _time_for(self, domid: int) -> float:
+        domain = self.domain(domid)
+        return _SLOW + (domain.memory // _SLOWEST if domain is not None else 0)
+
+    def _run(
+        self, arguments: t.List[str], limit: float = _QUICK, config: t.Optional[str] = None
+    ) -> t.Tuple[int, str]:
+        rc, out, err = self._run_command([self._executable] + arguments, limit)
         output = "\n".join(part.strip("\n") for part in (out, err) if part.strip())
         return rc, output if config is None else self._hide(config, output)
 

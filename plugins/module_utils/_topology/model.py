@@ -319,6 +319,10 @@ class Memory(t.NamedTuple):
 _Indexed = t.TypeVar("_Indexed", Pu, NumaNode)
 
 
+class NamesUnknown(Failure):
+    """A name was looked up, and the names of this host are not known: xenstore did not answer."""
+
+
 class Topology(t.NamedTuple):
     """The whole host. `domains`, `pci_devices` and `dmi` are None when they were not asked for."""
 
@@ -360,6 +364,13 @@ class Topology(t.NamedTuple):
     def online_cpuset(self) -> CpuSet:
         """The PUs that are online, whether or not their place is known."""
         return CpuSet(pu.os_index for pu in self.pus if pu.online)
+
+    def check_names(self, what: str) -> None:
+        """Raise NamesUnknown for `what`, with the reason, where the toolstack's names of domains and cpupools are unknown."""
+        reason = next((one.reason for one in self.components if one.name == "xenstore" and one.reason), None)
+        # xl knows them, too.
+        if reason is not None and not any(pool.name for pool in self.cpupools):
+            raise NamesUnknown(f"{what}: the names of this host's domains and cpupools are unknown: {reason}")
 
     def pu(self, os_index: int) -> Pu:
         """Return the PU of that number; :class:`Failure` when there is none."""
@@ -416,8 +427,12 @@ class Topology(t.NamedTuple):
                 f"{text!r} means more than one domain of this host (domids {ids}): name it by its UUID or another id"
             )
         if not found:
+            if not text.isdigit() and len(compact) != 32:
+                self.check_names(f"domain {text!r} cannot be looked up")
             names = ", ".join(domain.name or f"domid {domain.domid}" for domain in self.domains) or "none"
-            raise Failure(f"there is no domain {text!r} on this host: it has {names}")
+            lost = any(domain.name is None for domain in self.domains)
+            more = "; one without a name may have lost it when xenstored was started anew" if lost else ""
+            raise Failure(f"there is no domain {text!r} on this host: it has {names}{more}")
         return found[0]
 
 

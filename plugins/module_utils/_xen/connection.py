@@ -83,9 +83,14 @@ def check_control_domain(root: str = "/") -> None:
         raise errors.failure(errno.EACCES, "open", "open")
 
 
+def has_binding() -> bool:
+    """Whether this Python interpreter has `_cffi_backend`, which Xen is asked through."""
+    return ffi is not None
+
+
 def load_library() -> t.Any:
     """Libxencall. Raises BindingMissing or LibraryMissing."""
-    if ffi is None:
+    if not has_binding():
         raise errors.BindingMissing(
             "This Python has no module _cffi_backend, which is needed to talk to Xen: install the package "
             "python3-cffi-backend (Debian) or python3-cffi, or set ansible_python_interpreter to a Python that has it."

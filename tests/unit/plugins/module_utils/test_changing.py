@@ -13,7 +13,7 @@ class Module:
         self._name, self.check_mode, self.params = "dom0.xen.guest", check_mode, {"lock_timeout": 7}
 
 
-@pytest.mark.parametrize(("check_mode", "asked"), [(False, [("dom0.xen.guest", 7)]), (True, [])])
+@pytest.mark.parametrize(("check_mode", "asked"), [(False, ["binding", ("dom0.xen.guest", 7)]), (True, [])])
 def test_the_lock_is_held_for_the_module_but_in_check_mode(monkeypatch, check_mode, asked):
     found = []
 
@@ -23,6 +23,7 @@ def test_the_lock_is_held_for_the_module_but_in_check_mode(monkeypatch, check_mo
         yield 5
 
     monkeypatch.setattr(_changing.lock, "host_lock", lock)
+    monkeypatch.setattr(_changing, "use_binding", lambda: found.append("binding"))
     with _changing.host_lock(Module(check_mode)) as descriptor:
         assert descriptor == (None if check_mode else 5)
     assert found == asked

@@ -7,7 +7,6 @@
 import contextlib
 import copy
 import errno
-import json
 
 import pytest
 
@@ -63,13 +62,13 @@ def host():
 
 
 @pytest.fixture
-def restore(host, tmp_path, capsys):
+def restore(host, tmp_path, capfd):
     def run(*arguments, **state):
         path = tmp_path / "state.json"
         path.write_text(boot_state.written(boot_state.merged(None, **state)))
         journal = Journal(str(tmp_path / "moves.json"))
         status = _restore.main(list(arguments), host, str(path), contextlib.ExitStack, journal)
-        return status, capsys.readouterr().out.splitlines()
+        return status, capfd.readouterr().out.splitlines()
 
     return run
 
@@ -123,27 +122,101 @@ def test_a_refusal_of_xen_leaves_the_others(host, restore):
     assert sum(line.startswith("<4>") for line in said) == 1
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"state": 2}', '{"state": 1, "cpupools": {}}', None])
-def test_a_state_that_cannot_be_read(host, tmp_path, capsys, text):
+@pytest.mark.parametrize("text", ["", "[]", '{"state": 2}', "[" * 100000, None])
+def test_a_state_that_cannot_be_read(host, tmp_path, capfd, text):
     path = tmp_path / "state.json"
     if text is not None:
         path.write_text(text)
     assert _restore.main([], host, str(path), contextlib.ExitStack) == 1
-    said = capsys.readouterr().out.splitlines()
+    said = capfd.readouterr().out.splitlines()
     assert len(said) == 1
     assert said[0].startswith("<4>Nothing was restored: ")
 
 
-def test_names_stay_on_one_line(capsys):
+def test_names_that_are_unknown_are_no_guests_that_do_not_run(host, restore):
+    """With xenstored dead, each entry that needs a name fails with what to do, and those that do not are restored."""
+    host.heard.data.pop("domain_names")
+    host.names.clear()
+    reason = "xenstored is not running: start it (systemctl start xen)."
+    host.heard.components = [{"name": "xenstore", "priority": 40, "state": "passed_over", "reason": reason}]
+    uuid = host.look().domain(3).uuid
+    status, said = restore(
+        cpupools=POOLS, affinities=[{"guest": "disc web", "hard": "0"}, {"guest": uuid, "hard": "1"}]
+    )
+    assert status == 1
+    for what in ("Cpupool 'web pool'", "Affinity of 'disc web'"):
+        assert any(line.startswith("<4>" + what) and reason in line for line in said)
+    assert not any("does not run" in line for line in said)
+    assert [vcpu["hard"] for vcpu in host.fake.domain(3)["vcpus"]] == [[1], [1]]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"hard": {"a": [1]}}, {"vcpus": {}, "hard": "1"}, {"vcpus": float("inf"), "hard": "1"}, {"nodes": True}],
+)
+def test_words_of_a_wrong_kind_cost_one_entry(host, restore, wrong):
+    """What a task would be refused may be in a file that somebody has edited."""
+    status, said = restore(affinities=[dict(wrong, guest="disc web"), {"guest": "disc-db", "hard": "1"}])
+    assert status == 1
+    assert sum(line.startswith("<4>Affinity of 'disc web' could not be restored: ") for line in said) == 1
+    assert [vcpu["hard"] for vcpu in host.fake.domain(3)["vcpus"]] == [[1], [1]]
+
+
+@pytest.mark.parametrize("policy", [7, {"a": 1}, ["x"], "no such policy"])
+def test_a_policy_of_a_wrong_kind(host, restore, policy):
+    _status, said = restore(
+        cpupools=POOLS, broken_affinity=policy, affinities=[{"guest": "disc-db", "hard": "1"}]
+    )
+    assert said[-1].startswith("<6>Done")
+    assert [vcpu["hard"] for vcpu in host.fake.domain(3)["vcpus"]] == [[1], [1]]
+
+
+def test_an_error_that_was_not_foreseen_costs_one_entry(host, restore, monkeypatch):
+    real = affinity.plan_affinity
+
+    def plan(topology, entries, *more):
+        if entries[0]["guest"] == "disc web":
+            raise ZeroDivisionError("oh")
+        return real(topology, entries, *more)
+
+    monkeypatch.setattr(_restore.affinity, "plan_affinity", plan)
+    status, said = restore(affinities=[{"guest": "disc web", "hard": "0"}, {"guest": "disc-db", "hard": "1"}])
+    assert status == 1
+    assert "<4>Affinity of 'disc web' could not be restored: ZeroDivisionError: oh" in said
+    assert [vcpu["hard"] for vcpu in host.fake.domain(3)["vcpus"]] == [[1], [1]]
+
+
+def test_a_host_that_cannot_be_asked(host, restore):
+    def look():
+        raise OSError(5, "Input/output error")
+
+    host.look = look
+    status, said = restore(cpupools=POOLS, affinities=[{"guest": "disc web", "hard": "0"}])
+    assert status == 1
+    assert sum(line.startswith("<4>") and "Input/output error" in line for line in said) == 2
+    assert said[-1] == "<6>Done, but for what is said above"
+
+
+def test_nobody_listens(monkeypatch):
+    """The journal may be away, or its pipe full of holes: what is restored does not depend on it."""
+
+    def write(descriptor, data):
+        raise BrokenPipeError
+
+    monkeypatch.setattr(_restore.os, "write", write)
+    _restore.say(_restore.INFO, "x")
+
+
+def test_names_stay_on_one_line(capfd):
     _restore.say(_restore.INFO, "cpupool 'two\nlines\x1b[0m' made")
-    assert capsys.readouterr().out == "<6>cpupool 'two\\nlines\\x1b[0m' made\n"
+    assert capfd.readouterr().out == "<6>cpupool 'two\\nlines\\x1b[0m' made\n"
 
 
 def test_sections_are_replaced_one_by_one():
     first = boot_state.merged(None, cpupools=[{"name": "a", "cpus": "1", "scheduler": None}])
     second = boot_state.merged(first, affinities=[{"guest": "web", "hard": "1"}], cpupools=None)
     assert second["cpupools"] == [{"name": "a", "cpus": "1"}]
-    assert boot_state.read_state(boot_state.written(second)) == second
+    assert boot_state.read_state(boot_state.written(second).encode()) == second
     assert boot_state.merged(second, cpupools=[], broken_affinity="nearest")["cpupools"] == []
     with pytest.raises(Failure, match="format 1"):
-        boot_state.read_state(json.dumps({"state": 3}))
+        boot_state.read_state(b'{"state": 3}')

@@ -260,3 +260,22 @@ def test_what_a_killed_run_has_left_and_cannot_be_done_yet(monkeypatch, capsys, 
     )
     assert done["recovered"] == []
     assert len(journal.load()) == 1
+
+
+def test_without_names_a_plan_is_not_for_nobody(monkeypatch, capsys, host):
+    """Its guests are looked up by name: that none is found must not pass for nothing to do."""
+    silent = {
+        "name": "xenstore",
+        "priority": 40,
+        "state": "passed_over",
+        "reason": "xenstored is not running.",
+    }
+    data = copy.deepcopy(host.data)
+    for section in ("domain_names", "cpupool_names"):
+        data.pop(section, None)
+    monkeypatch.setattr(_settled.authoritative, "ask", lambda subset, open_xen: RawHost(data, [silent]))
+    plan = {"guests": [{"name": "disc web", "host": "a", "action": "keep", "hard": "1", "soft": "1"}]}
+    for arguments in ({"plan": plan}, {"affinities": [{"guest": "disc web", "hard": "1"}]}):
+        result = run(monkeypatch, capsys, vcpu_affinity, **arguments)
+        assert result["failed"]
+        assert "unknown: xenstored is not running." in result["msg"]

@@ -4,6 +4,8 @@
 
 import fcntl
 import os
+import socket
+import stat
 import subprocess
 import sys
 import time
@@ -109,10 +111,104 @@ def test_the_holder_is_named(tmp_path, line, words):
     assert caught.value.result == {"changed": False}
 
 
+def refused(path):
+    """What is said when there is no lock to be had."""
+    clock = Clock()
+    with pytest.raises(Failure) as caught, host_lock("a test", str(path), 5, clock, clock.sleep):
+        pytest.fail("it was locked")
+    assert caught.value.result == {"changed": False}
+    assert "Nothing was done" in caught.value.message or "nothing was done" in caught.value.message
+    assert clock.sleeps == 0
+    return caught.value.message
+
+
 def test_a_link_is_not_followed(tmp_path):
     target = tmp_path / "precious"
     target.write_text("text")
     os.symlink(str(target), str(tmp_path / "lock"))
-    with pytest.raises(Failure, match="cannot be opened"), host_lock("a test", str(tmp_path / "lock")):
-        pytest.fail("a link was followed")
+    assert "lock cannot be locked: it is a link" in refused(tmp_path / "lock")
     assert target.read_text() == "text"
+
+
+def test_other_things_in_its_place_are_named(tmp_path):
+    for name, make, words in (
+        ("fifo", os.mkfifo, "it is a FIFO, not a file"),
+        ("folder", os.mkdir, "it is a directory, not a file"),
+        ("dangling", lambda path: os.symlink("/nowhere", path), "it is a link, not a file"),
+    ):
+        path = str(tmp_path / name)
+        make(path)
+        assert words in refused(path)
+        assert os.path.lexists(path)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    with listener:
+        listener.bind(str(tmp_path / "socket"))
+        assert "it is a socket, not a file" in refused(tmp_path / "socket")
+    (tmp_path / "file").write_text("")
+    os.link(str(tmp_path / "file"), str(tmp_path / "other name"))
+    assert "has 2 names" in refused(tmp_path / "file")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_what_others_own_is_refused(tmp_path):
+    theirs = tmp_path / "theirs"
+    theirs.write_text("")
+    os.chown(str(theirs), 12345, 12345)
+    assert "it belongs to user 12345" in refused(theirs)
+    (tmp_path / "folder").mkdir()
+    os.chown(str(tmp_path / "folder"), 12345, 12345)
+    message = refused(tmp_path / "folder" / "lock")
+    assert "folder is not trusted: it belongs to user 12345" in message
+    assert os.listdir(str(tmp_path / "folder")) == []
+
+
+def test_a_folder_that_others_can_write_to_is_refused(tmp_path):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    folder.chmod(0o1777)
+    assert "others than root can write to it" in refused(folder / "lock")
+    real = tmp_path / "real"
+    real.mkdir(mode=0o700)
+    os.symlink(str(real), str(tmp_path / "link"))
+    assert "it is a link" in refused(tmp_path / "link" / "lock")
+    assert os.listdir(str(real)) == []
+
+
+def test_nobody_else_gets_at_it(tmp_path):
+    path = tmp_path / "run" / "lock"
+    os.umask(os.umask(0))
+    with host_lock("a test", str(path)):
+        assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    # One that an administrator has opened to others is closed again.
+    path.chmod(0o666)
+    with host_lock("a test", str(path)):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("put", [False, True])
+def test_one_that_was_removed_or_replaced_meanwhile_is_not_taken_for_it(tmp_path, put):
+    """Who waits on a file that is not there any more would hold a lock that others do not see."""
+    path, clock = tmp_path / "lock", Clock()
+    first = host_lock("the first", str(path))
+    first.__enter__()
+    others = []
+
+    def sleep(seconds):
+        clock.sleep(seconds)
+        if clock.sleeps == 1:
+            path.unlink()
+            if put:
+                others.append(path.open("w"))
+                fcntl.flock(others[0], fcntl.LOCK_EX)
+            first.__exit__(None, None, None)
+        if clock.sleeps == 4:
+            for other in others:
+                other.close()
+
+    with host_lock("the second", str(path), 100, clock, sleep) as descriptor:
+        assert os.path.samestat(os.fstat(descriptor), os.stat(str(path)))
+        assert clock.sleeps == (4 if put else 1)
+        third = Clock()
+        with pytest.raises(Failure, match="the second"), host_lock("x", str(path), 1, third, third.sleep):
+            pytest.fail("two hold the lock")

@@ -4,10 +4,14 @@
 
 """How components are chosen, with components made for it."""
 
+import os
+import signal
+
 import pytest
-from ansible_collections.dom0.xen.plugins.module_utils._discovery import registry
+from ansible_collections.dom0.xen.plugins.module_utils._discovery import collecting, registry
 from ansible_collections.dom0.xen.plugins.module_utils._discovery.collecting import collect
 from ansible_collections.dom0.xen.plugins.module_utils._discovery.component import Component, Heard
+from ansible_collections.dom0.xen.plugins.module_utils._discovery.dmi import Dmi
 from ansible_collections.dom0.xen.plugins.module_utils._errors import Failure
 
 
@@ -88,6 +92,22 @@ def test_supplement_that_cannot_is_a_warning():
     assert host.warnings == ["supplement was passed over: The daemon sleeps."]
     assert states(host)[1] == ("supplement", "passed_over", "The daemon sleeps.")
     assert "domain_names" not in host.data
+
+
+def test_file_that_never_answers_is_passed_over(monkeypatch, tmp_path):
+    """A FIFO that nobody writes to stands for a file of the kernel behind which a device is gone."""
+    folder = tmp_path / "sys" / "class" / "dmi" / "id"
+    folder.mkdir(parents=True)
+    os.mkfifo(str(folder / "sys_vendor"))
+    monkeypatch.setattr(collecting, "FILES_LIMIT", 0.05)
+    before = signal.getsignal(signal.SIGALRM)
+    host = collect([first(), Dmi(), supplement()], subset=["dmi"], root=str(tmp_path))
+    assert [state for _name, state, _reason in states(host)] == ["used", "passed_over", "used"]
+    (warning,) = [warning for warning in host.warnings if "dmi" in warning]
+    assert warning.startswith("dmi was passed over: there was no answer within 0.05 seconds")
+    assert "dmi" not in host.data
+    assert signal.getsignal(signal.SIGALRM) == before
+    assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
 
 
 def test_named_source_is_asked_alone():

@@ -221,7 +221,7 @@ def test_daemon_that_does_not_answer():
     def receive(size):
         raise socket.timeout("timed out")
 
-    with pytest.raises(XenstoreError, match="did not answer"):
+    with pytest.raises(XenstoreError, match="does not answer.*systemctl start xen"):
         Xenstore(lambda data: None, receive, lambda: None).read("/local")
 
 
@@ -264,9 +264,96 @@ def test_over_a_device(tmp_path):
 def test_nobody_there(tmp_path):
     with pytest.raises(XenstoreError) as caught:
         Xenstore.open([str(tmp_path / "socket")], [str(tmp_path / "device")])
-    assert "xenstored is running" in caught.value.message
+    assert "see to xenstored" in caught.value.message
+    assert "systemctl start xen" in caught.value.message
     assert str(tmp_path / "socket") in caught.value.message
     assert str(tmp_path / "device") in caught.value.message
+
+
+@pytest.fixture
+def stuck(tmp_path):
+    """The socket of a daemon that takes connections and nothing else, as one that was sent SIGSTOP."""
+    path = str(tmp_path / "socket")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+        listener.bind(path)
+        listener.listen(1)
+        yield path, listener
+
+
+def test_a_daemon_that_is_stopped_has_a_limit(stuck):
+    path, _listener = stuck
+    with Xenstore.open([path], [], limit=0.05) as store, pytest.raises(XenstoreError) as caught:
+        store.read("/local")
+    assert "does not answer (no answer within 0.05 seconds)" in caught.value.message
+    assert "start it (systemctl start xen" in caught.value.message
+
+
+def test_a_daemon_that_is_stopped_with_many_waiting_for_it(stuck):
+    """Linux lets no more connect then than it has been told to keep: it says at once that they would have to wait."""
+    path, _listener = stuck
+    waiting = []
+    try:
+        with pytest.raises(XenstoreError, match="does not answer") as caught:
+            for _one in range(10):
+                waiting.append(Xenstore.open([path], ["/dev/null"], limit=0.05))
+    finally:
+        for store in waiting:
+            store.close()
+    assert "systemctl start xen" in caught.value.message
+
+
+def test_the_limit_is_for_the_whole_answer(stuck):
+    """A byte now and then does not make it longer."""
+    path, listener = stuck
+
+    def drip():
+        connection, _address = listener.accept()
+        with connection:
+            try:
+                while True:
+                    connection.sendall(b"\0")
+                    stopped.wait(0.01)
+            except OSError:
+                pass
+
+    stopped = threading.Event()
+    server = threading.Thread(target=drip, daemon=True)
+    server.start()
+    # Its zeros are the heads of answers that nobody asked for.
+    with Xenstore.open([path], [], limit=0.2) as store, pytest.raises(XenstoreError, match="within 0.2 s"):
+        store.read("/local")
+    stopped.set()
+    server.join(60)
+    assert not server.is_alive()
+
+
+def test_a_daemon_that_was_killed_is_not_looked_for_elsewhere(tmp_path, stuck):
+    """Its socket stays, and refuses; the kernel's device would wait for an answer to the end of the limit, and for nothing."""
+    path, listener = stuck
+    listener.close()
+    with pytest.raises(XenstoreError, match="is not running .*refused.*systemctl start xen"):
+        Xenstore.open([str(tmp_path / "none"), path], ["/dev/null"])
+
+
+def test_a_device_that_gives_no_answer_has_a_limit():
+    """A terminal whose other end is ours stands for the kernel's device: the question goes in, and nothing comes out."""
+    master, slave = os.openpty()
+    try:
+        with Xenstore.open([], [os.ttyname(slave)], limit=0.05) as store:
+            with pytest.raises(XenstoreError, match="does not answer"):
+                store.read("/local")
+            with pytest.raises(XenstoreError, match="does not answer"):
+                store.read("/local")
+    finally:
+        os.close(slave)
+        os.close(master)
+
+
+def test_a_daemon_that_takes_no_questions_has_a_limit(stuck):
+    path, _listener = stuck
+    with Xenstore.open([path], [], limit=0.05) as store, pytest.raises(OSError, match="no answer within"):
+        for _one in range(1000):
+            store._send(bytes(4096))
 
 
 def test_descriptors_are_given_back(tmp_path):

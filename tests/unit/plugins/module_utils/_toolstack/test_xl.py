@@ -2,6 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
+import contextlib
+
 import pytest
 from ansible_collections.dom0.xen.plugins.module_utils._toolstack.complaints import first_complaints
 from ansible_collections.dom0.xen.plugins.module_utils._toolstack.xl import (
@@ -26,6 +28,7 @@ class Toolstack:
     def __init__(self, *domains):
         self.domains = {domain.domid: domain for domain in domains}
         self.calls = []
+        self.limits = []
         self.answers = {}
         self.idle = set()
         self.pauses = {}
@@ -33,8 +36,9 @@ class Toolstack:
     def list(self):
         return list(self.domains.values())
 
-    def __call__(self, argv):
+    def __call__(self, argv, limit):
         self.calls.append(argv)
+        self.limits.append(limit)
         command = argv[1]
         if command not in self.idle:
             getattr(self, command)(argv[2:])
@@ -164,9 +168,31 @@ def test_complaints_are_short():
     ],
 )
 def test_a_configuration_that_cannot_be_read_is_not_repeated(printed):
-    def run_command(argv):
+    def run_command(argv, limit):
         return 0, printed, "libxl: error: libxl_x.c:1:f: Domain 3:no userdata"
 
     with pytest.raises(XlError, match="the configuration of domain 3") as caught:
         Xl(run_command, list).configuration(3)
     assert "hunter22" not in str(caught.value) + str(caught.value.result)
+
+
+def test_what_moves_memory_gets_time_for_it(tmp_path):
+    stack = Toolstack(DomainState(3, "web", "running", memory=1 << 40))
+    stack.idle = {"save", "restore", "migrate"}
+    xl = Xl(stack, stack.list)
+    saved = tmp_path / "web.save"
+    with saved.open("wb") as stream:
+        stream.truncate(1 << 40)
+    for call in (
+        lambda: xl.pause(3),
+        lambda: xl.save(3, str(saved)),
+        lambda: xl.restore("web", "/etc/xen/web", str(saved)),
+        lambda: xl.migrate(3, "/etc/xen/web"),
+        lambda: xl.destroy(3),
+    ):
+        with contextlib.suppress(XlError):
+            call()
+    pause, save, restore, migrate, destroy = stack.limits
+    assert pause < destroy < save == restore == migrate
+    # At a disk's 16 MiB a second.
+    assert save - destroy == 1 << 16

@@ -2,13 +2,17 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
+import copy
+
 import pytest
 from ansible_collections.dom0.xen.plugins.module_utils._errors import Failure
 from ansible_collections.dom0.xen.plugins.module_utils._topology.cpuset import CpuSet
 from ansible_collections.dom0.xen.plugins.module_utils._topology.derive import derive
+from ansible_collections.dom0.xen.plugins.module_utils._topology.model import NamesUnknown
 from ansible_collections.dom0.xen.tests.unit.plugins.module_utils._topology.hosts import (
     made_domain,
     made_host,
+    recording,
 )
 
 HOST = derive(
@@ -61,6 +65,43 @@ def test_an_ambiguous_domain_is_refused(ref, domids):
 def test_without_domains_the_sentence_says_how_to_get_them():
     with pytest.raises(Failure, match="gather the subset 'domains'"):
         derive(made_host()).domain("web1")
+
+
+SILENT = {
+    "name": "xenstore",
+    "priority": 40,
+    "state": "passed_over",
+    "reason": "xenstored is not running: start it (systemctl start xen).",
+}
+
+
+def nameless(components=()):
+    """The host with guests, of which xenstore told nothing."""
+    raw = copy.deepcopy(recording("small-guests"))
+    raw.components = list(components)
+    for section in ("domain_names", "cpupool_names"):
+        raw.data.pop(section, None)
+    return derive(raw)
+
+
+def test_names_that_are_unknown_are_not_said_to_be_missing():
+    topology = nameless([SILENT])
+    with pytest.raises(NamesUnknown, match="'disc web' cannot be looked up.*start it .systemctl start xen"):
+        topology.domain("disc web")
+    assert topology.domain(2).title == "domid 2"
+    assert topology.domain(topology.domain(2).uuid).domid == 2
+    with pytest.raises(Failure, match="there is no domain '77'"):
+        topology.domain("77")
+    with pytest.raises(NamesUnknown, match="nothing goes: .*xenstored is not running"):
+        topology.check_names("nothing goes")
+
+
+def test_a_name_may_have_been_lost():
+    """As after a new start of xenstored, which knows nothing of the guests that run."""
+    topology = nameless()
+    topology.check_names("all goes")
+    with pytest.raises(Failure, match="there is no domain 'disc web'.*may have lost it when xenstored"):
+        topology.domain("disc web")
 
 
 def test_cores_are_counted_not_threads():
