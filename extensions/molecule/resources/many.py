@@ -28,6 +28,7 @@ def run_all(payload, module, runs):
     import re
     import sys
     import tempfile
+    import traceback
 
     # The archive is the longest word of the file.
     archive = max(re.findall(r"[A-Za-z0-9+/=]{1000,}", payload), key=len)
@@ -52,8 +53,14 @@ def run_all(payload, module, runs):
                 basic._ANSIBLE_PROFILE = "legacy"
                 try:
                     loaded.main()
+                except SystemExit:
+                    pass
+                except BaseException:
+                    traceback.print_exc(file=sys.stdout)
                 finally:
                     sys.stdout.flush()
+                    # What the parent cleans up is not the child's.
+                    os._exit(0)
             os.close(writer)
             with os.fdopen(reader) as output:
                 printed = output.read()
