@@ -13,6 +13,9 @@ description:
     after it, and moves and pins the guests that were started. What they cannot do they say in the journal, and go on with the rest.
   - The program is this collection's own code in one file, and needs no Ansible. What is possible, and in which order, is decided at boot
     as it is by M(dom0.xen.cpupool) and M(dom0.xen.vcpu_affinity).
+  - The units run it with a Python of the system, C(/usr/bin/python3) before others, that root alone can replace and that has
+    C(_cffi_backend), whatever Python this module runs under. Where there is none, the module fails.
+  - A boot waits no longer than a minute for another run that changes the host, and no longer than ten minutes for the program.
   - Nothing is changed in the hypervisor now.
   - The units are enabled, that is for the next boot; they are not started now.
 version_added: 0.1.0

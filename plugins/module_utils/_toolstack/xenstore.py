@@ -116,7 +116,9 @@ class Xenstore:
         reasons = []
         for path in sockets:
             connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            connection.setblocking(False)
+            # xenstored keeps few waiting in line. A wait for a place there has its limit from the kernel (socket(7)).
+            seconds = struct.pack("@ll", int(limit), int(limit % 1 * 1000000))
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, seconds)
             try:
                 connection.connect(path)
             except OSError as error:

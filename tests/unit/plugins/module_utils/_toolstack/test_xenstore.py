@@ -289,7 +289,7 @@ def test_a_daemon_that_is_stopped_has_a_limit(stuck):
 
 
 def test_a_daemon_that_is_stopped_with_many_waiting_for_it(stuck):
-    """Linux lets no more connect then than it has been told to keep: it says at once that they would have to wait."""
+    """Linux lets no more connect than it has been told to keep; the next one waits for a place, and not for ever."""
     path, _listener = stuck
     waiting = []
     try:
@@ -300,6 +300,28 @@ def test_a_daemon_that_is_stopped_with_many_waiting_for_it(stuck):
         for store in waiting:
             store.close()
     assert "systemctl start xen" in caught.value.message
+
+
+def test_a_daemon_that_is_busy_is_waited_for(stuck):
+    """C xenstored has a line of one: others, xl for instance, are before us in it."""
+    path, listener = stuck
+    listener.listen(0)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as other:
+        other.connect(path)
+        before_us = []
+
+        def take():
+            waiting.wait(0.1)
+            before_us.append(listener.accept()[0])
+
+        waiting = threading.Event()
+        server = threading.Thread(target=take, daemon=True)
+        server.start()
+        # Whether it has to wait or comes when the other one has been taken, it is let in.
+        Xenstore.open([path], ["/dev/null"], limit=60).close()
+        server.join(60)
+        assert len(before_us) == 1
+        before_us[0].close()
 
 
 def test_the_limit_is_for_the_whole_answer(stuck):
