@@ -12,6 +12,7 @@ import typing as t
 from .._errors import Failure
 from .._toolstack.xl import DomainState, Xl
 from .._topology.guests import uuid_text
+from . import files
 from .move_journal import BACK, LIVE, RESTORED, Folders, Journal, forget, is_saved, write
 from .move_plan import AWAY, INCOMING, MIB, ByNode, is_there
 from .move_verdict import Case, has_run
@@ -125,7 +126,10 @@ def take_back(journal: Journal, here: DomainState, others: t.Sequence[DomainStat
         ways.suspension.resume(here.domid)
         ways.xl.unpause(here.domid)
         _warn_unwatched(here.domid, journal.name, ways)
-    forget(journal, ways.folders)
+    try:
+        forget(journal, ways.folders)
+    except Failure as failure:
+        ways.warn("guest {0!r} runs on as before, but {1}".format(journal.name, failure.message))
 
 
 def _end(domains: t.Iterable[DomainState], ways: Ways) -> None:
@@ -256,14 +260,26 @@ def settle(
             ways.xl.destroy(old.domid)
             await_gone(old.domid, ways)
         forget(journal, ways.folders)
-    except Failure as failure:
-        raise Failure(
+    except BaseException as error:
+        failure = Failure(
             "guest {0!r} was moved and runs as domain {1}, but what was there of it before could not be removed: {2}; run this again".format(
-                journal.name, new.domid, failure.message
+                journal.name, new.domid, reason_of(error)
             ),
             changed=True,
-        ) from failure
-    found = ways.memory().get(new.domid, {})
+        )
+        if isinstance(error, Exception):
+            raise failure from error
+        ways.warn(failure.message)
+        raise
+    try:
+        found = ways.memory().get(new.domid, {})
+    except Exception as error:
+        raise Failure(
+            "guest {0!r} was moved and runs as domain {1}, but where its memory is cannot be seen: {2}".format(
+                journal.name, new.domid, reason_of(error)
+            ),
+            changed=True,
+        ) from error
     if nodes is not None and not is_there(found, nodes):
         raise Failure(
             "guest {0!r} was moved and runs: {1}".format(journal.name, where(found, nodes)), changed=True
@@ -285,6 +301,17 @@ def where(found: ByNode, nodes: t.Sequence[int]) -> str:
         "with its configuration its memory comes to be elsewhere than on node {0} ({1}): set cpus or cpus_soft in it to CPUs "
         "there".format(", ".join(str(node) for node in nodes), parts or "unknown")
     )
+
+
+def reason_of(error: BaseException) -> str:
+    """What went wrong, for a sentence."""
+    if isinstance(error, Failure):
+        return error.message
+    if isinstance(error, OSError):
+        return "the system refused: " + files.why(error, str(error.filename or "the host"))
+    if isinstance(error, KeyboardInterrupt):
+        return "it was told to end"
+    return "{0}: {1}".format(type(error).__name__, error)
 
 
 def may_suspend_yet(error: BaseException) -> bool:

@@ -47,6 +47,7 @@ from .move_ways import (
     look,
     may_suspend_yet,
     now_witnessed,
+    reason_of,
     settle,
     take_back,
     wake,
@@ -57,6 +58,8 @@ __all__ = ["AWAY", "INCOMING", "Suspension", "Ways", "await_gone", "carry_out", 
 
 # A saved file has records and page numbers beside the memory: 8 bytes a page, and a little.
 _FILE_SPARE = 32 * MIB
+# What goes wrong on the way back need not do so again.
+_ATTEMPTS = 3
 # For the journal, its temporary and a configuration.
 _JOURNAL_SPARE = MIB
 
@@ -70,6 +73,18 @@ def carry_out(move: Move, ways: Ways) -> t.Dict[str, t.Any]:
 
     Raises Failure that says where the guest's state is; `changed` in its result says whether anything is other than before.
     """
+    try:
+        return _carry_out(move, ways)
+    except Failure:
+        raise
+    except Exception as error:
+        # Before anything was begun: what comes later has its own way back.
+        raise Failure(
+            "guest {0!r} was not moved and runs on: {1}".format(move.name, reason_of(error)), changed=False
+        ) from error
+
+
+def _carry_out(move: Move, ways: Ways) -> t.Dict[str, t.Any]:
     free = ways.free_by_node()
     note = None
     if move.way == LIVE:
@@ -131,7 +146,7 @@ def _by_migration(move: Move, ways: Ways) -> t.Dict[str, t.Any]:
     ended = _way_back(journal, error or Failure("xl did not say why"), ways)
     if isinstance(ended, Failure) and ended.result.get("changed") is False:
         raise _StillThere(
-            "it could not be migrated live ({0})".format(_reason(error) if error else "xl did not say why")
+            "it could not be migrated live ({0})".format(reason_of(error) if error else "xl did not say why")
         )
     raise ended
 
@@ -192,10 +207,15 @@ def _way_back(journal: Journal, error: BaseException, ways: Ways) -> BaseExcepti
 
     That is a Failure which says where the guest is; for what ends this process (KeyboardInterrupt, SystemExit), that itself, with a warning.
     """
-    try:
-        failure = _rolled_back(journal, error, ways)
-    except Exception as second:
-        failure = kept(journal, "{0}; {1}".format(_reason(error), _reason(second)), ways)
+    failure = None
+    reason = reason_of(error)
+    for _attempt in range(_ATTEMPTS):
+        try:
+            failure = _rolled_back(journal, error, ways)
+            break
+        except BaseException as second:
+            reason += "; " + reason_of(second)
+    failure = failure or kept(journal, reason, ways)
     if isinstance(error, Exception):
         return failure
     ways.warn(failure.message)
@@ -204,7 +224,7 @@ def _way_back(journal: Journal, error: BaseException, ways: Ways) -> BaseExcepti
 
 def _rolled_back(journal: Journal, error: BaseException, ways: Ways) -> Failure:
     here, others = look(journal.name, journal.domid, journal.uuid, ways)
-    reason = _reason(error)
+    reason = reason_of(error)
     went_on = [one for one in others if has_run(one) and not one.gone and one.name == journal.name]
     if went_on:
         settle(journal, went_on[-1], here, None, SAVE, ways)
@@ -232,16 +252,6 @@ def _rolled_back(journal: Journal, error: BaseException, ways: Ways) -> Failure:
             changed=True,
         )
     return kept(journal, reason, ways)
-
-
-def _reason(error: BaseException) -> str:
-    if isinstance(error, Failure):
-        return error.message
-    if isinstance(error, OSError):
-        return "the system refused ({0})".format(files.why(error, error.filename or "the host"))
-    if isinstance(error, KeyboardInterrupt):
-        return "it was interrupted"
-    return "{0}: {1}".format(type(error).__name__, error)
 
 
 def _away(uuid: str) -> str:
