@@ -71,8 +71,10 @@ options:
           - Which CPUs the vCPUs may run on (hard affinity).
           - A text, or a number, is for all vCPUs, a list has one entry for each, as many as C(maxvcpus) or else C(vcpus) says. An empty
             list removes the key.
-          - Entries are what C(xl) understands, for example V(0-3,8), V(node:1) or V(all,^0), and V(package:0) or V(core:0.3), which
-            are turned into CPU numbers by this host's topology.
+          - Entries are what C(xl) understands, for example V(0-3,8) or V(all,^0), and V(node:1), V(package:0) or V(core:0.3), which are turned
+            into CPU numbers by this host's topology. C(xl) itself reads no CPU from 64 on (8 on Arm) from V(node:1), so that where a file has
+            it and the host has such CPUs there, it is turned into numbers as well.
+          - What names no CPU is refused, also where a file has it.
           - It is always written as a list with one entry for each vCPU, also for V(all). C(xl) then leaves the nodes for the memory to
             Xen, which takes those of the CPUs.
         type: raw
@@ -151,8 +153,9 @@ options:
     type: bool
     default: false
 requirements:
-  - for V(package:) and V(core:) in CPU expressions only, what M(dom0.xen.topology_facts) needs
+  - for V(node:), V(package:) and V(core:) in CPU expressions only, what M(dom0.xen.topology_facts) needs
 notes:
+  - A warning names the keys of a file that no C(xl) knows, such as C(maxcpus), which it passes over without a word.
   - Escapes in strings are understood as C(xl) does. A file that C(xl) would refuse is refused, with line and column.
   - Nothing of a configuration is in the result but the values of the keys that this module sets, as far as they look like what belongs there;
     O(guests[].content) is not even among the arguments that Ansible prints with C(-vvv), and messages about what C(xl) could not read say the
@@ -276,6 +279,7 @@ done:
 
 import functools
 import os
+import platform
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
@@ -284,6 +288,7 @@ from ..module_utils._changing import LOCK_ARGUMENTS, host_lock
 from ..module_utils._control import config, files
 from ..module_utils._discovery import authoritative
 from ..module_utils._module import Module, failures, open_xen
+from ..module_utils._toolstack import xlcfg, xlkeys
 from ..module_utils._topology import expression
 from ..module_utils._topology.host import host_of
 
@@ -307,6 +312,11 @@ def main() -> None:
         for change in changes:
             for warning in change.warnings:
                 module.warn("{0}: {1}".format(change.path, warning))
+            unknown = xlkeys.unknown_keys(xlcfg.parse(change.after).keys())
+            if unknown:
+                module.warn(
+                    "{0}: xl knows no key {1}, and passes over it".format(change.path, ", ".join(unknown))
+                )
         module.exit_json(
             changed=any(guest["changed"] for guest in guests),
             guests=guests,
@@ -394,7 +404,9 @@ def argument_spec() -> t.Dict[str, t.Any]:
 def _plan(module: AnsibleModule) -> t.List[config.ConfigChange]:
     # Where the file really is: replacing a link by a file would be a surprise.
     entries = [dict(entry, path=os.path.realpath(entry["path"])) for entry in module.params["guests"]]
-    changes = config.plan_configs(entries, _read, _Resolver(module))
+    # The size of xl's bitmap of nodes: MAX_NUMNODES, in whole bytes.
+    node_bits = 8 if platform.machine().startswith(("aarch64", "arm")) else config.NODE_BITS
+    changes = config.plan_configs(entries, _read, _Resolver(module), node_bits)
     return [change._replace(attributes=_attributes(module, change)) for change in changes]
 
 

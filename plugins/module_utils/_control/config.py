@@ -11,6 +11,9 @@ on the host come in as callables.
 placement choose nodes, out of all of them: memory may land, for good, on a node that the vCPUs are kept away from. With one entry a
 vCPU, in a list, xl leaves the choice to the hypervisor, which allocates on the nodes of the affinity. (libxl_numa.c, xl_parse.c)
 
+CPUs are written as numbers. xl reads ``node:1`` into a bitmap of the size that one of nodes has, 64 bits on x86 and 8 on Arm, and so cuts
+off every CPU beyond (update_cpumap_range of xl_parse.c, libxl_node_bitmap_alloc; all releases to 4.22).
+
 Neither `cpus` nor `cpus_soft` is left without a number of vCPUs: before 4.22, xl takes a missing one for 0 there, and heeds no entry of
 such a list, or writes past the end of a buffer for a string (xl_parse.c, fixed by 4b71a86eaa). Found on a 4.17 host.
 """
@@ -61,6 +64,11 @@ STRING_FORM = (
 
 NO_COUNT = "vcpus was not set, without which xl (before 4.22) takes no notice of cpus and cpus_soft; now it says the default, 1"
 
+NODES_CUT = "{0} named CPUs by node, and xl reads no CPU from {1} on there; as numbers, all of them are meant"
+
+#: The CPUs that xl can read from ``node:``, on x86; see NODES_CUT.
+NODE_BITS = 64
+
 Resolve = t.Callable[[str], str]
 
 
@@ -94,13 +102,14 @@ def plan_configs(
     entries: t.Sequence[t.Mapping[str, t.Any]],
     read: t.Callable[[str], t.Optional[bytes]],
     resolve: t.Optional[Resolve] = None,
+    node_bits: int = NODE_BITS,
 ) -> t.List[ConfigChange]:
     """Decide what to write for each entry: {path, content?, and any of KEYS}; a key that is absent or None stays as it is.
 
     ``cpus`` and ``cpus_soft`` are a text, a number, or a list with one of these for each vCPU; an empty list removes the key, an empty
     ``pool`` and an empty ``vnuma`` likewise; ``vnuma`` is what :func:`vnuma_list` takes. `memory` and `maxmem` are MiB. `read(path)`
-    gives a file's bytes, None when there is none; `resolve(text)` turns an expression that xl does not know (``package:0``) into one
-    that it does. Nothing is changed here.
+    gives a file's bytes, None when there is none; `resolve(text)` turns an expression that names CPUs by their place (``node:1``,
+    ``package:0``) into numbers. `node_bits` is how many CPUs xl can read from ``node:``. Nothing is changed here.
 
     Raises Failure, which names the entry, before anything is done.
     """
@@ -120,14 +129,17 @@ def plan_configs(
             )
         paths[path] = index
         try:
-            changes.append(plan_config(entry, read(path), resolve))
+            changes.append(plan_config(entry, read(path), resolve, node_bits))
         except Failure as failure:
             raise Failure("{0}: {1}".format(where, failure.message)) from failure
     return changes
 
 
 def plan_config(
-    entry: t.Mapping[str, t.Any], data: t.Optional[bytes], resolve: t.Optional[Resolve] = None
+    entry: t.Mapping[str, t.Any],
+    data: t.Optional[bytes],
+    resolve: t.Optional[Resolve] = None,
+    node_bits: int = NODE_BITS,
 ) -> ConfigChange:
     """Decide about one file with the content `data` (None: it does not exist). See :func:`plan_configs`."""
     base = _base(entry.get("content"), data)
@@ -147,6 +159,9 @@ def plan_config(
     _check_sizes(config, wanted)
     if _VNUMA_CONCERNS & set(wanted):
         _check_vnuma(config, warnings)
+    for key in _AFFINITIES:
+        if key not in wanted:
+            _refuse_no_cpu(key, config)
     if not _stated_vcpus(config) and any(
         wanted.get(key, config.get(key)) not in (None, [], ()) for key in _AFFINITIES
     ):
@@ -163,7 +178,7 @@ def plan_config(
     if "cpus" not in wanted and _string_form(config):
         text = t.cast(str, config.string("cpus"))
         if not _covers_all(text):
-            repairs["cpus"] = [text] * vcpus
+            repairs["cpus"] = [_by_number(text, resolve)] * vcpus
         elif text.strip() != "all":
             warnings.append(
                 'cpus="{0}" was left as it is: xl may put the memory on a node whose CPUs are excluded; set cpus to say '
@@ -175,6 +190,10 @@ def plan_config(
     for key in _AFFINITIES:
         if key not in wanted and key not in repairs:
             _fit(key, xlcfg.parse(base), config, repairs, reasons, warnings)
+            if key in repairs:
+                repairs[key] = [_by_number(text, resolve) for text in repairs[key]]
+            else:
+                _uncut(key, config, resolve, node_bits, repairs, reasons, warnings)
     after = xlcfg.edit(config.text, repairs)
     repaired = bool(reasons) and before != after
     return ConfigChange(
@@ -355,7 +374,106 @@ def cpu_expression(key: str, expression: t.Any, resolve: t.Optional[Resolve] = N
                 key, str(expression)
             )
         )
+    if resolve is not None and any(_by_node(item) for item in items):
+        return resolve(",".join(items))
+    if resolve is not None and open_ended and any(match and match.group("away") for match in matches):
+        _refuse_all_taken_away(key, str(expression), items, resolve)
     return ",".join(items)
+
+
+def _by_node(item: str) -> bool:
+    """Whether an item names CPUs by node; ``node:all`` is but another word for ``all``."""
+    match = _ITEM.match(item)
+    return match is not None and match.group("nodes") is not None and match.group("all") is None
+
+
+def _by_number(text: str, resolve: t.Optional[Resolve]) -> str:
+    """What a configuration says of CPUs, in numbers where it names nodes."""
+    if resolve is None or not any(_by_node(item) for item in text.split(",")):
+        return text
+    return resolve(text)
+
+
+def _refuse_all_taken_away(key: str, text: str, items: t.Sequence[str], resolve: Resolve) -> None:
+    """Raise Failure where ``all`` and what is taken away leave none of the host's CPUs; nothing where the host cannot be asked."""
+    try:
+        everything = set(_numbers(resolve("all")))
+    except Failure:
+        return
+    left = set()  # type: t.Set[int]
+    for item in items:
+        match = t.cast("t.Match[str]", _ITEM.match(item))
+        numbers = set(_numbers(item.lstrip("^")))
+        left = (
+            set(everything)
+            if match.group("all")
+            else left - numbers
+            if match.group("away")
+            else left | numbers
+        )
+    if not left:
+        raise Failure("{0}: {1!r} names no CPU of this host".format(key, text))
+
+
+def _entries(config: xlcfg.Config, key: str) -> t.List[str]:
+    """The texts for the vCPUs that there are; a single one is for all."""
+    value = config.value(key)
+    if isinstance(value, xlcfg.Items):
+        return [str(xlcfg.plain(item)) for item in value.items[: vcpu_count(config)]]
+    return [] if value is None else [value.text]
+
+
+def _names_no_cpu(text: str) -> bool:
+    """Whether xl, which passes over empty items, reads no CPU at all from a text."""
+    chosen = set()  # type: t.Set[int]
+    for item in text.split(","):
+        if not item:
+            continue
+        match = _ITEM.match(item)
+        if match is None or match.group("all") or (match.group("nodes") and not match.group("away")):
+            return False
+        if not match.group("nodes"):
+            first = int(match.group("first"))
+            numbers = range(first, min(int(match.group("last") or first), first + 65535) + 1)
+            chosen = chosen.difference(numbers) if match.group("away") else chosen.union(numbers)
+    return not chosen
+
+
+def _refuse_no_cpu(key: str, config: xlcfg.Config) -> None:
+    if any(_names_no_cpu(text) for text in _entries(config, key)):
+        raise Failure(
+            "{0} in the file names no CPU, and xl refuses such a guest where vcpus is set (seen with 4.17): give {0}, or an empty list to "
+            "remove it".format(key)
+        )
+
+
+def _uncut(
+    key: str,
+    config: xlcfg.Config,
+    resolve: t.Optional[Resolve],
+    node_bits: int,
+    repairs: t.Dict[str, t.List[str]],
+    reasons: t.List[str],
+    warnings: t.List[str],
+) -> None:
+    """Turn nodes into numbers where xl would read fewer CPUs than there are on them."""
+    entries = _entries(config, key)
+    if resolve is None or not any(_by_node(item) for text in entries for item in text.split(",")):
+        return
+    try:
+        numbered = [_by_number(text, resolve) for text in entries]
+    except Failure as failure:
+        warnings.append(
+            "{0} names CPUs by node, of which xl reads none from {1} on, and whether this host has such could not be found out: {2}".format(
+                key, node_bits, failure.message
+            )
+        )
+        return
+    if any(number >= node_bits for text in numbered for number in _numbers(text)):
+        repairs[key] = (
+            numbered if isinstance(config.value(key), xlcfg.Items) else numbered * vcpu_count(config)
+        )
+        reasons.append(NODES_CUT.format(key, node_bits))
 
 
 def _readable(text: str) -> t.Optional[xlcfg.Config]:
@@ -370,7 +488,13 @@ def _keys(text: str) -> t.Dict[str, t.Any]:
     config = _readable(text)
     if config is None:
         return {}
-    return {key: shown(config, key) for key in KEYS if config.value(key) is not None}
+    found = {key: shown(config, key) for key in KEYS if config.value(key) is not None}
+    for key in _NUMBERS:
+        # xl takes a number in quotes for a number.
+        number = xlcfg.to_integer(found[key]) if isinstance(found.get(key), str) else None
+        if number is not None:
+            found[key] = number
+    return found
 
 
 def _check_sizes(config: xlcfg.Config, wanted: t.Mapping[str, t.Any]) -> None:

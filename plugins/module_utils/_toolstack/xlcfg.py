@@ -48,6 +48,18 @@ _OCTAL_REST = re.compile(r"[ \t\v\f\r]*[+-]?[0-9]+")
 _ESCAPES = {
     "\\": "\\", "'": "'", '"': '"', "a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v",
 }  # fmt: skip
+# In UTF-8, and the bytes that they are in Windows' code page 1252.
+_TYPOGRAPHIC = tuple(
+    "\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f\u2039\u203a\u00ab\u00bb\u2032\u2033\u00b4`\udc91\udc92\udc93\udc94"
+)
+# Statements and expressions that no xl configuration has.
+_PYTHON = re.compile(
+    r"^[ \t]*(?:import[ \t]+\w|from[ \t]+[\w.]+[ \t]+import\b|def[ \t]+\w+[ \t]*\(|class[ \t]+\w+.*:"
+    r"|(?:if|elif|for|while|with)\b.*:[ \t]*(?:#.*)?$|(?:else|try|finally|except.*):[ \t]*(?:#.*)?$|(?:print|return|raise)\b[^=]*$)"
+    r"|^[ \t]*[a-zA-Z_]\w*[ \t]*=[ \t]*(?:[a-zA-Z_][\w.]*[ \t]*\(|\"{3}|'{3}|\{|\(|(?:None|True|False)\b)"
+    r"|^[ \t]*[a-zA-Z_]\w*[ \t]*\+?=[ \t]*(?:\[[ \t]*)?(?:'[^'\n]*'|\"[^\"\n]*\"|\[[^\[\n]*\])[ \t]*[%+][ \t]*[\"'(\[a-zA-Z_]",
+    re.MULTILINE,
+)
 _LONG_MIN, _LONG_MAX = -(2**63), 2**63 - 1
 _LONG_DIGITS = 19
 _DEEPEST = 50
@@ -478,11 +490,15 @@ class _Parser:
             '"': "the string is not closed on its line",
         }
         reason = reasons.get(line[:1], "xl does not know this character here")
-        if line[:1] in tuple("+-.():"):
+        if line[:1] in _TYPOGRAPHIC:
+            reason = "these are typographic quotes, as word processors and web pages have them: write plain ones, \" or '"
+        elif line[:1] in tuple("+-.():"):
             reason = "xl configurations are not Python: strings stand in quotes and numbers have no sign"
-        if line[:1].isalpha():
+        elif line[:1].isalpha():
             reason = "keys are lower case, and strings stand in quotes"
         return self._error(reason, _Token("unreadable", "", start, start))
 
     def _error(self, reason: str, token: t.Optional[_Token] = None) -> ConfigSyntaxError:
+        if _PYTHON.search(self._text):
+            reason += ". This configuration is written in Python, as xm took it, which xl does not run: write plain settings, see xl.cfg(5)"
         return ConfigSyntaxError(reason, *_place(self._text, (token or self._token).start))

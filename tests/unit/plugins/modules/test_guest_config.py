@@ -164,13 +164,21 @@ def test_expressions_beyond_xl_ask_the_host_once(call, cfg, monkeypatch):
         return recording("small")
 
     monkeypatch.setattr(guest_config.authoritative, "ask", ask)
-    call({"path": str(cfg), "cpus": "node:1"})
+    call({"path": str(cfg), "cpus": "0-1"})
     assert asked == []
+    assert call({"path": str(cfg), "cpus": "node:1"})["guests"][0]["after"]["cpus"] == ["4-7", "4-7"]
+    asked.clear()
     result = call({"path": str(cfg), "cpus": "package:1", "cpus_soft": "core:0.0"})
     assert result["guests"][0]["after"]["cpus"] == ["4-7", "4-7"]
     assert result["guests"][0]["after"]["cpus_soft"] == ["0-1", "0-1"]
     assert asked == [()]
     assert "package 9" in call({"path": str(cfg), "cpus": "package:9"})["msg"]
+
+
+def test_keys_that_xl_does_not_know_are_named(call, tmp_path):
+    (tmp_path / "a.cfg").write_bytes(b"maxcpus = 4\nvcpus = 2\ncolour = 1\nmaxvcpus = 2\n")
+    (warning,) = warnings_of(call({"path": str(tmp_path / "a.cfg"), "memory": 64}))
+    assert warning.endswith("a.cfg: xl knows no key maxcpus (maxvcpus?), colour, and passes over it")
 
 
 def test_warnings_name_the_file(call, tmp_path):

@@ -8,12 +8,15 @@ import pytest
 from ansible_collections.dom0.xen.plugins.module_utils._control import config
 from ansible_collections.dom0.xen.plugins.module_utils._errors import Failure
 from ansible_collections.dom0.xen.plugins.module_utils._toolstack import xlcfg
+from ansible_collections.dom0.xen.plugins.module_utils._topology import expression
+from ansible_collections.dom0.xen.plugins.module_utils._topology.derive import derive
+from ansible_collections.dom0.xen.tests.unit.plugins.module_utils._topology.hosts import made_host
 
 PINNED = b'# ledger\nname = "ledger"\nvcpus = 2   # two\ncpus = "0-3"\nmemory = 512\n'
 
 
-def plan(data, resolve=None, **entry):
-    return config.plan_config(dict(entry, path="/etc/xen/a.cfg"), data, resolve)
+def plan(data, resolve=None, node_bits=64, **entry):
+    return config.plan_config(dict(entry, path="/etc/xen/a.cfg"), data, resolve, node_bits)
 
 
 def keys(change):
@@ -193,8 +196,79 @@ def test_expressions_beyond_xl_are_resolved_when_they_can_be():
         asked.append(text)
         return "4-7"
 
-    assert keys(plan(b"vcpus = 2\n", resolve, cpus=["package:1", "node:0"]))["cpus"] == ["4-7", "node:0"]
-    assert asked == ["package:1"]
+    assert keys(plan(b"vcpus = 3\n", resolve, cpus=["package:1", "^4,node:0", "2"]))["cpus"] == [
+        "4-7",
+        "4-7",
+        "2",
+    ]
+    assert asked == ["package:1", "^4,node:0"]
+
+
+def on_256(text):
+    """256 CPUs on 4 nodes of 64."""
+    return str(
+        expression.resolve(text, derive(made_host([(core, core // 64, core // 64) for core in range(256)])))
+    )
+
+
+def test_nodes_that_xl_would_cut_become_numbers():
+    """xl reads no CPU from 64 on from ``node:``."""
+    for data in (
+        b'vcpus = 1\ncpus = ["node:1"]\n',
+        b'vcpus = 1\ncpus_soft = "node:1"\n',
+        b'vcpus = 1\ncpus = "node:1"\n',
+    ):
+        change = plan(data, on_256)
+        key = "cpus_soft" if b"soft" in data else "cpus"
+        assert keys(change)[key] == ["64-127"]
+        assert change.repaired
+        assert plan(change.after.encode(), on_256).after == change.after
+    change = plan(b'vcpus = 2\ncpus = ["0-63,^node:0,node:2", "node:0"]\n', on_256)
+    assert keys(change)["cpus"] == ["128-191", "0-63"]
+    assert change.reasons == (config.NODES_CUT.format("cpus", 64),)
+    # What xl reads as it is meant stays as it is written.
+    for data in (
+        b'vcpus = 1\ncpus = ["node:0"]\n',
+        b'vcpus = 1\ncpus = ["all"]\n',
+        b'vcpus = 1\ncpus = ["64-70"]\n',
+    ):
+        assert not plan(data, on_256).changed
+    assert plan(b'vcpus = 1\ncpus = ["node:0"]\n', on_256, node_bits=8).changed
+    assert keys(plan(b"vcpus = 1\n", on_256, cpus="node:1"))["cpus"] == ["64-127"]
+
+
+def test_a_host_that_cannot_be_asked_leaves_nodes_alone():
+    def resolve(text):
+        raise Failure("no hypervisor here")
+
+    change = plan(b'vcpus = 1\ncpus = ["node:1"]\n', resolve, memory=64)
+    assert keys(change)["cpus"] == ["node:1"]
+    assert "from 64 on" in change.warnings[0]
+    assert "no hypervisor here" in change.warnings[0]
+
+
+@pytest.mark.parametrize("text", ["", ",", "^0", "1,^1", "^node:0", "0-3,^0-7"])
+@pytest.mark.parametrize("vcpus", ["", "vcpus = 2\n"])
+def test_what_names_no_cpu_is_refused_where_it_is_found(text, vcpus):
+    for key, value in (("cpus", '"{0}"'), ("cpus_soft", '"{0}"'), ("cpus", '["{0}", "1"]')):
+        data = "{0}{1} = {2}\n".format(vcpus, key, value.format(text)).encode()
+        with pytest.raises(Failure, match=key + " in the file names no CPU"):
+            plan(data, memory=64)
+        assert keys(plan(data, memory=64, **{key: "0-1"}))["memory"] == 64
+        assert key not in keys(plan(data, **{key: []}))
+
+
+def test_all_with_everything_taken_away_names_no_cpu():
+    for text in ("all,^0-255", "all,^0-127,^128-300", "0,all,^0-255"):
+        with pytest.raises(Failure, match="names no CPU of this host"):
+            plan(b"vcpus = 1\n", on_256, cpus=text)
+    assert keys(plan(b"vcpus = 1\n", on_256, cpus="all,^0-254"))["cpus"] == ["all,^0-254"]
+    assert keys(plan(b"vcpus = 1\n", on_256, cpus="all,^0-255,3"))["cpus"] == ["all,^0-255,3"]
+
+
+def test_numbers_in_quotes_are_numbers():
+    change = plan(b'vcpus = \'2\'\nmemory = "0x200"\nname = "7"\ncpus = ["1", 2]\n')
+    assert config.result(change)["after"] == {"name": "7", "vcpus": 2, "memory": 512, "cpus": ["1", 2]}
 
 
 def test_many_files_are_all_checked_first():

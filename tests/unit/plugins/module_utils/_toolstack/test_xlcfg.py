@@ -186,3 +186,53 @@ def test_edit_of_a_file_with_other_bytes():
     before = xlcfg.encode(text)
     after = xlcfg.encode(xlcfg.edit(text, {"memory": 256}))
     assert after == before.replace(b"memory = 128", b"memory = 256")
+
+
+@pytest.mark.parametrize(
+    "quotes",
+    ["\u201c\u201d", "\u2018\u2019", "\u201e\u201c", "\u00ab\u00bb", "``", "\udc93\udc94", "\u2033\u2033"],
+)
+def test_typographic_quotes_are_called_so(quotes):
+    for text in ("cpus = {0}0-1{1}\n", "disk = [ {0}a{1} ]\n", 'name = "a"\ncpus = ["0", {0}1{1}]'):
+        with pytest.raises(xlcfg.ConfigSyntaxError, match="typographic quotes"):
+            xlcfg.parse(text.format(*quotes))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import os\nname = 'a'\n",
+        "from os import *\n",
+        "name = 'a' + str(vmid)\n",
+        "vif = [ 'mac=%s' % mac ]\n",
+        "def f(x):\n    return x\n",
+        "if xm:\n    name = 'a'\n",
+        "for i in range(3):\n    pass\n",
+        "acpi = True\n",
+        "vcpus = int(4)\n",
+        "disk = ['a'] + ['b']\n",
+        'extra = """a\nb"""\n',
+        "device = {'a': 1}\n",
+        "print 'x'\n",
+    ],
+)
+def test_python_is_called_so(text):
+    with pytest.raises(xlcfg.ConfigSyntaxError, match="written in Python"):
+        xlcfg.parse("# a comment\n" + text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a = b\n",
+        "a = 'x\n",
+        "a=1 b=2\n",
+        "extra = \"x = int(3) + 'y'\" oops\n",
+        "if = 1 2\n",
+        "a = 'r = (1)'\nb\n",
+    ],
+)
+def test_other_mistakes_are_not(text):
+    with pytest.raises(xlcfg.ConfigSyntaxError) as caught:
+        xlcfg.parse(text)
+    assert "Python" not in caught.value.reason
