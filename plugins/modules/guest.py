@@ -357,7 +357,7 @@ from ..module_utils._topology.guests import domain_state, uuid_text
 from ..module_utils._xen import numa_dump, suspended, sysctl
 
 if t.TYPE_CHECKING:
-    from ..module_utils._settled import Settled
+    from ..module_utils._control.finish import Finished
     from ..module_utils._xen.connection import Xen
 
 NO_MEMORY = 0xFFFFFFFF
@@ -465,14 +465,14 @@ def _ended_by_signals() -> t.Iterator[None]:
             signal.signal(one, handler)
 
 
-def _finish_pools(module: AnsibleModule) -> "t.Optional[Settled]":
+def _finish_pools(module: AnsibleModule) -> "t.Optional[Finished]":
     """Put back affinity that a killed run of cpupool has left lifted; None, and nothing asked, where none was killed."""
     if not Journal().load():
         return None
     # Few hosts need it, and Python compiles anew what Ansible sends.
-    from ..module_utils._settled import settled
+    from ..module_utils._unfinished import finish
 
-    return settled(module)
+    return finish(module)
 
 
 def argument_spec() -> t.Dict[str, t.Any]:

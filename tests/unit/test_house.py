@@ -37,6 +37,7 @@ FLOORS = {
     "module_utils._changing": LANDING,
     "module_utils._gathering": LANDING,
     "module_utils._settled": LANDING,
+    "module_utils._unfinished": LANDING,
     "module_utils._restore": STAIRS,
     "modules": TOP,
     "action": TOP,

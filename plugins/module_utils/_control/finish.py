@@ -7,27 +7,31 @@
 import typing as t
 
 from .._errors import Failure
+from .._topology.cpuset import CpuSet
 from .._topology.model import Domain, Topology
 from .._xen import errors
 from .journal import Journal, Moved
 from .patience import Patience
 from .pin import pin
-from .steps import Masks, affinity_difference, owed_note, put_back, settle
+from .steps import Masks, Scene, affinity_difference, owed_note, put_back, settle
 
-Texts = t.List[str]
-Diff = t.List[t.Dict[str, t.Any]]
+
+class Finished(t.NamedTuple):
+    """The host after that, and sentences, notes and entries for --diff on what was put back, or would be."""
+
+    topology: t.Any
+    recovered: t.List[str]
+    notes: t.List[str]
+    diff: t.List[t.Dict[str, t.Any]]
 
 
 def finish_killed(
-    topology: Topology,
+    topology: t.Union[Topology, Scene],
     journal: Journal,
     pending: t.Iterable[Moved],
     open_xen: t.Optional[t.Callable[[], t.ContextManager[t.Any]]],
-) -> t.Tuple[Topology, Texts, Texts, Diff]:
-    """Put back what is `pending`, as the journal has it; without `open_xen` only say so.
-
-    Returns the host after that, and sentences, notes and entries for --diff on what was put back, or would be. Raises Failure.
-    """
+) -> Finished:
+    """Put back what is `pending`, as the journal has it; without `open_xen` only say so. Raises Failure."""
     settled = settle(topology, pending)
     everything = topology.complete_cpuset
     due = [(step.domain, step.masks or {}) for step in settled.steps if step.domain is not None]
@@ -35,9 +39,9 @@ def finish_killed(
     if due and open_xen is not None:
         with open_xen() as xen:
             notes += [
-                f"{domain.title} has ended meanwhile." for domain in _ended(xen, journal, topology, due)
+                f"{domain.title} has ended meanwhile." for domain in _ended(xen, journal, everything, due)
             ]
-    return (
+    return Finished(
         settled.topology,
         [put_back(domain.title) for domain, _masks in due],
         notes,
@@ -46,13 +50,13 @@ def finish_killed(
 
 
 def _ended(
-    xen: t.Any, journal: Journal, topology: Topology, due: t.Iterable[t.Tuple[Domain, Masks]]
+    xen: t.Any, journal: Journal, everything: CpuSet, due: t.Iterable[t.Tuple[Domain, Masks]]
 ) -> t.Iterator[Domain]:
     """Put back, and tell which domains have ended meanwhile. What is done stays so when one fails: it was due in any case."""
     for domain, masks in due:
         try:
             try:
-                pin(xen, domain, masks, topology.complete_cpuset, Patience())
+                pin(xen, domain, masks, everything, Patience())
             except errors.NoSuchDomain:
                 yield domain
             journal.end(domain.domid)

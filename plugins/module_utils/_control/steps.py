@@ -11,7 +11,7 @@ import typing as t
 
 from .._topology.affinities import affinity_text
 from .._topology.cpuset import CpuSet
-from .._topology.model import Domain, Topology
+from .._topology.model import CpuPool, Domain, Topology
 from .journal import Moved, masks_to_restore
 
 Masks = t.Dict[int, t.Tuple[CpuSet, CpuSet]]
@@ -43,21 +43,30 @@ class Step(t.NamedTuple):
     keep: t.Optional[Masks] = None
 
 
+class Scene(t.NamedTuple):
+    """As much of a host as :func:`settle` looks at, where the rest of a Topology is not known. The names are those of Topology."""
+
+    domains: t.Optional[t.Tuple[Domain, ...]]
+    cpupools: t.Tuple[CpuPool, ...]
+    online_cpuset: CpuSet
+    complete_cpuset: CpuSet
+
+
 class Settled(t.NamedTuple):
     """`steps` put back what can be, `topology` is the host after them, `owed` are masks whose CPUs are not in the cpupool now."""
 
     steps: t.Tuple[Step, ...]
-    topology: Topology
+    topology: t.Any
     owed: t.Dict[int, Masks]
 
 
-def settle(topology: Topology, pending: t.Iterable[Moved]) -> Settled:
+def settle(topology: t.Union[Topology, Scene], pending: t.Iterable[Moved]) -> Settled:
     """What a killed run has left to do, which comes before anything else: `pending` is what the journal has."""
     steps = []  # type: t.List[Step]
     owed = {}  # type: t.Dict[int, Masks]
     pools = {pool.id: pool.cpuset & topology.online_cpuset for pool in topology.cpupools}
     domains = list(topology.domains or ())
-    found = masks_to_restore(topology, pending)
+    found = masks_to_restore(t.cast(Topology, topology), pending)
     for index, domain in enumerate(domains):
         lost = found.get(domain.domid)
         if lost is None:

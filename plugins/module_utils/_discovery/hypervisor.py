@@ -9,8 +9,9 @@
 
 import typing as t
 
-from .._xen import domctl, errors, hypfs, memory, platform, sysctl, version
+from .._xen import errors, hypfs, memory, platform, sysctl, version
 from .component import DOMAINS, TOPOLOGY, Component, Heard, Request
+from .domain_sections import domains, members, vcpus
 
 #: CPUID leaves that tell vendor, features, caches, topology and name; the others say nothing about where a CPU is. Leaf 3, which may
 #: hold a serial number, is not among them.
@@ -39,9 +40,9 @@ class Hypervisor(Component):
         sections = _host(xen, warnings)
         cpus = len(sections["cputopo"])
         if DOMAINS in request.subset:
-            sections["domains"] = _domains(xen, cpus, len(sections["numainfo"]["memfree"]))
+            sections["domains"] = domains(xen, cpus, len(sections["numainfo"]["memfree"]))
         else:
-            sections["dom0_vcpus"] = _vcpus(xen, sysctl.getdomaininfolist(xen, limit=1)[0], cpus)
+            sections["dom0_vcpus"] = vcpus(xen, sysctl.getdomaininfolist(xen, limit=1)[0], cpus)
 
         def ram() -> t.Any:
             return [list(region) for region in memory.machine_memory_map(xen)]
@@ -108,11 +109,11 @@ def _host(xen: t.Any, warnings: t.List[str]) -> t.Dict[str, t.Any]:
                 "id": pool.cpupool_id,
                 "sched_id": pool.sched_id,
                 "n_dom": pool.n_dom,
-                "cpus": _members(pool.cpus),
+                "cpus": members(pool.cpus),
             }
             for pool in sysctl.cpupools(xen)
         ],
-        "cpupool_free": _members(sysctl.cpupool_free(xen)),
+        "cpupool_free": members(sysctl.cpupool_free(xen)),
     }
     try:
         sections["pcpuinfo"] = _pcpuinfo(xen, len(topology))
@@ -129,56 +130,3 @@ def _pcpuinfo(xen: t.Any, listed: int) -> t.List[t.List[int]]:
         if len(found) >= sysctl.cpu_bits(xen):
             break
     return found
-
-
-def _domains(xen: t.Any, cpus: int, nodes_there: int) -> t.List[t.Dict[str, t.Any]]:
-    """All domains with their vCPUs. One that ends while it is asked about is left out as if it had ended before."""
-    found = []
-    for info in sysctl.getdomaininfolist(xen):
-        try:
-            nodes = _members(domctl.getnodeaffinity(xen, info.domain))
-            domain = dict(info._asdict())
-            domain["node_affinity"] = [node for node in nodes if node < nodes_there]
-            domain["vcpus"] = _vcpus(xen, info, cpus)
-        except errors.NoSuchDomain:
-            continue
-        found.append(domain)
-    return found
-
-
-def _vcpus(xen: t.Any, info: sysctl.DomainInfo, cpus: int) -> t.List[t.Dict[str, t.Any]]:
-    """The vCPUs of one domain. Raises NoSuchDomain when it ends meanwhile."""
-    if info.max_vcpu_id == sysctl.INVALID_32:
-        return []
-    everything = (1 << sysctl.cpu_bits(xen)) - 1
-    there = (1 << cpus) - 1
-    found = []
-    for vcpu in range(info.max_vcpu_id + 1):
-        try:
-            state = domctl.getvcpuinfo(xen, info.domain, vcpu)
-            hard, soft = domctl.getvcpuaffinity(xen, info.domain, vcpu)
-        except errors.NoSuchVcpu:
-            # Either the domain is gone, which this tells, or it has a gap in its vCPUs' numbers.
-            if domctl.getdomaininfo(xen, info.domain).handle != info.handle:
-                raise
-            continue
-        found.append(
-            {
-                "vcpu": vcpu,
-                "online": state.online,
-                "blocked": state.blocked,
-                "running": state.running,
-                "cpu_time": state.cpu_time,
-                "cpu": state.cpu,
-                "hard": _members(hard & there),
-                "soft": _members(soft & there),
-                "hard_all": hard == everything,
-                "soft_all": soft == everything,
-            }
-        )
-    return found
-
-
-def _members(mask: int) -> t.List[int]:
-    """The numbers of the bits that are set."""
-    return [number for number in range(mask.bit_length()) if mask >> number & 1]

@@ -4,6 +4,7 @@
 
 """guest: from arguments to commands and back, on a host that is made up at the hypercalls and at xl."""
 
+import contextlib
 import os
 import stat
 
@@ -11,13 +12,17 @@ import pytest
 
 pytest.importorskip("ansible.module_utils.basic")
 
-from ansible_collections.dom0.xen.plugins.module_utils import _settled
-from ansible_collections.dom0.xen.plugins.module_utils._control import finish
+from ansible_collections.dom0.xen.plugins.module_utils import _unfinished
 from ansible_collections.dom0.xen.plugins.module_utils._control.journal import Journal, Moved
 from ansible_collections.dom0.xen.plugins.module_utils._control.lock import host_lock
 from ansible_collections.dom0.xen.plugins.module_utils._topology.cpuset import CpuSet
 from ansible_collections.dom0.xen.plugins.module_utils._topology.derive import derive
-from ansible_collections.dom0.xen.plugins.module_utils._xen.sysctl import DomainInfo, NumaInfo
+from ansible_collections.dom0.xen.plugins.module_utils._xen.connection import Xen
+from ansible_collections.dom0.xen.plugins.module_utils._xen.sysctl import (
+    DomainInfo,
+    NumaInfo,
+    getdomaininfolist,
+)
 from ansible_collections.dom0.xen.plugins.modules import guest
 from ansible_collections.dom0.xen.tests.unit.plugins.module_utils._topology.hosts import recording
 from ansible_collections.dom0.xen.tests.unit.plugins.modules.running import run, warnings_of
@@ -196,26 +201,38 @@ def test_without_xl(call, host, monkeypatch):
 
 
 def test_what_a_killed_run_of_cpupool_has_left_is_done_first(monkeypatch, capsys, host):
+    pytest.importorskip("_cffi_backend")
+    from ansible_collections.dom0.xen.tests.unit.plugins.module_utils._xen.fake_xen import FakeXen
+
     heard = recording("small-guests")
     web = next(domain for domain in derive(heard).domains if domain.domid == 2)
     everything = list(range(8))
     for vcpu in next(domain for domain in heard.data["domains"] if domain["domain"] == 2)["vcpus"]:
         vcpu.update(hard=everything, hard_all=True, soft=everything, soft_all=True)
+    fake = FakeXen(heard.data)
+    made_up = guest.sysctl.getdomaininfolist
+    monkeypatch.setattr(
+        guest.sysctl,
+        "getdomaininfolist",
+        lambda xen: (getdomaininfolist if isinstance(xen, Xen) else made_up)(xen),
+    )
     journal = Journal(str(host.folder / "pools.json"))
-    taken = []
     monkeypatch.setattr(guest, "Journal", lambda: journal)
-    monkeypatch.setattr(_settled.authoritative, "ask", lambda subset, open_xen: heard)
-    monkeypatch.setattr(_settled, "open_xen", lambda module: host)
-    monkeypatch.setattr(_settled, "Journal", lambda: journal)
-    monkeypatch.setattr(finish, "pin", lambda xen, domain, masks, *_rest: taken.append((domain.domid, masks)))
+    monkeypatch.setattr(_unfinished, "Journal", lambda: journal)
+    monkeypatch.setattr(_unfinished, "open_xen", lambda module: Xen(fake, machine="x86_64"))
+    monkeypatch.setattr(_unfinished.xenstore.Xenstore, "open", contextlib.ExitStack)
+    monkeypatch.setattr(_unfinished.xenstore, "domain_names", lambda store, domids: {2: "disc web"})
     arguments = {"guests": [{"name": "gone", "state": "absent"}]}
     assert run(monkeypatch, capsys, guest, **arguments)["changed"] is False
     journal.begin(Moved(2, web.uuid, (0,), {0: (CpuSet([4]), CpuSet([4]))}))
     checked = run(monkeypatch, capsys, guest, check_mode=True, **arguments)
-    assert taken == []
+    assert "setvcpuaffinity" not in fake.asked
     done = run(monkeypatch, capsys, guest, **arguments)
-    assert taken == [(2, {0: (CpuSet([4]), CpuSet([4]))})]
+    assert (fake.domain(2)["vcpus"][0]["hard"], fake.domain(2)["vcpus"][0]["soft"]) == ([4], [4])
+    assert fake.asked.count("setvcpuaffinity") == 1
+    assert not journal.load()
     assert done["changed"] is checked["changed"] is True
     assert done["recovered"] == checked["recovered"]
     assert "put back" in done["recovered"][0]
+    assert "disc web (domid 2)" in done["recovered"][0]
     assert done["diff"][0]["after"] == {"vCPU 0": "hard 4 / soft 4"}
