@@ -661,7 +661,7 @@ def _host(module: AnsibleModule, xen: "Xen") -> control.Host:
         raise Failure("there is no xl on this host: install Xen's toolstack (xen-utils-common on Debian)")
 
     return control.Host(
-        xl=Xl(command.run, lambda: _domains(xen), executable, _hide),
+        xl=Xl(command.run, lambda: _domains(xen), executable, _hide, limited=True),
         free_by_node=lambda: _free_by_node(xen),
         clock=time.monotonic,
         sleep=time.sleep,

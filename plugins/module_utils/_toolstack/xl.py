@@ -19,8 +19,8 @@ import typing as t
 from .._errors import Failure
 from .complaints import first_complaints
 
-#: Runs a command for so many seconds at most, see `command.py`.
-RunCommand = t.Callable[[t.List[str], float], t.Tuple[int, str, str]]
+#: Runs a command: (argv), or (argv, seconds at most), see `command.py`.
+RunCommand = t.Callable[..., t.Tuple[int, str, str]]
 
 #: Seconds that xl gets, and for what makes or ends guests; it waits for one by itself when a guest does not hear that it shall shut down.
 _QUICK, _SLOW = 180.0, 1800.0
@@ -57,8 +57,9 @@ class DomainState(t.NamedTuple):
 
 
 class Xl:
-    """xl, run through `run_command(argv, limit in seconds) -> (rc, out, err)`; `domains()` lists all domains as they are now.
+    """xl, run through `run_command(argv) -> (rc, out, err)`; `domains()` lists all domains as they are now.
 
+    With `limited`, `run_command` also gets the seconds after which it has to give up.
     xl quotes what it does not like of a configuration: `hide(path, output)` takes out what nobody may see.
     """
 
@@ -68,8 +69,10 @@ class Xl:
         domains: t.Callable[[], t.Sequence[DomainState]],
         executable: str = "xl",
         hide: t.Callable[[str, str], str] = lambda path, output: output,
+        limited: bool = False,
     ) -> None:
         self._run_command = run_command
+        self._limited = limited
         self._executable = executable
         self._hide = hide
         self.domains = domains
@@ -156,7 +159,7 @@ class Xl:
 
     def configuration(self, domid: int) -> t.Dict[str, t.Any]:
         """What libxl has of the domain now (libxl_domain_config as JSON, xl list -l), with its devices and memory as they are."""
-        rc, out, err = self._run_command([self._executable, "list", "-l", str(domid)], _QUICK)
+        rc, out, err = self._call(["list", "-l", str(domid)], _QUICK)
         try:
             (entry,) = json.loads(out[out.index("[") :])
             return t.cast("t.Dict[str, t.Any]", entry["config"])
@@ -210,9 +213,13 @@ class Xl:
     def _run(
         self, arguments: t.List[str], limit: float = _QUICK, config: t.Optional[str] = None
     ) -> t.Tuple[int, str]:
-        rc, out, err = self._run_command([self._executable] + arguments, limit)
+        rc, out, err = self._call(arguments, limit)
         output = "\n".join(part.strip("\n") for part in (out, err) if part.strip())
         return rc, output if config is None else self._hide(config, output)
+
+    def _call(self, arguments: t.List[str], limit: float) -> t.Tuple[int, str, str]:
+        argv = [self._executable] + arguments
+        return self._run_command(argv, limit) if self._limited else self._run_command(argv)
 
     def _failure(self, what: str, rc: int, output: str, more: str = "") -> XlError:
         said = first_complaints(output)

@@ -62,7 +62,7 @@ class World(mortal.Mortal):
                 self._rename(domain.domid)
         return sorted(self.domains.values())
 
-    def run(self, argv, limit):
+    def run(self, argv):
         self.deed()
         self.calls.append(argv[1:])
         command, last = argv[1], argv[-1]

@@ -91,7 +91,7 @@ class World(mortal.Mortal):
         there, self.asked = self.asked and self.deaf, self.asked and not self.deaf
         return there
 
-    def run(self, argv, limit):
+    def run(self, argv):
         self.deed()
         command, arguments = argv[1], argv[2:]
         self.calls.append(command)

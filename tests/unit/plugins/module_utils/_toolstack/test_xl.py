@@ -36,7 +36,7 @@ class Toolstack:
     def list(self):
         return list(self.domains.values())
 
-    def __call__(self, argv, limit):
+    def __call__(self, argv, limit=None):
         self.calls.append(argv)
         self.limits.append(limit)
         command = argv[1]
@@ -168,7 +168,7 @@ def test_complaints_are_short():
     ],
 )
 def test_a_configuration_that_cannot_be_read_is_not_repeated(printed):
-    def run_command(argv, limit):
+    def run_command(argv):
         return 0, printed, "libxl: error: libxl_x.c:1:f: Domain 3:no userdata"
 
     with pytest.raises(XlError, match="the configuration of domain 3") as caught:
@@ -179,7 +179,7 @@ def test_a_configuration_that_cannot_be_read_is_not_repeated(printed):
 def test_what_moves_memory_gets_time_for_it(tmp_path):
     stack = Toolstack(DomainState(3, "web", "running", memory=1 << 40))
     stack.idle = {"save", "restore", "migrate"}
-    xl = Xl(stack, stack.list)
+    xl = Xl(stack, stack.list, limited=True)
     saved = tmp_path / "web.save"
     with saved.open("wb") as stream:
         stream.truncate(1 << 40)
