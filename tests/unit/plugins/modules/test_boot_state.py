@@ -21,6 +21,7 @@ pytest.importorskip("_cffi_backend")
 
 from ansible_collections.dom0.xen.plugins.module_utils._topology.raw import RawHost
 from ansible_collections.dom0.xen.plugins.modules import boot_state
+from ansible_collections.dom0.xen.tests.unit.plugins.module_utils._control import mortal
 from ansible_collections.dom0.xen.tests.unit.plugins.module_utils._topology.hosts import recording
 from ansible_collections.dom0.xen.tests.unit.plugins.modules.running import run
 
@@ -89,6 +90,28 @@ def test_written_once_and_removed_once(monkeypatch, capsys, files):
     gone = run(monkeypatch, capsys, boot_state, state="absent")
     assert (len(gone["files"]), names(files)) == (6, [])
     assert run(monkeypatch, capsys, boot_state, state="absent")["changed"] is False
+
+
+@pytest.mark.parametrize("fault", mortal.FAULTS)
+def test_whatever_goes_wrong_each_file_is_whole_and_the_next_run_finishes(monkeypatch, capsys, files, fault):
+    def act():
+        with contextlib.suppress(IndexError):
+            run(monkeypatch, capsys, boot_state, cpupools=POOLS)
+
+    act()
+    whole = {name: (files / name).read_bytes() for name in ALL}
+    stride = 1 if os.environ.get("EVERY_POINT") else 6
+    point, reached = 1 + list(mortal.FAULTS).index(fault) % stride, True
+    while reached:
+        run(monkeypatch, capsys, boot_state, state="absent")
+        reached, _error = mortal.Mortal().with_fault(point, mortal.FAULTS[fault](), act)
+        capsys.readouterr()
+        found = {name: (files / name).read_bytes() for name in names(files)}
+        assert all(whole[name] == content for name, content in found.items()), point
+        act()
+        assert {name: (files / name).read_bytes() for name in names(files)} == whole, point
+        point += stride
+    assert point > 12
 
 
 def test_the_first_cpupool_has_its_own_name_at_boot(monkeypatch, capsys, files):

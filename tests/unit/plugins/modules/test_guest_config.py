@@ -4,6 +4,7 @@
 
 """guest_config on real files: what is written, how, and what is said."""
 
+import contextlib
 import os
 import signal
 import stat
@@ -14,6 +15,7 @@ pytest.importorskip("ansible.module_utils.basic")
 
 from ansible_collections.dom0.xen.plugins.module_utils._control.lock import host_lock
 from ansible_collections.dom0.xen.plugins.modules import guest_config
+from ansible_collections.dom0.xen.tests.unit.plugins.module_utils._control import mortal
 from ansible_collections.dom0.xen.tests.unit.plugins.module_utils._topology.hosts import recording
 from ansible_collections.dom0.xen.tests.unit.plugins.modules.running import run, warnings_of
 
@@ -245,6 +247,34 @@ def test_killed_at_any_call_each_file_is_the_old_or_the_new_one(call, cfg, tmp_p
     assert {cfg.read_bytes(), second.read_bytes()} == {WANTED}
     assert stat.S_IMODE(cfg.stat().st_mode) == 0o640
     assert [name for name in os.listdir(str(tmp_path)) if name.startswith(".")] == []
+
+
+@pytest.mark.parametrize("fault", mortal.FAULTS)
+def test_whatever_goes_wrong_each_file_is_the_old_or_the_new_one(call, cfg, tmp_path, fault):
+    second = tmp_path / "db.cfg"
+    old = cfg.read_bytes()
+    guests = [{"path": str(path), "cpus": "4"} for path in (cfg, second)]
+    point, reached = 0, True
+    while reached:
+        point += 1
+        cfg.write_bytes(old)
+        second.write_bytes(old)
+        said = []
+
+        def act(said=said):
+            # A SystemExit out of nowhere comes with no result.
+            with contextlib.suppress(IndexError):
+                said.append(call(*guests))
+
+        reached, _error = mortal.Mortal().with_fault(point, mortal.FAULTS[fault](), act)
+        assert {cfg.read_bytes(), second.read_bytes()} <= {old, WANTED}, point
+        assert [name for name in os.listdir(str(tmp_path)) if name.startswith(".")] == [], point
+        if fault in ("ENOSPC", "EIO") and reached and said[0]["exit_status"] == 1:
+            done = [entry["path"] for entry in said[0].get("done", [])]
+            # The first two are of the lock.
+            assert point < 3 or fault in said[0]["msg"], point
+            assert all((tmp_path / path).read_bytes() == WANTED for path in done), point
+    assert point > 8
 
 
 def test_passwords_are_told_to_nobody(call, cfg, monkeypatch, tmp_path):

@@ -6,6 +6,7 @@
 
 import contextlib
 import copy
+import os
 
 import pytest
 
@@ -66,7 +67,7 @@ class Host(mortal.Mortal):
         return {cpu: row[1] & 1 for cpu, row in enumerate(self.data["pcpuinfo"])}
 
 
-@pytest.mark.parametrize(
+RUNS = (
     ("module", "wanted", "second_pool", "least"),
     [
         (vcpu_affinity, PINS, False, 7),
@@ -75,9 +76,11 @@ class Host(mortal.Mortal):
         (pcpu, {"smt": False}, False, 1),
     ],
 )
-def test_a_run_that_is_killed_at_any_point_is_finished_by_the_next(
-    monkeypatch, capsys, tmp_path, module, wanted, second_pool, least
-):
+
+
+def beginner(monkeypatch, module, second_pool):
+    """What makes a host, and has the module work on it."""
+
     def begin():
         host = Host(second_pool)
         monkeypatch.setattr(
@@ -90,6 +93,14 @@ def test_a_run_that_is_killed_at_any_point_is_finished_by_the_next(
         monkeypatch.setattr(module, "host_lock", lambda module: contextlib.ExitStack())
         return host
 
+    return begin
+
+
+@pytest.mark.parametrize(*RUNS)
+def test_a_run_that_is_killed_at_any_point_is_finished_by_the_next(
+    monkeypatch, capsys, tmp_path, module, wanted, second_pool, least
+):
+    begin = beginner(monkeypatch, module, second_pool)
     whole = begin()
     before = (whole.masks(), whole.online())
     assert run(monkeypatch, capsys, module, **wanted)["changed"]
@@ -106,3 +117,31 @@ def test_a_run_that_is_killed_at_any_point_is_finished_by_the_next(
         assert (host.masks(), host.online()) == after, kill
         assert not run(monkeypatch, capsys, module, **wanted)["changed"], kill
     assert kill > least
+
+
+@pytest.mark.parametrize("fault", mortal.FAULTS)
+@pytest.mark.parametrize(*RUNS)
+def test_whatever_goes_wrong_at_any_point_the_next_run_finishes_it(
+    monkeypatch, capsys, module, wanted, second_pool, least, fault
+):
+    begin = beginner(monkeypatch, module, second_pool)
+
+    def act():
+        # A SystemExit out of nowhere comes with no result.
+        with contextlib.suppress(IndexError):
+            run(monkeypatch, capsys, module, **wanted)
+
+    whole = begin()
+    act()
+    after = (whole.masks(), whole.online())
+    stride = 1 if os.environ.get("EVERY_POINT") else 4
+    point, reached = 1 + list(mortal.FAULTS).index(fault) % stride, True
+    while reached:
+        host = begin()
+        reached, _error = host.with_fault(point, mortal.FAULTS[fault](), act)
+        capsys.readouterr()
+        assert not run(monkeypatch, capsys, module, **wanted).get("failed"), point
+        assert (host.masks(), host.online()) == after, point
+        assert not run(monkeypatch, capsys, module, **wanted)["changed"], point
+        point += stride
+    assert point > least

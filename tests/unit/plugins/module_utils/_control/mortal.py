@@ -2,12 +2,14 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Runs in a process of their own, which end by SIGKILL at whichever deed is asked for: nothing of them runs after it, no `finally` either.
+"""Runs that end at whichever deed is asked for: by SIGKILL, in a process of their own, nothing of them runs after it, no `finally` either; or
+by an exception in its place.
 
 A made-up host lives in memory. What became of it in the child comes back through a file that the child writes before it is killed, as a
 real host outlives the run; files on disk are as the kernel has them, with what was not yet written lost.
 """
 
+import errno
 import os
 import pickle
 import signal
@@ -16,6 +18,13 @@ import traceback
 from ansible_collections.dom0.xen.plugins.module_utils._errors import Failure
 
 KILLED = "killed"
+#: What may come in the place of a deed, beside SIGKILL.
+FAULTS = {
+    "ENOSPC": lambda: OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)),
+    "EIO": lambda: OSError(errno.EIO, os.strerror(errno.EIO)),
+    "SystemExit": lambda: SystemExit(1),
+    "KeyboardInterrupt": KeyboardInterrupt,
+}
 #: What a run does to files, by its name in `os`.
 FILE_DEEDS = ("rename", "replace", "unlink", "fsync", "makedirs", "fchmod", "fchown")
 
@@ -28,6 +37,7 @@ class Mortal:
 
     kept = ()
     kill = None
+    fault = None
     deeds = 0
     _way_back = None
 
@@ -35,6 +45,8 @@ class Mortal:
         """One more thing was done, or is about to be; some have a name."""
         self.deeds += 1
         if self.kill is not None and self.kill in (self.deeds, name):
+            if self.fault is not None:
+                raise self.fault
             self._keep(KILLED)
             os.kill(os.getpid(), signal.SIGKILL)
 
@@ -67,6 +79,21 @@ class Mortal:
             setattr(self, name, value)
         self.kill = None
         return said
+
+    def with_fault(self, point, fault, act):
+        """Call `act`, with `fault` in the place of its deed with the number `point`; whether it got so far, and what it ended with."""
+        self.kill, self.fault, self.deeds, error = point, fault, 0, None
+        real = {name: getattr(os, name) for name in FILE_DEEDS}
+        try:
+            self._watch_files()
+            act()
+        except (Failure, SystemExit, KeyboardInterrupt, OSError) as caught:
+            error = caught
+        finally:
+            for name, call in real.items():
+                setattr(os, name, call)
+        self.kill = self.fault = None
+        return self.deeds >= point, error
 
     def _keep(self, said):
         with open(self._way_back, "wb") as stream:

@@ -6,6 +6,7 @@
 
 import copy
 import errno
+import os
 
 import pytest
 
@@ -536,9 +537,8 @@ def test_a_guest_that_ends_meanwhile_stops_nothing(host):
     assert Journal(host.path).load() == []
 
 
-@pytest.mark.parametrize("wanted", ["split", "back", "granularity", "swap"])
-def test_a_run_that_is_killed_at_any_point_is_finished_by_the_next(tmp_path, wanted):
-    """Kill at each change of the host or a file: guests have their old or new affinity or it is in the journal, and a second run completes."""
+def _trial(tmp_path, wanted):
+    """What is tried with a run that ends anywhere: a host before it, what is wished, options, and what comes of it."""
     wishes = {
         "split": [
             {"name": "db pool", "cpus": "node:1", "granularity": "core", "domains": ["db"]},
@@ -565,19 +565,44 @@ def test_a_run_that_is_killed_at_any_point_is_finished_by_the_next(tmp_path, wan
     whole = begin()
     whole.run(wishes[wanted], **options)
     outcome = (whole.pools(), whole.masks(DB), whole.masks(WEB))
+    return begin, wishes[wanted], options, outcome
+
+
+@pytest.mark.parametrize("wanted", ["split", "back", "granularity", "swap"])
+def test_a_run_that_is_killed_at_any_point_is_finished_by_the_next(tmp_path, wanted):
+    """Kill at each change of the host or a file: guests have their old or new affinity or it is in the journal, and a second run completes."""
+    begin, wish, options, outcome = _trial(tmp_path, wanted)
     kill = 0
     while True:
         kill += 1
         host = begin()
-        if (
-            host.in_child(tmp_path / "host", kill, lambda host=host: host.run(wishes[wanted], **options))
-            is None
-        ):
+        if host.in_child(tmp_path / "host", kill, lambda host=host: host.run(wish, **options)) is None:
             break
-        checked = host.plan(wishes[wanted], **options)
-        host.run(wishes[wanted], **options)
+        checked = host.plan(wish, **options)
+        host.run(wish, **options)
         assert (host.pools(), host.masks(DB), host.masks(WEB)) == outcome, kill
-        assert host.run(wishes[wanted], **options).steps == (), kill
+        assert host.run(wish, **options).steps == (), kill
         assert Journal(host.path).load() == [], kill
-        assert checked.after == host.plan(wishes[wanted], **options).after
+        assert checked.after == host.plan(wish, **options).after
     assert kill > 15
+
+
+@pytest.mark.parametrize("fault", mortal.FAULTS)
+@pytest.mark.parametrize("wanted", ["split", "back", "granularity", "swap"])
+def test_whatever_goes_wrong_at_any_point_the_next_run_finishes_it(tmp_path, wanted, fault):
+    """At every so manieth change of the host or a file, another for each fault; with EVERY_POINT=1 at all."""
+    begin, wish, options, outcome = _trial(tmp_path, wanted)
+    stride = 1 if os.environ.get("EVERY_POINT") else 5
+    point, reached = 1 + list(mortal.FAULTS).index(fault) % stride, True
+    while reached:
+        host = begin()
+        reached, error = host.with_fault(
+            point, mortal.FAULTS[fault](), lambda host=host: host.run(wish, **options)
+        )
+        assert not reached or error is not None, point
+        host.run(wish, **options)
+        assert (host.pools(), host.masks(DB), host.masks(WEB)) == outcome, (point, error)
+        assert host.run(wish, **options).steps == (), point
+        assert Journal(host.path).load() == [], point
+        point += stride
+    assert point > 15

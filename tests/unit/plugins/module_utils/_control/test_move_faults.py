@@ -204,13 +204,7 @@ OPTIONS = {
     "lands elsewhere": {"lands": 0},
     "restoring fails": {"fail": {"restore": 1}},
 }
-FAULTS = {
-    "ENOSPC": lambda: OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)),
-    "EIO": lambda: OSError(errno.EIO, os.strerror(errno.EIO)),
-    "SystemExit": lambda: SystemExit(1),
-    "KeyboardInterrupt": KeyboardInterrupt,
-    "error": lambda: ZeroDivisionError("an error of this program"),
-}
+FAULTS = dict(mortal.FAULTS, error=lambda: ZeroDivisionError("an error of this program"))
 
 
 def begin(folder, options):
