@@ -10,7 +10,7 @@ import typing as t
 
 from ansible.plugins.action import ActionBase
 
-from ..module_utils._errors import Failure
+from ..module_utils._errors import Failure, printable
 from ..plugin_utils._placement.check import check_plan
 from ..plugin_utils._placement.left_out import warnings
 from ..plugin_utils._placement.request import read_all
@@ -42,7 +42,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
         except Failure as failure:
             return {**result, "failed": True, "msg": failure.message, **failure.result}
         if left_out:
-            result["warnings"] = warnings(left_out)
+            result["warnings"] = printable(warnings(left_out))
         result.update(
             changed=False,
             valid=not found,

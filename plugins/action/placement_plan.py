@@ -12,7 +12,7 @@ import typing as t
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ..module_utils._errors import Failure
+from ..module_utils._errors import Failure, printable
 from ..module_utils._topology.model import Topology
 from ..plugin_utils._placement.check import check_plan
 from ..plugin_utils._placement.effort import Effort
@@ -64,7 +64,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
             """Say how far a long search is."""
             passed = time.monotonic() - begin
             if passed >= QUIET:
-                Display().display(f"placement_plan, {passed:.0f} s: {line}")
+                Display().display(printable(f"placement_plan, {passed:.0f} s: {line}"))
 
         try:
             hosts = hosts_of_task(args, task_vars)
@@ -84,7 +84,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
                 _refuse_what_breaks_rules(plan, topologies, request)
             if left_out:
                 plan = add_to(plan, left_out, unplaced)
-                result["warnings"] = warnings(left_out)
+                result["warnings"] = printable(warnings(left_out))
         except Failure as failure:
             return {**result, "failed": True, "msg": failure.message, **failure.result}
-        return {**result, "changed": False, **plan, "summary": summary(plan)}
+        return {**result, "changed": False, **plan, "summary": printable(summary(plan), "\n")}

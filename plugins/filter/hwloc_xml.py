@@ -8,22 +8,19 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible.utils.display import Display
-
+from ..module_utils._errors import printable
 from ..module_utils._topology.facts import to_facts
 from ..module_utils._topology.facts_reading import from_facts
 from ..module_utils._topology.hwloc_export import to_hwloc_xml
 from ..module_utils._topology.hwloc_import import from_hwloc_xml
-from .report import spoken
-
-_display = Display()
+from .report import spoken, warn
 
 
 def facts_to_xml(facts: t.Any, host_name: str = "") -> str:
     """The XML; what it cannot show becomes a warning."""
-    text, warnings = to_hwloc_xml(from_facts(facts), host_name)
+    text, warnings = to_hwloc_xml(from_facts(facts), printable(host_name))
     for warning in warnings:
-        _display.warning(warning)
+        warn(warning)
     return text
 
 
@@ -31,7 +28,7 @@ def xml_to_facts(text: t.Any) -> dict[str, t.Any]:
     """The facts; what they cannot show becomes a warning, and stands in them as well."""
     topology = from_hwloc_xml(text)
     for warning in topology.warnings:
-        _display.warning(warning)
+        warn(warning)
     return to_facts(topology)
 
 

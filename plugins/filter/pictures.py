@@ -8,27 +8,23 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible.utils.display import Display
-
 from ..plugin_utils._report import show
-from .report import spoken
-
-_display = Display()
+from .report import spoken, warn
 
 
 def to_html(facts: t.Any, plan: t.Any = None, title: str = "") -> str:
     """The page; a host whose facts cannot be used becomes a warning, and is named on it."""
-    return show.to_html(facts, plan, title, _display.warning)
+    return show.to_html(facts, plan, title, warn)
 
 
 def to_svg(facts: t.Any, name: str = "", plan: t.Any = None, view: str = "after", width: int = 720) -> str:
     """The drawing; likewise."""
-    return show.to_svg(facts, name, plan, view, width, _display.warning)
+    return show.to_svg(facts, name, plan, view, width, warn)
 
 
 def to_text(facts: t.Any, name: str = "", plan: t.Any = None, width: int = 100) -> str:
     """The text; likewise."""
-    return show.to_text(facts, name, plan, width, _display.warning)
+    return show.to_text(facts, name, plan, width, warn)
 
 
 class FilterModule:

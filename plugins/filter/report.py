@@ -11,8 +11,9 @@ import re
 import typing as t
 
 from ansible.errors import AnsibleFilterError
+from ansible.utils.display import Display
 
-from ..module_utils._errors import Failure
+from ..module_utils._errors import Failure, printable
 from ..plugin_utils._report import metrics, text, verdict
 
 #: What Python raises where a value has not the form that the code relies on.
@@ -24,6 +25,11 @@ _MISFITS = (
     TypeError,
     ValueError,
 )
+
+
+def warn(sentence: str) -> None:
+    """Warn of what stands in data, without a character that a terminal would obey."""
+    Display().warning(printable(sentence))
 
 
 def spoken(function: t.Callable[..., t.Any], name: str) -> t.Callable[..., t.Any]:

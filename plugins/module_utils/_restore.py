@@ -25,7 +25,7 @@ from ._control.journal import Journal
 from ._control.lock import host_lock
 from ._discovery import authoritative
 from ._discovery.component import DOMAINS
-from ._errors import Failure
+from ._errors import Failure, printable
 from ._toolstack import xenstore
 from ._topology.host import host_of
 from ._topology.model import NamesUnknown, Topology
@@ -185,10 +185,9 @@ def reason(error: Exception) -> str:
 
 def say(priority: str, sentence: str) -> None:
     """One line for the journal, whatever is in a guest's name, and whatever letters the locale has."""
-    line = "".join(char if char.isprintable() else repr(char)[1:-1] for char in sentence)
     # Whether or not anybody listens: what is restored is what counts.
     with contextlib.suppress(OSError):
-        os.write(1, f"{priority}{line}\n".encode("utf-8", "backslashreplace"))
+        os.write(1, f"{priority}{printable(sentence)}\n".encode("utf-8", "backslashreplace"))
 
 
 def main(

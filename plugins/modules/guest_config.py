@@ -334,6 +334,10 @@ class _Module(Module):
         super().exit_json(invocation=self._invocation(), **result)
 
     def fail_json(self, msg: str, **result: t.Any) -> None:
+        # Where an argument has not its type, Ansible quotes it.
+        for text in sorted(_texts_of(self.params), key=len, reverse=True):
+            for spelled in (text, repr(text)[1:-1]):
+                msg = msg.replace(spelled, config.HIDDEN)
         super().fail_json(msg, invocation=self._invocation(), **result)
 
     def _invocation(self) -> t.Dict[str, t.Any]:
@@ -353,6 +357,20 @@ class _Module(Module):
             else config.HIDDEN
         )
         return {"module_args": said}
+
+
+def _texts_of(value: t.Any, harmless: bool = False) -> t.Set[str]:
+    """The texts in arguments that may be of a configuration."""
+    if isinstance(value, dict):
+        known = argument_spec()["guests"]["options"]
+        return {
+            text
+            for key, item in value.items()
+            for text in _texts_of(item, harmless or (key in known and key != "content"))
+        }
+    if isinstance(value, (list, tuple)):
+        return {text for item in value for text in _texts_of(item, harmless)}
+    return {value} if isinstance(value, str) and len(value) > 3 and not harmless else set()
 
 
 _OWNERSHIP: t.Dict[str, t.Any] = {

@@ -182,7 +182,7 @@ def plan_config(
         elif text.strip() != "all":
             warnings.append(
                 'cpus="{0}" was left as it is: xl may put the memory on a node whose CPUs are excluded; set cpus to say '
-                "which CPUs are wanted".format(shown(config, "cpus"))
+                "which CPUs are wanted".format(visible(config, "cpus"))
             )
     # What stands on the disk, where it can be read, is at fault; a base text that was repaired before is not.
     if (affinities.get("cpus") or repairs) and _string_form_bites(base if before is None else before):
@@ -389,7 +389,9 @@ def _by_node(item: str) -> bool:
 
 def _by_number(text: str, resolve: t.Optional[Resolve]) -> str:
     """What a configuration says of CPUs, in numbers where it names nodes."""
-    if resolve is None or not any(_by_node(item) for item in text.split(",")):
+    items = text.split(",")
+    # What is no CPU expression of xl's may be anything, and who resolves it would quote it.
+    if resolve is None or not any(map(_by_node, items)) or not all(map(_ITEM.match, items)):
         return text
     return resolve(text)
 
@@ -488,7 +490,7 @@ def _keys(text: str) -> t.Dict[str, t.Any]:
     config = _readable(text)
     if config is None:
         return {}
-    found = {key: shown(config, key) for key in KEYS if config.value(key) is not None}
+    found = {key: visible(config, key) for key in KEYS if config.value(key) is not None}
     for key in _NUMBERS:
         # xl takes a number in quotes for a number.
         number = xlcfg.to_integer(found[key]) if isinstance(found.get(key), str) else None
@@ -738,7 +740,7 @@ def _is_harmless(key: str, value: t.Any) -> bool:
     return (key in ("type", "builder") or key.startswith("on_")) and _WORD.fullmatch(value.text) is not None
 
 
-def shown(config: xlcfg.Config, key: str) -> t.Any:
+def visible(config: xlcfg.Config, key: str) -> t.Any:
     """The value of a key for people, None where there is none, HIDDEN where it may be a password or have one in it."""
     value = config.value(key)
     return printable(config.get(key)) if value is None or _is_harmless(key, value) else HIDDEN

@@ -14,7 +14,7 @@ from .._errors import Failure, printable
 from .._toolstack import xlcfg
 from .._toolstack.xl import DomainState
 from . import move_plan
-from .config import shown, vcpu_count, vnuma_memory
+from .config import vcpu_count, visible, vnuma_memory
 from .move_plan import MIB
 
 RUNNING, PAUSED, STOPPED, DESTROYED, RESTARTED, MOVED, ABSENT = STATES = (
@@ -463,7 +463,7 @@ def _config(
     if printable(name) != printable(guest.name):
         raise Failure(
             "guest {0!r}: {1} is the configuration of a guest called {2!r}: give the right file, or the same name".format(
-                guest.name, path, shown(config, "name")
+                guest.name, path, visible(config, "name")
             )
         )
     return config

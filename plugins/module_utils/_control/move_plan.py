@@ -11,7 +11,7 @@ from .._errors import Failure
 from .._toolstack import xlcfg
 from .._toolstack.xl import DomainState
 from .._topology.guests import uuid_text
-from .config import shown, vcpu_count
+from .config import vcpu_count, visible
 
 LIVE, SAVE, AUTO = "live", "save", "auto"
 # What xl itself puts behind names while a guest migrates (xl_migrate.c).
@@ -115,7 +115,7 @@ def _successor(name: str, text: str, kind: str, uuid: str, live: t.Mapping[str, 
     if stated != kind:
         raise Failure(
             "guest {0!r} is of type {1}, and its configuration says {2}: restart it instead of moving it".format(
-                name, kind, shown(config, "type") or stated
+                name, kind, visible(config, "type") or stated
             )
         )
     if config.value("vnuma") is not None:

@@ -267,7 +267,7 @@ def render(value: Wanted, quote: str = '"') -> str:
     """Write a value in the language. Raises Failure for what it has no way to say."""
     if isinstance(value, int):
         if not _LONG_MIN <= value <= _LONG_MAX:
-            raise Failure(f"{shown(value)} is larger than any number that xl reads")
+            raise Failure("a number is larger than any that xl reads")
         return str(int(value)) if value >= 0 else quote + str(int(value)) + quote
     if isinstance(value, str):
         if "\0" in value:

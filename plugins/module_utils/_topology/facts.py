@@ -9,6 +9,7 @@ One table says for every value how it is checked, written and read back; this fi
 
 import typing as t
 
+from .._errors import printable
 from .dmi import DMI_FIELDS, DMI_SERIALS
 from .facts_forms import (
     DOMAIN,
@@ -55,7 +56,7 @@ INTERFACE = ("sysctl", "domctl", "platform", "known")
 
 XEN = entry(
     Xen,
-    computed={"version": lambda xen: xen.version},
+    computed={"version": lambda xen: printable(xen.version)},
     major=maybe(WHOLE),
     minor=maybe(WHOLE),
     extraversion=TEXT,
@@ -99,8 +100,8 @@ PCI_DEVICE = entry(
 )
 DMI = Form(
     ("record", dict.fromkeys(DMI_FIELDS + DMI_SERIALS, ("maybe", "text"))),
-    lambda fields, _all: dict(fields),
-    lambda fields, _all: {field: fields[field] for field in sorted(DMI_FIELDS + DMI_SERIALS)},
+    lambda fields, _all: printable(fields),
+    lambda fields, _all: {field: printable(fields[field]) for field in sorted(DMI_FIELDS + DMI_SERIALS)},
 )
 
 #: Keys that are there only when their subset was gathered.

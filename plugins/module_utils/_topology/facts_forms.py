@@ -6,6 +6,7 @@
 
 import typing as t
 
+from .._errors import printable
 from .affinities import ALL, affinity_text
 from .cpuset import CpuSet
 from .model import Domain, Locality, Topology, Vcpu
@@ -88,7 +89,8 @@ def entry(
     return Form(("record",) + shapes, write, read)
 
 
-TEXT = plain("text")
+# What a host says is data: neither facts nor what is made of them has a character that a terminal would obey.
+TEXT = Form("text", lambda text, _all: printable(text), lambda text, _all: printable(text))
 WHOLE = plain("whole")
 ID = plain("number_id")
 FLAG = plain("yes_no")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import typing as t
 from xml.etree import ElementTree
 
+from ...module_utils._errors import printable
 from .words import fit
 
 Element = ElementTree.Element
@@ -81,9 +82,18 @@ def patterns(defs: Element) -> None:
     rect(dots, 0, 0, 1.5, 1.5, "", fill="#707782")
 
 
+def made_printable(element: Element) -> Element:
+    """The element, with what does not print spelled out in all texts and attributes: XML has no way to write most of that."""
+    for one in element.iter():
+        one.text, one.tail = printable(one.text, "\n"), printable(one.tail, "\n")
+        for name, value in one.attrib.items():
+            one.attrib[name] = printable(value, "\n")
+    return element
+
+
 def to_text(element: Element) -> str:
     """The document, ready to be written to a file in UTF-8."""
-    ElementTree.indent(element, " ")
+    ElementTree.indent(made_printable(element), " ")
     return (
         '<?xml version="1.0" encoding="UTF-8"?>\n' + ElementTree.tostring(element, encoding="unicode") + "\n"
     )

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ...module_utils._errors import Failure, shown
+from ...module_utils._errors import Failure, printable, shown
 from ...module_utils._topology.facts_reading import from_facts
 from ...module_utils._topology.model import Topology
 
@@ -34,7 +34,7 @@ METRICS = {
 
 
 def _escaped(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return str(printable(text, "\n")).replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
 
 
 def _labels(labels: Labels) -> str:

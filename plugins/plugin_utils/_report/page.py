@@ -16,7 +16,7 @@ from xml.etree import ElementTree
 
 from . import palette
 from . import steps as plan_steps
-from .elements import Element, add
+from .elements import Element, add, made_printable
 from .fleet import Row, rows
 from .overview import change, small_bars
 from .picture import Data, Picture, View, memory_words, share_words
@@ -66,7 +66,11 @@ def page(
     for number, (host, row) in enumerate(zip(hosts, table_of, strict=True)):
         unfolded = len(hosts) <= MOST_OPEN or (row.steps > 0 and changed <= MOST_OPEN)
         _host(main, host, number, stock, None if len(hosts) <= MOST_OPEN else unfolded)
-    return "<!DOCTYPE html>\n" + ElementTree.tostring(html, encoding="unicode", method="html") + "\n"
+    return (
+        "<!DOCTYPE html>\n"
+        + ElementTree.tostring(made_printable(html), encoding="unicode", method="html")
+        + "\n"
+    )
 
 
 def say(parent: Element, tag: str, text: str, **attributes: t.Any) -> Element:

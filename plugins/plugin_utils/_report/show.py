@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ...module_utils._errors import Failure
+from ...module_utils._errors import Failure, printable
 from ...module_utils._errors import shown as quoted
 from . import fleet, overview, page, terminal
 from .picture import Data, Picture, left_out_words, picture, read_hosts, read_plan
@@ -62,7 +62,7 @@ def to_text(facts: t.Any, name: str = "", plan: t.Any = None, width: int = 100, 
             return "\n".join([terminal.fleet_text(hosts, read, wide), *(f"  note: {text}" for text in lost)])
         return terminal.host_text(hosts[0], read, wide)
 
-    return _drawn(facts, name, plan, warn, draw)
+    return str(printable(_drawn(facts, name, plan, warn, draw), "\n"))
 
 
 def _drawn(

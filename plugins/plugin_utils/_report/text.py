@@ -11,6 +11,7 @@ from __future__ import annotations
 import collections
 import typing as t
 
+from ...module_utils._errors import printable
 from ...module_utils._topology.facts_reading import from_facts
 from ...module_utils._topology.model import Dom0Linux, Topology
 from .verdict import Row, mib
@@ -78,7 +79,7 @@ def host_summary(facts: t.Any, name: str = "") -> str:
     `facts`: ``ansible_facts["xen_topology"]``. Raises Failure when it is something else.
     """
     topology = from_facts(facts)
-    title = f"{name}: " if name else ""
+    title = f"{printable(name)}: " if name else ""
     title += f"Xen {topology.xen.version}, scheduler {topology.xen.scheduler}"
     lines = [title, "", *_counts(topology), "", *_nodes(topology)]
     return "\n".join([*lines, *(f"  warning: {warning}" for warning in topology.warnings)])
@@ -134,7 +135,8 @@ def placement_summary(rows: t.Sequence[Row], name: str = "") -> str:
 
     `rows` as the filters ``placement_verdicts`` and ``limit_verdicts`` give them.
     """
-    title = f"{name + ': ' if name else ''}guests"
+    title = f"{printable(name) + ': ' if name else ''}guests"
+    rows = printable(list(rows))
     if not rows:
         return f"{title}\n\n  none"
     cells = [("guest", "wanted on", "vCPUs", "affinity", "memory by node", "verdict")]
@@ -161,6 +163,7 @@ def plan_reasons(plan: Data) -> str:
     lines = ["why there", ""]
     for entry in plan.get("guests") or []:
         lines += [
-            f"  {entry['name']}: {reason}" for reason in [*entry["reasons"], *(entry.get("warnings") or [])]
+            f"  {printable(entry['name'])}: {printable(reason)}"
+            for reason in [*entry["reasons"], *(entry.get("warnings") or [])]
         ]
     return "\n".join(lines)

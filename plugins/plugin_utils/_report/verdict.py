@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ...module_utils._errors import Failure, shown
+from ...module_utils._errors import Failure, printable, shown
 from ...module_utils._topology.cpuset import CpuSet, CpuSetError
 from ...module_utils._topology.expression import resolve
 from ...module_utils._topology.facts_reading import from_facts
@@ -416,7 +416,7 @@ def judge_plan(
         rows.append({**row, "verdict": "bad", "reasons": [*row["reasons"], *wrong]} if wrong else row)
     for entry in plan.get("unplaced") or []:
         rows.append(_absent(str(entry["name"]), None, "unplaced", list(entry.get("reasons") or [])))
-    return rows
+    return t.cast(t.List[Row], printable(rows))
 
 
 _LIMITS = ("name", "nodes", "max_nodes", "hard", "soft")
@@ -502,4 +502,4 @@ def judge_limits(
                 row["reasons"] += _check_persistent(persistent[wanted.name], domain, topology)
                 row["verdict"] = "bad" if row["reasons"] else row["verdict"]
             rows.append(row)
-    return rows
+    return t.cast(t.List[Row], printable(rows))

@@ -11,6 +11,8 @@ from __future__ import annotations
 import typing as t
 import unicodedata
 
+from ...module_utils._errors import printable
+
 #: Width of a character in em, for the fonts that pages fall back to. Rather too wide than too narrow: nothing may be cut.
 _WIDE = frozenset("mwMWQOG@%&#")
 _NARROW = frozenset("ijltfrI|!.,:;'()[]{} -/\\")
@@ -18,9 +20,7 @@ _NARROW = frozenset("ijltfrI|!.,:;'()[]{} -/\\")
 
 def shown(value: t.Any) -> str:
     """A text from elsewhere with what does not print (control characters, changes of writing direction) spelled out: ``\\x1b``."""
-    return "".join(
-        character if character.isprintable() else repr(character)[1:-1] for character in str(value)
-    )
+    return str(printable(str(value)))
 
 
 def size_text(size: int | None) -> str:

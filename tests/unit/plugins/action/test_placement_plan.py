@@ -178,7 +178,7 @@ def test_documentation_and_checks_agree() -> None:
         assert options[name]["type"] == spec["type"]
         assert options[name].get("required", False) == spec.get("required", False)
     guest = options["guests"]["suboptions"]
-    assert tuple(guest) == request._GUEST_KEYS
+    assert tuple(guest) == request.GUEST_KEYS
     assert tuple(options["groups"]["suboptions"]) == request._GROUP_KEYS
     assert tuple(options["rebalance"]["choices"]) == request.REBALANCE
     assert options["max_moves"]["default"] == Settings.max_moves
