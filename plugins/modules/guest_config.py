@@ -330,12 +330,16 @@ class _Module(Module):
     Not the parameter's no_log: what Ansible does with that stars out the value wherever it is, and a configuration may be as short as "a=1".
     """
 
+    def _load_params(self) -> None:
+        super()._load_params()
+        self._texts = sorted(_texts_of(self.params), key=len, reverse=True)
+
     def exit_json(self, **result: t.Any) -> None:
         super().exit_json(invocation=self._invocation(), **result)
 
     def fail_json(self, msg: str, **result: t.Any) -> None:
         # Where an argument has not its type, Ansible quotes it.
-        for text in sorted(_texts_of(self.params), key=len, reverse=True):
+        for text in self._texts:
             for spelled in (text, repr(text)[1:-1]):
                 msg = msg.replace(spelled, config.HIDDEN)
         super().fail_json(msg, invocation=self._invocation(), **result)

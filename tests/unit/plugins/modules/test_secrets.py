@@ -107,7 +107,7 @@ def test_guest_config_shows_no_password(call, tmp_path, spelling):
 )
 def test_arguments_that_are_wrong_are_not_repeated(monkeypatch, capsys, arguments):
     result = run(monkeypatch, capsys, guest_config, True, _ansible_inject_invocation=True, **arguments)
-    assert pieces(json.dumps(result)) == []
+    assert pieces(json.dumps(result)) == [], result
 
 
 def test_arguments_that_are_harmless_are_shown(call, tmp_path):
