@@ -27,7 +27,7 @@ Text is `str`. Files are bytes in no certain encoding: :func:`decode` and :func:
 import re
 import typing as t
 
-from .._errors import Failure, shown
+from .._errors import Failure
 
 # One alternative a token. No flags, explicit classes: Python's \s, \d and `.` know more characters than the scanner does.
 _TOKEN = re.compile(

@@ -39,6 +39,7 @@ READ = {
     "a key of nobody": "kernel_args = 'token hunter2'\nacme.token_9 = ['hunter2']\n",
     "in a harmless key": "on_crash = 'hunter2'\nbuilder = 'hunter2'\ntype = 'hunter2'\nuuid = 'hunter2'\n",
     "in a key that is set": 'cpus_soft = "all,hunter2"\npool = "vncpasswd=hunter2"\nvnuma = [["pnode=0", "x=hunter2"]]\n',
+    "in a key of CPUs": "vcpus = 2\ncpus = ['node:1,hunter2', 'node:70,hunter2']\ncpus_soft = 'node:0,^hunter2'\n",
     "in a name": 'name = "web\\", vncpasswd=\'hunter2\'"\n',
     "other bytes": "title = 'caf\udce9 hunter2'\n",
     "no last line": "vncpasswd='hunter2'",

@@ -68,6 +68,8 @@ def test_guest_config_shows_no_password(call, tmp_path, spelling):
     there, new, other = (tmp_path / name for name in ("there.cfg", "new.cfg", "other.cfg"))
     for path in (there, other):
         path.write_bytes(xlcfg.encode(text))
+    # Arguments are UTF-8, files need not be.
+    text = text.encode("utf-8", "replace").decode()
     calls = [
         ({"path": str(new), "content": text, "vcpus": 2},),
         ({"path": str(there), "memory": 64},),
