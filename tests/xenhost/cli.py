@@ -5,10 +5,12 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import shlex
 import signal
 import sys
+import tarfile
 import typing as t
 from pathlib import Path
 
@@ -87,6 +89,17 @@ class Commands:
         tools.require("ssh")
         os.execvp(argv[0], argv)
 
+    def put(self, options: argparse.Namespace) -> int:
+        instance = self.instance(options.name)
+        instance.host_variables()
+        archive = io.BytesIO()
+        with tarfile.open(fileobj=archive, mode="w") as tar:
+            for path in options.files:
+                tar.add(path, path.name, filter=_of_root)
+        folder = shlex.quote(options.folder)
+        instance.emulator.ssh_bytes(f"tar -xf - -C {folder}", archive.getvalue())
+        return 0
+
     def inventory(self, options: argparse.Namespace) -> int:
         text = reach.inventory(
             {name.partition("+")[0]: self.instance(name).host_variables() for name in options.names}
@@ -128,6 +141,12 @@ class Commands:
         return 1 if lost else 0
 
 
+def _of_root(member: tarfile.TarInfo) -> tarfile.TarInfo:
+    member.uid = member.gid = 0
+    member.uname = member.gname = "root"
+    return member
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line's grammar."""
     top = argparse.ArgumentParser(
@@ -161,6 +180,10 @@ def parser() -> argparse.ArgumentParser:
     command = add("ssh", "log in to a running host, or run a command in it")
     command.add_argument("name", metavar="NAME", help=known)
     command.add_argument("words", nargs=argparse.REMAINDER, metavar="-- COMMAND")
+    command = add("put", "copy files into a directory of a running host, all at once")
+    command.add_argument("name", metavar="NAME", help=known)
+    command.add_argument("folder", metavar="DIRECTORY", help="in the host; it must be there")
+    command.add_argument("files", nargs="+", type=Path, metavar="FILE")
     command = add("inventory", "print an Ansible inventory of running hosts")
     command.add_argument("names", nargs="+", metavar="NAME", help=known)
     command.add_argument("--output", type=Path, metavar="FILE", help="write it to a file instead")

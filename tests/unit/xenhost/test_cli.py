@@ -26,7 +26,19 @@ def test_help_names_every_command(capsys):
         cli.main(["--help"])
     assert caught.value.code == 0
     text = capsys.readouterr().out
-    commands = ["build", "prepare", "up", "down", "status", "ssh", "inventory", "console", "clean", "doctor"]
+    commands = [
+        "build",
+        "prepare",
+        "up",
+        "down",
+        "status",
+        "ssh",
+        "put",
+        "inventory",
+        "console",
+        "clean",
+        "doctor",
+    ]
     assert all(f"\n    {command}" in text for command in commands)
 
 
