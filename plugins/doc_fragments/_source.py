@@ -57,3 +57,15 @@ options:
     type: int
     default: 600
 """
+
+    # For modules whose actions may meet errors of Xen: FAULT_ARGUMENTS in module_utils/_module.py.
+    FAULTS = r"""
+options:
+  allow_known_faults:
+    description:
+      - Whether to do what would meet an error of this host's release of Xen, such as one that can hang the host when a CPU goes offline. Without,
+        it is refused, with the release that mends it; with it, there is a warning. C(docs/faults.md) has the list.
+      - A distribution may have mended an error without saying so in the number of its release.
+    type: bool
+    default: false
+"""

@@ -33,4 +33,5 @@ class FilterModule:
             "xl_config": spoken(wanted.config_text, "xl_config"),
             "boot_arguments": spoken(boot.boot_arguments, "boot_arguments"),
             "boot_pending": spoken(boot.boot_pending, "boot_pending"),
+            "known_faults": spoken(boot.known_faults, "known_faults"),
         }

@@ -48,6 +48,8 @@ def failures(module: "AnsibleModule") -> t.Iterator[None]:
         module.fail_json(msg="The system refused: %s%s." % (where, error.strerror or error))
 
 
+#: The argument of modules whose actions may meet errors of Xen, see _topology/faults.py.
+FAULT_ARGUMENTS: t.Dict[str, t.Dict[str, t.Any]] = {"allow_known_faults": {"type": "bool", "default": False}}
 #: The argument of modules that change something through hypercalls.
 WRITING_ARGUMENTS: t.Dict[str, t.Dict[str, t.Any]] = {"allow_unknown_xen": {"type": "bool", "default": False}}
 

@@ -117,7 +117,7 @@ class Restorer:
         plan = cpupools.plan_cpupools(
             topology, gran.of_cpupools(topology), there, policy, self._journal.load(topology)
         )
-        notes = list(plan.notes)
+        notes = list(plan.notes + plan.risks)
         if plan.steps:
             notes += self._host.apply_pools(topology, plan, self._journal)
         for step in plan.steps:

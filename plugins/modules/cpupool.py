@@ -23,6 +23,7 @@ extends_documentation_fragment:
   - dom0.xen._attributes.changing_module
   - dom0.xen._attributes.actiongroup_xen
   - dom0.xen._source.locking
+  - dom0.xen._source.faults
   - dom0.xen._requirements
   - dom0.xen._source.writing
 options:
@@ -229,9 +230,10 @@ from ..module_utils._changing import LOCK_ARGUMENTS, host_lock
 from ..module_utils._control import cpupools as control
 from ..module_utils._control import granularity, pool_steps
 from ..module_utils._control.journal import Journal
+from ..module_utils._control.steps import refuse_risks
 from ..module_utils._discovery import authoritative
 from ..module_utils._discovery.component import DOMAINS
-from ..module_utils._module import WRITING_ARGUMENTS, Module, failures, open_xen
+from ..module_utils._module import FAULT_ARGUMENTS, WRITING_ARGUMENTS, Module, failures, open_xen
 from ..module_utils._toolstack import xenstore
 from ..module_utils._topology.host import host_of
 
@@ -244,6 +246,7 @@ def main() -> None:
             "numa_split": {"type": "bool", "default": False},
             "broken_affinity": {"type": "raw", "default": "refuse"},
             "by_way_of": {"type": "str"},
+            **FAULT_ARGUMENTS,
             **LOCK_ARGUMENTS,
             **WRITING_ARGUMENTS,
         },
@@ -265,7 +268,8 @@ def main() -> None:
                 journal.load(None if module.check_mode else topology),
                 module.params["by_way_of"],
             )
-            notes = list(topology.warnings + plan.notes)
+            refuse_risks(plan.risks, module.params["allow_known_faults"])
+            notes = list(topology.warnings + plan.notes + plan.risks)
             if plan.steps and not module.check_mode:
                 store = stack.enter_context(xenstore.Xenstore.open())
                 hands = pool_steps.Hands(

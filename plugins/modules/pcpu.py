@@ -20,6 +20,7 @@ extends_documentation_fragment:
   - dom0.xen._attributes.changing_module
   - dom0.xen._attributes.actiongroup_xen
   - dom0.xen._source.locking
+  - dom0.xen._source.faults
   - dom0.xen._requirements
   - dom0.xen._source.writing
 options:
@@ -159,7 +160,8 @@ from ..module_utils._changing import LOCK_ARGUMENTS, host_lock
 from ..module_utils._control import granularity, pool_steps
 from ..module_utils._control import pcpus as control
 from ..module_utils._control.journal import Journal
-from ..module_utils._module import WRITING_ARGUMENTS, Module, failures, open_xen
+from ..module_utils._control.steps import refuse_risks
+from ..module_utils._module import FAULT_ARGUMENTS, WRITING_ARGUMENTS, Module, failures, open_xen
 from ..module_utils._settled import settled
 
 
@@ -171,6 +173,7 @@ def main() -> None:
             "online": {"type": "raw"},
             "smt": {"type": "bool"},
             "broken_affinity": {"type": "raw", "default": "refuse"},
+            **FAULT_ARGUMENTS,
             **LOCK_ARGUMENTS,
             **WRITING_ARGUMENTS,
         },
@@ -189,7 +192,8 @@ def main() -> None:
             module.params["smt"],
             module.params["broken_affinity"],
         )
-        notes = list(topology.warnings + plan.notes) + finished.notes
+        refuse_risks(plan.risks, module.params["allow_known_faults"])
+        notes = list(topology.warnings + plan.notes + plan.risks) + finished.notes
         everything = topology.complete_cpuset
         if plan.steps and not module.check_mode:
             hands = pool_steps.Hands(stack.enter_context(open_xen(module)), Journal(), everything)

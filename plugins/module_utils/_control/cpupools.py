@@ -21,7 +21,7 @@ from . import masks
 from .journal import Moved
 from .pool_order import Order, Pool, pool_name
 from .pool_plan import PoolPlan, PoolState
-from .steps import Masks, Step, affinity_difference, credit_notes, owed_note
+from .steps import Masks, Step, affinity_difference, owed_note, risks
 
 PRESENT, ABSENT = "present", "absent"
 
@@ -130,7 +130,8 @@ class _Planner:
             tuple(self.pools[number].state() for number in sorted(self.pools)),
             tuple((self.domains[domid], order.masks[domid]) for domid in sorted(self.domains)),
             tuple(entry.name for entry in entries),
-            tuple(self.notes + credit_notes(self.topology, order.steps)),
+            tuple(self.notes),
+            tuple(risks(self.topology, order.steps)),
         )
 
     def _step(self, step: Step) -> None:

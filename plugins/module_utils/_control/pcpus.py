@@ -18,17 +18,20 @@ from .._topology.expression import resolve
 from .._topology.model import Domain, Topology
 from . import granularity as gran
 from . import masks
-from .steps import Masks, Step, credit_notes
+from .steps import Masks, Step, risks
 
 
 class PcpuPlan(t.NamedTuple):
-    """`online` before and after; `affinities` are the domains whose masks change, with the new ones; `notes` are sentences."""
+    """`online` before and after; `affinities` are the domains whose masks change, with the new ones; `notes` are sentences,
+    `risks` those on errors of Xen that the steps would meet.
+    """
 
     steps: t.Tuple[Step, ...]
     before: CpuSet
     after: CpuSet
     affinities: t.Tuple[t.Tuple[Domain, Masks], ...]
     notes: t.Tuple[str, ...]
+    risks: t.Tuple[str, ...] = ()
 
 
 def second_threads(topology: Topology) -> CpuSet:
@@ -116,7 +119,8 @@ def plan_pcpus(
         before,
         (before | rising) - falling,
         tuple(affinities),
-        tuple(notes + credit_notes(topology, steps)),
+        tuple(notes),
+        tuple(risks(topology, steps)),
     )
 
 

@@ -24,7 +24,7 @@ class PoolState(t.NamedTuple):
 
 class PoolPlan(t.NamedTuple):
     """`before` and `after` have every cpupool; `affinities` the masks of every domain in the end; `wanted` the names asked for, in their
-    order; `notes` are sentences.
+    order; `notes` are sentences, `risks` those on errors of Xen that the steps would meet.
     """
 
     steps: t.Tuple[Step, ...]
@@ -33,3 +33,4 @@ class PoolPlan(t.NamedTuple):
     affinities: t.Tuple[t.Tuple[Domain, Masks], ...]
     wanted: t.Tuple[str, ...]
     notes: t.Tuple[str, ...]
+    risks: t.Tuple[str, ...] = ()

@@ -9,15 +9,14 @@
 
 import typing as t
 
+from .._errors import Failure
+from .._topology import faults
 from .._topology.affinities import affinity_text
 from .._topology.cpuset import CpuSet
 from .._topology.model import CpuPool, Domain, Topology
 from .journal import Moved, masks_to_restore
 
 Masks = t.Dict[int, t.Tuple[CpuSet, CpuSet]]
-
-#: In which releases a CPU that is not the last one can leave a cpupool of the scheduler credit (xen commit ea1d785a5f).
-_CREDIT_MENDED = (4, 22)
 
 
 class Step(t.NamedTuple):
@@ -115,21 +114,52 @@ def _told(told: Masks, everything: CpuSet) -> t.Dict[str, str]:
     }
 
 
-def credit_notes(topology: Topology, steps: t.Iterable[Step]) -> t.List[str]:
-    """Sentences on cpupools of the scheduler credit that CPUs leave, which Xen can crash or lock up at (docs/control.md)."""
-    version = (topology.xen.major or 0, topology.xen.minor or 0)
+def risks(topology: Topology, steps: t.Iterable[Step]) -> t.List[str]:
+    """Sentences on errors of this host's Xen that the steps would meet, see :mod:`.._topology.faults`."""
     pools = {pool.id: pool for pool in topology.cpupools}
     has = {pool.id: pool.cpuset & topology.online_cpuset for pool in topology.cpupools}
-    leaving = {}  # type: t.Dict[int, CpuSet]
+    leaving = {}  # type: t.Dict[int, t.Tuple[CpuSet, bool]]
+    offline, plugged, moved = CpuSet(), CpuSet(), []  # type: CpuSet, CpuSet, t.List[str]
     for step in steps:
-        if step.kind == "add":
+        if step.kind in ("offline", "online", "smt"):
+            plugged |= step.cpus
+            if step.kind == "offline" or (step.kind, step.value) == ("smt", "off"):
+                offline |= step.cpus
+        elif step.kind == "add":
             has[step.pool] = has.get(step.pool, CpuSet()) | step.cpus
         elif step.kind == "remove" and step.pool in pools:
             has[step.pool] -= step.cpus
-            if pools[step.pool].scheduler == "credit" and (version < _CREDIT_MENDED or not has[step.pool]):
-                leaving[step.pool] = leaving.get(step.pool, CpuSet()) | step.cpus
-    return [
-        f"CPU {cpus} leaves cpupool {pools[number].name or number!r}, whose scheduler is credit: an error of Xen can bring the whole host "
-        "down then. With credit2 there is none."
-        for number, cpus in sorted(leaving.items())
-    ]
+            if pools[step.pool].scheduler == "credit":
+                cpus, empty = leaving.get(step.pool, (CpuSet(), False))
+                leaving[step.pool] = cpus | step.cpus, empty or not has[step.pool]
+        elif step.kind == "move" and step.domain is not None and step.before in pools and step.pool in pools:
+            grains = {pools[step.before].sched_gran, pools[step.pool].sched_gran}
+            if len(grains) > 1 and None not in grains:
+                moved.append(step.domain.title)
+    found = []
+    for number, (cpus, empty) in sorted(leaving.items()):
+        subject = "CPU {0} leaves cpupool {1!r}, whose scheduler is credit".format(
+            cpus, pools[number].name or number
+        )
+        found.append(faults.sentence("credit_leave", topology.xen, subject))
+        if empty:
+            found.append(faults.sentence("credit_empty", topology.xen, subject))
+    if offline:
+        found += [
+            faults.sentence(name, topology.xen, "CPU {0}".format(offline))
+            for name in ("offline_hang", "offline_interrupts")
+        ]
+    if plugged and any(pool.sched_gran in ("core", "socket") for pool in topology.cpupools):
+        found.append(faults.sentence("core_hotplug", topology.xen, "CPU {0}".format(plugged)))
+    if moved:
+        found.append(faults.sentence("move_granularity", topology.xen, ", ".join(moved)))
+    return [sentence for sentence in found if sentence is not None]
+
+
+def refuse_risks(found: t.Sequence[str], allow: bool) -> None:
+    """Raise Failure with what the steps would meet, unless the user allows it."""
+    if found and not allow:
+        raise Failure(
+            "this would meet errors of this host's Xen. {0}. Nothing was done: install a release that mends it, or set allow_known_faults to "
+            "do it all the same".format(". ".join(found))
+        )

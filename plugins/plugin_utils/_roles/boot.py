@@ -15,6 +15,7 @@ import re
 import typing as t
 
 from ...module_utils._errors import Failure
+from ...module_utils._topology import faults
 from ...module_utils._topology.command_line import parse
 from ...module_utils._topology.xen_options import missing, settings
 
@@ -32,6 +33,7 @@ _SETTINGS = (
     "smt",
     "credit2_runqueue",
     "arguments",
+    "allow_known_faults",
 )
 _GRANULARITIES = ("cpu", "core", "socket")
 _RUNQUEUES = ("cpu", "core", "socket", "node", "all")
@@ -153,7 +155,43 @@ def boot_arguments(settings: Data, facts: Data | None = None) -> str:
             )
         words.append(word)
     _refuse_twice(words)
+    if not _switch("allow_known_faults", given.get("allow_known_faults", False)):
+        _refuse_hang(words, facts)
     return " ".join(words)
+
+
+def _refuse_hang(words: t.Sequence[str], facts: Data | None) -> None:
+    """Refuse ``dom0_nodes`` where this release of Xen hangs with it while it boots, and does not run with it already."""
+    xen = (facts or {}).get("xen") or {}
+    asked = [word for word in words if word.startswith("dom0_nodes=")]
+    line = xen.get("command_line")
+    if not asked or (line and not boot_pending(" ".join(asked), line)):
+        return
+    then = settings((*parse(line), *parse(" ".join(words))))
+    release = faults.release_of(xen.get("major"), xen.get("minor"), xen.get("extraversion"))
+    (fault,) = [fault for fault in faults.FAULTS if fault.name == "dom0_nodes"]
+    if then.get(("sched", ""), "credit2") == "credit2" and release is not None and faults.has(fault, release):
+        raise _fail(
+            "nodes",
+            f"{fault.action} on Xen {'.'.join(map(str, release))}: {fault.happens} ({fault.source}); {faults.remedy(fault, release)}. "
+            "Install that, boot with sched=credit (dom0_arguments), or set dom0_allow_known_faults to do it all the same.",
+        )
+
+
+def known_faults(facts: Data) -> list[dict[str, str]]:
+    """What of the errors in the table this host's Xen has, as {action, happens, mended, source}."""
+    xen = facts.get("xen") or {}
+    release = faults.release_of(xen.get("major"), xen.get("minor"), xen.get("extraversion"))
+    return [
+        {
+            "action": fault.action,
+            "happens": fault.happens,
+            "mended": faults.remedy(fault, release),
+            "source": fault.source,
+        }
+        for fault in faults.FAULTS
+        if faults.has(fault, release)
+    ]
 
 
 def _refuse_twice(words: t.Sequence[str]) -> None:

@@ -220,8 +220,30 @@ def test_what_a_killed_run_has_left_is_done_first(monkeypatch, capsys, host, lef
     assert journal.load() == []
 
 
-def test_cpus_that_leave_a_cpupool_of_the_scheduler_credit_are_warned_of(monkeypatch, capsys, host):
+@pytest.mark.parametrize("check_mode", [True, False])
+def test_what_would_meet_an_error_of_xen_is_refused_unless_allowed(monkeypatch, capsys, host, check_mode):
     host.data["cpupools"].append({"id": 1, "sched_id": 5, "n_dom": 0, "cpus": [6, 7]})
     host.pool(0)["cpus"] = [0, 1, 2, 3, 4, 5]
-    done = run(monkeypatch, capsys, pcpu, offline="7")
-    assert any("whose scheduler is credit: an error of Xen" in warning for warning in warnings_of(done))
+    refused = run(monkeypatch, capsys, pcpu, check_mode, offline="7")
+    assert "CPU 7 leaves cpupool 1, whose scheduler is credit" in refused["msg"]
+    assert "Xen 4.22.0 mends that. Nothing was done" in refused["msg"]
+    done = run(monkeypatch, capsys, pcpu, check_mode, offline="7", allow_known_faults=True)
+    assert done["changed"]
+    assert any("whose scheduler is credit" in warning for warning in warnings_of(done))
+
+
+@pytest.mark.parametrize(
+    ("release", "sentences"),
+    [
+        ((14, ".6"), ["Xen 4.15.4 or 4.16.3 or 4.17.0 mends", "Xen 4.17.5 or 4.18.3 or 4.19.0 mends"]),
+        ((17, ".4"), ["Xen 4.17.5 or"]),
+        ((17, ".5"), []),
+    ],
+)
+def test_a_cpu_goes_offline_where_xen_is_known_to_bear_it(monkeypatch, capsys, host, release, sentences):
+    host.data["xen"].update(minor=release[0], extraversion=release[1])
+    result = run(monkeypatch, capsys, pcpu, offline="7")
+    assert bool(result.get("failed")) is bool(sentences)
+    assert all(sentence in result["msg"] for sentence in sentences)
+    # Nothing goes offline then.
+    assert not run(monkeypatch, capsys, pcpu, online="all").get("failed")

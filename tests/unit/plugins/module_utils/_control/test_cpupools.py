@@ -411,17 +411,19 @@ def test_a_guest_that_does_not_fit_the_new_granularity_is_refused_before_anythin
         )
 
 
-def test_cpus_that_leave_a_cpupool_of_the_scheduler_credit_are_warned_of(host):
-    assert host.run(SPLIT).notes == ()
+def test_cpus_that_leave_a_cpupool_of_the_scheduler_credit_are_a_risk(host):
+    assert host.run(SPLIT).risks == ()
     gone = [{"name": "db pool", "state": "absent", "evacuate_to": "Pool-0"}]
-    (note,) = host.plan(gone).notes
-    assert note.startswith("CPU 4-7 leaves cpupool 'db pool', whose scheduler is credit")
+    first, second = host.plan(gone).risks
+    assert first.startswith("CPU 4-7 leaves cpupool 'db pool', whose scheduler is credit")
+    assert first.endswith("Xen 4.22.0 mends that")
+    assert "no release of Xen mends that so far" in second
     smaller = [{"name": "db pool", "cpus": "4-5"}]
-    assert len(host.plan(smaller).notes) == 1
+    assert len(host.plan(smaller).risks) == 1
     # One of the two errors is mended there.
-    host.fake.data["xen"]["minor"] = 22
-    assert host.plan(smaller).notes == ()
-    assert len(host.plan(gone).notes) == 1
+    host.fake.data["xen"].update(minor=22, extraversion=".0")
+    assert host.plan(smaller).risks == ()
+    assert len(host.plan(gone).risks) == 1
 
 
 def test_an_empty_cpupool_of_another_program_gets_its_cpus(host):

@@ -8,7 +8,11 @@ import pytest
 from ansible_collections.dom0.xen.plugins.module_utils._errors import Failure
 from ansible_collections.dom0.xen.plugins.module_utils._topology.derive import derive
 from ansible_collections.dom0.xen.plugins.module_utils._topology.facts import to_facts
-from ansible_collections.dom0.xen.plugins.plugin_utils._roles.boot import boot_arguments, boot_pending
+from ansible_collections.dom0.xen.plugins.plugin_utils._roles.boot import (
+    boot_arguments,
+    boot_pending,
+    known_faults,
+)
 from ansible_collections.dom0.xen.tests.unit.plugins.module_utils._topology.hosts import recording
 
 FACTS = {
@@ -105,6 +109,42 @@ def test_nodes_are_translated_on_a_host_whose_firmware_has_them_in_another_order
 def test_what_cannot_be_is_refused(settings, facts, sentence):
     with pytest.raises(Failure, match=sentence):
         boot_arguments(settings, facts)
+
+
+@pytest.mark.parametrize(
+    ("release", "line", "more", "refused"),
+    [
+        ((4, 14, ".6"), "dom0_mem=1G", {}, True),
+        ((4, 16, ".2"), "dom0_mem=1G", {}, False),
+        ((4, 14, ".6"), "sched=credit", {}, False),
+        ((4, 14, ".6"), "sched=credit", {"arguments": ["sched=credit2"]}, True),
+        ((4, 14, ".6"), "", {"arguments": ["sched=credit"]}, False),
+        ((4, 14, ".6"), "", {"allow_known_faults": True}, False),
+        # It has booted with it.
+        ((4, 14, ".6"), "dom0_nodes=1", {}, False),
+        ((None, None, ""), None, {}, False),
+    ],
+)
+def test_nodes_with_which_xen_hangs_are_refused(release, line, more, refused):
+    xen = {"major": release[0], "minor": release[1], "extraversion": release[2], "command_line": line}
+    asked = {"nodes": [1], **more}
+    if not refused:
+        assert "dom0_nodes=1" in boot_arguments(asked, {**FACTS, "xen": xen})
+        return
+    with pytest.raises(
+        Failure, match=r"the host hangs while it boots.*Xen 4.15.4 or 4.16.2 or 4.17.0 mends that"
+    ):
+        boot_arguments(asked, {**FACTS, "xen": xen})
+    asked = {"arguments": ["dom0_nodes=1", *more.get("arguments", [])]}
+    with pytest.raises(Failure, match="dom0_allow_known_faults"):
+        boot_arguments(asked, {**FACTS, "xen": xen})
+
+
+def test_known_faults():
+    found = known_faults({"xen": {"major": 4, "minor": 14, "extraversion": ".6"}})
+    assert {"action", "happens", "mended", "source"} == set(found[0])
+    assert sum(one["action"] == "taking a CPU offline" for one in found) == 2
+    assert known_faults({"xen": {}}) == []
 
 
 def test_pending_is_what_xen_does_not_run_with():
