@@ -37,6 +37,7 @@ from .model import (
     Distances,
     Dom0Boot,
     Dom0Linux,
+    HwlocObject,
     Memory,
     NumaNode,
     Package,
@@ -104,8 +105,26 @@ DMI = Form(
     lambda fields, _all: {field: printable(fields[field]) for field in sorted(DMI_FIELDS + DMI_SERIALS)},
 )
 
-#: Keys that are there only when their subset was gathered.
-ON_DEMAND: t.Dict[str, Form] = {"domains": DOMAINS, "pci_devices": many(PCI_DEVICE), "dmi": DMI}
+HWLOC_OBJECT = entry(
+    HwlocObject,
+    type=TEXT,
+    os_index=maybe(WHOLE),
+    name=maybe(TEXT),
+    subtype=maybe(TEXT),
+    cpuset=LIST,
+    nodeset=LIST,
+    parent=maybe(TEXT),
+    attributes=plain(("named", "text")),
+    infos=many(Form(("row", "text", "text"), lambda info, _all: list(info), lambda info, _all: tuple(info))),
+)
+
+#: Keys that are there only when their subset was gathered, or when hwloc XML has such.
+ON_DEMAND: t.Dict[str, Form] = {
+    "domains": DOMAINS,
+    "pci_devices": many(PCI_DEVICE),
+    "dmi": DMI,
+    "hwloc_objects": many(HWLOC_OBJECT),
+}
 DOM0_VCPUS = many(VCPU)
 DOM0_BOOT = maybe(
     entry(
@@ -212,6 +231,8 @@ TOP: t.Dict[str, Form] = {
             memory_free_bytes=("memory_free", maybe(WHOLE)),
             nearest_cpu_nodes=many(ID),
             proximity_domain=maybe(WHOLE),
+            shared_cpuset=LIST,
+            subtype=maybe(TEXT),
         ),
         "MOST_NODES",
     ),

@@ -12,7 +12,7 @@ which to hwloc means "near to all", and an info says that it is unknown.
 import re
 import typing as t
 
-from .cpuset import LARGEST_ID, CpuSet
+from .cpuset import LARGEST_ID
 from .hwloc_elements import Element, told_number
 from .model import PciDevice
 
@@ -45,17 +45,23 @@ DRIVER = "LinuxDriver"
 ASSIGNABLE = "XenAssignable"
 ASSIGNED_TO = "XenAssignedTo"  # the domain's id
 
-#: hwloc_obj_osdev_type_e
+#: hwloc_obj_osdev_type_e of hwloc 2
 _OS_DEVICES = (("block", 0), ("gpu", 1), ("network", 2), ("infiniband", 3))
-_OS_DEVICE_FIELDS = {str(number): field for field, number in _OS_DEVICES}
+_OS_DEVICE_FIELDS = {number: field for field, number in _OS_DEVICES}
+#: hwloc 3 has bits, of which an OS device may have several. The first that fits gives the type that hwloc 3 itself writes for hwloc 2.
+_BITS = ((1 << 0 | 1 << 1, 0), (1 << 5, 3), (1 << 4, 2), (1 << 6, 4), (1 << 3, 5), (1 << 2, 1))
+_COPROCESSOR = 5
+_LARGEST_TYPE = 2**32 - 1
 _ROOT = re.compile(r"pci([0-9a-f]{4,8}):([0-9a-f]{2})\Z")
 _HIGHEST_DOMAIN = 0xFFFF
 
-_BUSID = re.compile(r"[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]\Z")
+# domains above ffff are those of Intel's VMD; hwloc 1 and 2 write four digits at least
+_BUSID = re.compile(r"[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]\Z")
+# hwloc 3, also where it writes for hwloc 2, has the programming interface behind the revision
 _PCI_TYPE = re.compile(
-    r"([0-9a-f]{4}) \[([0-9a-f]{4}):([0-9a-f]{4})\] \[([0-9a-f]{4}):([0-9a-f]{4})\] ([0-9a-f]{2})\Z"
+    r"([0-9a-f]{4}) \[([0-9a-f]{4}):([0-9a-f]{4})\] \[([0-9a-f]{4}):([0-9a-f]{4})\] ([0-9a-f]{2})(?: ([0-9a-f]{2}))?\Z"
 )
-_BUSES = re.compile(r"([0-9a-f]{4}):\[([0-9a-f]{2})-([0-9a-f]{2})\]\Z")
+_BUSES = re.compile(r"([0-9a-f]{4,8}):\[([0-9a-f]{2})-([0-9a-f]{2})\]\Z")
 
 #: Objects without sets: they hang on the tree and are no part of it.
 IO = frozenset(("Bridge", "PCIDev", "OSDev"))
@@ -94,8 +100,8 @@ def dmi_infos(dmi: t.Optional[t.Dict[str, t.Optional[str]]]) -> Infos:
     ]
 
 
-def io_objects(devices: t.Optional[t.Sequence[PciDevice]]) -> Io:
-    """Make the trees of I/O objects, one for each root of a PCI bus, in the order of their buses."""
+def io_objects(devices: t.Optional[t.Sequence[PciDevice]], bare: bool) -> Io:
+    """Make the trees of I/O objects, one for each root of a PCI bus, in the order of their buses. `bare`: of a machine without Xen."""
     shown = [device for device in devices or () if _domain(device.address) <= _HIGHEST_DOMAIN]
     known = {device.address: device for device in shown}
     roots = {}  # type: t.Dict[t.Tuple[int, int], t.List[PciDevice]]
@@ -109,7 +115,7 @@ def io_objects(devices: t.Optional[t.Sequence[PciDevice]]) -> Io:
     placed = set()  # type: t.Set[str]
     for (domain, bus), members in sorted(roots.items()):
         seen = set()  # type: t.Set[str]
-        children = [_device(member, below, 1, seen) for member in members]
+        children = [_device(member, below, 1, seen, bare) for member in members]
         placed |= seen
         everybody = [known[address] for address in seen]
         nodes = sorted({device.node for device in everybody if device.node is not None})
@@ -122,7 +128,7 @@ def io_objects(devices: t.Optional[t.Sequence[PciDevice]]) -> Io:
                 ("depth", "0"),
                 ("bridge_pci", "%04x:[%02x-%02x]" % (domain, bus, max(bus, last))),
             ],
-            [(NODE, node if node is not None else "several" if nodes else "unknown")],
+            [] if bare else [(NODE, node if node is not None else "several" if nodes else "unknown")],
         )
         bridge.children = children
         bridges.setdefault(node, []).append(bridge)
@@ -140,25 +146,36 @@ def io_objects(devices: t.Optional[t.Sequence[PciDevice]]) -> Io:
 
 
 def _device(
-    device: PciDevice, below: t.Dict[str, t.List[PciDevice]], depth: int, seen: t.Set[str]
+    device: PciDevice,
+    below: t.Dict[str, t.List[PciDevice]],
+    depth: int,
+    seen: t.Set[str],
+    bare: bool,
 ) -> IoObject:
     seen.add(device.address)
     what = [
         ("pci_busid", device.address),
         (
             "pci_type",
-            "%s [%s:%s] [%s] %02x"
-            % (device.class_id[:4], device.vendor_id, device.device_id, device.subsystem_id, device.revision),
+            "%s [%s:%s] [%s] %02x %s"
+            % (
+                device.class_id[:4],
+                device.vendor_id,
+                device.device_id,
+                device.subsystem_id,
+                device.revision,
+                device.class_id[4:],
+            ),
         ),
         ("pci_link_speed", "0.000000"),
     ]
     infos = [
         ("PCIVendor", device.vendor),
         ("PCIDevice", device.device),
-        (NODE, "unknown" if device.node is None else device.node),
+        (NODE, None if bare else "unknown" if device.node is None else device.node),
         (DRIVER, device.driver),
-        (ASSIGNABLE, "yes" if device.assignable else None),
-        (ASSIGNED_TO, device.assigned_to),
+        (ASSIGNABLE, "yes" if device.assignable and not bare else None),
+        (ASSIGNED_TO, None if bare else device.assigned_to),
     ]
     if not _is_bridge(device):
         made = IoObject("PCIDev", what, infos)
@@ -172,7 +189,7 @@ def _device(
         made = IoObject("Bridge", bridge + what, infos)
         # a device that claims to be below itself is not gone through again
         made.children = [
-            _device(child, below, depth + 1, seen)
+            _device(child, below, depth + 1, seen, bare)
             for child in below.get(device.address, ())
             if child.address not in seen
         ]
@@ -214,12 +231,13 @@ def dmi_of(infos: t.Mapping[str, t.List[str]]) -> t.Dict[str, str]:
 class Reader:
     """Reads I/O objects as the sections of a `RawHost`. `ours`: they come from our own export, which says of each device where it is.
 
-    `kept` counts the objects of each kind that were taken over.
+    `version` is the major version of the XML. `kept` counts the objects of each kind that were taken over.
     """
 
-    def __init__(self, largest_node: int, ours: bool) -> None:
+    def __init__(self, largest_node: int, ours: bool, version: int) -> None:
         self.largest_node = largest_node
         self.ours = ours
+        self.version = version
         self.kept = {}  # type: t.Dict[str, int]
         self.devices = {}  # type: t.Dict[str, t.Dict[str, t.Any]]
         self.nodes = {}  # type: t.Dict[str, int]
@@ -237,34 +255,57 @@ class Reader:
             "pci_assigned": self.assigned,
         }
 
-    def read(self, root: Element, near: t.Optional[CpuSet]) -> None:
-        """Take over an I/O object and those below it. `near` are the nodes that the object it hangs on belongs to."""
-        trail = [(root, None, None, near)]  # type: t.List[t.Tuple[Element, t.Any, t.Any, t.Optional[CpuSet]]]
+    def read(
+        self, root: Element, node: t.Optional[int]
+    ) -> t.List[t.Tuple[Element, t.Optional[str], t.Optional[int]]]:
+        """Take over an I/O object and those below it. `node` is the one that the object it hangs on belongs to, if that is just one.
+
+        Return the OS devices and Misc objects that are not taken over, each with the PCI device that it hangs on and an OS device's type.
+        """
+        others = []  # type: t.List[t.Tuple[Element, t.Optional[str], t.Optional[int]]]
+        trail = [(root, None, None)]  # type: t.List[t.Tuple[Element, t.Any, t.Any]]
         while trail:
-            element, parent, device, nodes = trail.pop()
-            here = element.bitmap("nodeset")
-            nodes = nodes if here is None else here
+            element, parent, device = trail.pop()
             if element.kind in ("Bridge", "PCIDev"):
                 device = _read_device(element, parent)
                 if device is not None and device["address"] not in self.devices:
-                    self._keep(element, device, nodes)
+                    self._keep(element, device, node)
                     parent = device["address"]
-                elif element.kind == "Bridge" and device is None:
+                elif device is not None:
+                    device = None  # there is one of this address already
+                elif element.kind == "Bridge":
                     buses = _BUSES.match(element.attributes.get("bridge_pci", ""))
                     parent = "pci%s:%s" % buses.group(1, 2) if buses else None
                     self._count("Bridge")
-            elif element.kind == "OSDev" and device is not None:
-                field = _OS_DEVICE_FIELDS.get(element.attributes.get("osdev_type", ""))
+            elif element.kind == "OSDev":
+                kind = self._type(element)
+                field = _OS_DEVICE_FIELDS.get(kind)  # type: ignore[arg-type]
                 called = element.attributes.get("name")
-                if field and called:
-                    self._count("OSDev")
+                self._count("OSDev")
+                if field and called and device is not None and not _is_memory(element):
                     device["interfaces"].setdefault(field, []).append(called)
-            trail += [(child, parent, device, nodes) for child in reversed(element.below("object"))]
+                else:
+                    others.append((element, device and device["address"], kind))
+            elif element.kind == "Misc":
+                self._count("Misc")
+                others.append((element, device and device["address"], None))
+            trail += [(child, parent, device) for child in reversed(element.below("object"))]
+        return others
+
+    def _type(self, element: Element) -> t.Optional[int]:
+        """Return an OS device's type as hwloc 2 has it; None where there is none that it knows."""
+        told = told_number(element.attributes.get("osdev_type"), _LARGEST_TYPE)
+        if told is None or self.version < 3:
+            return told
+        found = next((number for bits, number in _BITS if told & bits), None)
+        if found == _COPROCESSOR and element.attributes.get("name", "").startswith(("nvml", "rsmi")):
+            return 1
+        return found
 
     def _count(self, kind: str) -> None:
         self.kept[kind] = self.kept.get(kind, 0) + 1
 
-    def _keep(self, element: Element, device: t.Dict[str, t.Any], nodes: t.Optional[CpuSet]) -> None:
+    def _keep(self, element: Element, device: t.Dict[str, t.Any], near: t.Optional[int]) -> None:
         self._count(element.kind)
         address = device["address"]
         self.devices[address] = device
@@ -273,14 +314,19 @@ class Reader:
             told = element.info(name)
             if told:
                 self.names[key] = told
-        node = told_number(element.info(NODE), self.largest_node)
-        if node is None and not self.ours and nodes is not None and len(nodes) == 1:
-            node = nodes.first()
+        node = told_number(element.info(NODE), self.largest_node) if self.ours else near
         if node is not None:
             self.nodes[address] = node
         owner = told_number(element.info(ASSIGNED_TO), LARGEST_ID)
         if owner is not None:
             self.assigned[address] = owner
+
+
+def _is_memory(element: Element) -> bool:
+    """Tell what hwloc 2 counts among the disks and hwloc 3 no longer does: memory that is a device."""
+    return (
+        element.attributes.get("name", "").startswith("dax") or element.attributes.get("subtype") == "CXLMem"
+    )
 
 
 def _read_device(element: Element, parent: t.Optional[str]) -> t.Optional[t.Dict[str, t.Any]]:
@@ -289,10 +335,10 @@ def _read_device(element: Element, parent: t.Optional[str]) -> t.Optional[t.Dict
     kind = _PCI_TYPE.match(element.attributes.get("pci_type", ""))
     if not _BUSID.match(address) or not kind:
         return None
-    numbers = [int(part, 16) for part in kind.groups()]
+    numbers = [int(part, 16) for part in kind.groups("00")]
     device = {
         "address": address,
-        "class": numbers[0] << 8,
+        "class": numbers[0] << 8 | numbers[6],
         "vendor": numbers[1],
         "device": numbers[2],
         "subsystem_vendor": numbers[3],

@@ -8,7 +8,7 @@ import typing as t
 
 from .._errors import Failure
 from .cpuset import CpuSet
-from .hwloc_elements import LARGEST_DEPTH, Element, lines
+from .hwloc_elements import Element, lines, short
 from .meanings import INVALID
 from .model import Topology
 
@@ -18,6 +18,8 @@ UNREACHABLE = 255
 # HWLOC_DISTANCES_KIND_FROM_OS | HWLOC_DISTANCES_KIND_MEANS_LATENCY
 _LATENCY_FROM_OS = 5
 _MEANS_LATENCY = 4
+_FROM_OS = 1
+_NAME = "NUMALatency"
 _LARGEST = 2**64 - 1
 
 Matrix = t.Dict[t.Tuple[int, int], int]
@@ -40,7 +42,7 @@ def written(topology: Topology, nodes: CpuSet) -> t.Tuple[t.List[str], CpuSet]:
         return [], unknown if len(nodes) > 1 else CpuSet()
     rows = [[matrix[index[source]][index[target]] for target in known] for source in known]
     lines = [
-        f'  <distances2 type="NUMANode" nbobjs="{len(known)}" kind="{_LATENCY_FROM_OS}" name="NUMALatency" indexing="os">'
+        f'  <distances2 type="NUMANode" nbobjs="{len(known)}" kind="{_LATENCY_FROM_OS}" name="{_NAME}" indexing="os">'
     ]
     lines.append(_numbers("indexes", known))
     lines += [
@@ -58,24 +60,44 @@ def _numbers(tag: str, numbers: t.Iterable[int]) -> str:
 # --- read
 
 
+class Latencies(t.NamedTuple):
+    """Latencies between NUMA nodes with the element that has them, and what hwloc says of them (hwloc_distances_kind_e)."""
+
+    element: Element
+    kind: int
+    matrix: Matrix
+
+
+def _rank(found: Latencies) -> t.Tuple[bool, bool, int]:
+    """Order matrices: the firmware's own before what somebody measured, then those of more nodes first."""
+    return (
+        found.element.attributes.get("name") != _NAME,
+        not found.kind & _FROM_OS,
+        -len(found.matrix),
+    )
+
+
+def _called(found: Latencies) -> str:
+    name = found.element.attributes.get("name")
+    return f"line {found.element.line}" + (f" ({short(name)})" if name else "")
+
+
 class Reader:
     """Reads the latencies between the NUMA nodes, in SLIT units where the machine's firmware told them.
 
-    `nodes` are their numbers in the order of the document, `depths` says how deep in the tree they lie, `old` has the elements of
-    hwloc 1 with the depths of what they stand in. What is no such latency becomes one of the `warnings`.
+    `nodes` are their numbers in the order of the document, `old` has the elements of hwloc 1. What is no such latency becomes one of
+    the `warnings`.
     """
 
     def __init__(
         self,
         document: Element,
         nodes: t.List[int],
-        depths: t.AbstractSet[int],
-        old: t.Sequence[t.Tuple[int, Element]],
+        old: t.Sequence[Element],
         warnings: t.List[str],
     ) -> None:
         self.document = document
         self.nodes = nodes
-        self.depths = depths
         self.old = old
         self.warnings = warnings
 
@@ -83,20 +105,25 @@ class Reader:
         """Return the distances, nothing where they are not told."""
         if len(self.nodes) == 1:
             return {(node, node): 10 for node in self.nodes}  # so says SLIT's definition
-        found = [*self._new(), *self._old()]
+        found = sorted([*self._new(), *self._old()], key=_rank)
         if not found:
             self.warnings.append(
                 "The XML does not tell the distances between the NUMA nodes: they are unknown."
             )
             return {}
-        matrix = found[0]
+        if len(found) > 1:
+            self.warnings.append(
+                f"The XML tells several latencies between the NUMA nodes: those in {_called(found[0])} are taken, "
+                f"those in {', '.join(map(_called, found[1:]))} are passed over."
+            )
+        matrix = found[0].matrix
         if any(matrix[node, node] != 10 for node, _same in matrix):
             self.warnings.append(
                 "The distances from the NUMA nodes to themselves are not all 10: they may not be in the units of ACPI's SLIT."
             )
         return matrix
 
-    def _new(self) -> t.Iterator[Matrix]:
+    def _new(self) -> t.Iterator[Latencies]:
         """Read ``distances2``, of hwloc 2 and later, as far as they are latencies between nodes."""
         others = []
         for element in self.document.below("distances2"):
@@ -106,21 +133,24 @@ class Reader:
                 and element.attributes.get("indexing") == "os"
                 and kind & _MEANS_LATENCY
             ):
-                yield self._between(element, element.numbers("indexes"), element.numbers("u64values"))
+                matrix = self._between(element, element.numbers("indexes"), element.numbers("u64values"))
+                yield Latencies(element, kind, matrix)
             else:
                 others.append(element)
         self._say_others(others)
 
-    def _old(self) -> t.Iterator[Matrix]:
-        """Read ``distances``, of hwloc 1: they are between all objects so many levels below the one that they stand in."""
+    def _old(self) -> t.Iterator[Latencies]:
+        """Read ``distances``, of hwloc 1: they are between as many objects as there are nodes.
+
+        They are written ``relative_depth`` levels below the object that they stand in; levels were left out of the tree after that was
+        counted, which is why hwloc 2 goes by the number of objects alone.
+        """
         others = []
-        for depth, element in self.old:
-            count = element.number("nbobjs", _LARGEST)
-            below = element.number("relative_depth", LARGEST_DEPTH)
-            if depth == 0 and count == len(self.nodes) and below in self.depths:
+        for element in self.old:
+            if element.number("nbobjs", _LARGEST) == len(self.nodes):
                 base = element.decimal("latency_base")
                 values = [int(latency.decimal("value") * base + 0.5) for latency in element.below("latency")]
-                yield self._between(element, self.nodes, values)
+                yield Latencies(element, _LATENCY_FROM_OS, self._between(element, self.nodes, values))
             else:
                 others.append(element)
         self._say_others(others)

@@ -106,6 +106,15 @@ class Element:
                 raise Failure(f"{self}: {name} cannot be read: {short(error.message, 160)}") from None
         return found
 
+    def known_part(self, name: str) -> CpuSet:
+        """Return the set in an attribute without the tail that has no end; the empty set when it is not there."""
+        value = self.attributes.get(name, "")
+        if not value.startswith(_INFINITE):
+            return self.bitmap(name) or CpuSet()
+        whole = self.bitmap(name) or CpuSet()
+        bits = 32 * value.count(",")
+        return whole & CpuSet.from_mask((1 << bits) - 1)
+
     def numbers(self, tag: str) -> t.List[int]:
         """Return the numbers that stand in the children with this tag."""
         numbers = []

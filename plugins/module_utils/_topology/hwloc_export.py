@@ -16,27 +16,15 @@ Rules that are easily broken, and what then happens to a reader (hwloc/topology-
 * At least one NUMA node, and nothing that claims that the reader runs on this machine (no ``support`` elements).
 """
 
-import re
 import typing as t
 
 from .._errors import Failure
-from . import hwloc_devices, hwloc_distances, hwloc_kinds, hwloc_tree
+from . import hwloc_devices, hwloc_distances, hwloc_kinds, hwloc_objects, hwloc_tree
 from . import hwloc_names as names
 from .cpuset import CpuSet
 from .hwloc_caches import cache_infos, cache_objects
-from .hwloc_tree import Infos, Object, Omission
+from .hwloc_tree import Infos, Object, Omission, escape
 from .model import Memory, Topology
-
-_ESCAPES = {
-    "&": "&amp;",
-    "<": "&lt;",
-    ">": "&gt;",
-    '"': "&quot;",
-    "\t": "&#9;",
-    "\n": "&#10;",
-    "\r": "&#13;",
-}
-_SPECIAL = re.compile('[&<>"\\x00-\\x1f\\x7f-\\x9f\ud800-\udfff\ufffe\uffff]')
 
 
 class Exported(t.NamedTuple):
@@ -56,11 +44,13 @@ def to_hwloc_xml(topology: Topology, host_name: str = "") -> Exported:
     omissions = []  # type: t.List[Omission]
     parts = hwloc_tree.packages(topology, omissions) + hwloc_tree.cores(topology, omissions)
     machine = Object("Machine", 0, topology.cpuset, topology.cpuset | topology.complete_cpuset)
+    levels = [hwloc_tree.level_of(members) for members in (topology.nodes, parts)]
+    parts += hwloc_objects.parts(topology, levels, omissions)
     parts += hwloc_tree.attach_nodes(topology, machine, parts, omissions)
     parts += cache_objects(topology, omissions)
     hwloc_tree.build(topology, machine, parts)
-    nodes = CpuSet(t.cast(int, node.os_index) for node in machine.memory) | CpuSet(
-        t.cast(int, node.os_index) for part in parts for node in part.memory
+    nodes = CpuSet(
+        number for part in [machine, *parts] for node in part.memory for number in node.nodes
     )
     distances, without_distance = hwloc_distances.written(topology, nodes)
     warnings = _lost_pus(topology) + _crossing(omissions)
@@ -68,11 +58,12 @@ def to_hwloc_xml(topology: Topology, host_name: str = "") -> Exported:
         warnings.append(
             f"The distances from and to the NUMA nodes {without_distance} are not known and left out."
         )
-    io = hwloc_devices.io_objects(topology.pci_devices)
-    machine.infos = [
-        *_machine_infos(topology, host_name, omissions),
-        *((names.LEFT_OUT, f"PCIDev {address}: {why}") for address, why in io.left_out),
-    ]
+    io = hwloc_devices.io_objects(topology.pci_devices, topology.bare)
+    hwloc_objects.put_memory_caches(topology, machine)
+    hwloc_objects.hang(topology, machine, io)
+    machine.infos = _machine_infos(topology, host_name, omissions)
+    if not topology.bare:
+        machine.infos += [(names.LEFT_OUT, f"PCIDev {address}: {why}") for address, why in io.left_out]
     lines = [
         '<?xml version="1.0" encoding="UTF-8"?>',
         '<!DOCTYPE topology SYSTEM "hwloc2.dtd">',
@@ -81,11 +72,6 @@ def to_hwloc_xml(topology: Topology, host_name: str = "") -> Exported:
     _Writer(lines, topology, machine, nodes, io).write(machine, "  ")
     lines += [*distances, *_cpu_kinds(topology), "</topology>", ""]
     return Exported("\n".join(lines), tuple(warnings))
-
-
-def escape(text: str) -> str:
-    """Write a text as the value of an attribute. Characters that XML or hwloc's own parser cannot have become question marks."""
-    return _SPECIAL.sub(lambda found: _ESCAPES.get(found.group(), "?"), text)
 
 
 class _Writer:
@@ -107,7 +93,9 @@ class _Writer:
         # a node that was made up is only among the first
         nodes_there = [*machine.memory, *topology.nodes]  # type: t.List[t.Any]
         for node in nodes_there:
-            self.node_of.update(dict.fromkeys(node.complete_cpuset, 1 << node.os_index))
+            bit = 1 << node.os_index
+            cpus = node.complete_cpuset | getattr(node, "shared_cpuset", CpuSet())
+            self.node_of.update({cpu: self.node_of.get(cpu, 0) | bit for cpu in cpus})
         self.cpus_of = {}  # type: t.Dict[int, int]
         for cpu, bit in self.node_of.items():
             self.cpus_of[bit] = self.cpus_of.get(bit, 0) | 1 << cpu
@@ -118,13 +106,13 @@ class _Writer:
 
     def io_of(self, thing: Object) -> t.List[hwloc_devices.IoObject]:
         """Take the host bridges that hang on this object."""
-        here = [node.os_index for node in thing.memory]
+        here = [number for node in thing.memory for number in node.nodes]  # type: t.List[t.Optional[int]]
         if thing is self.machine:
             here += [node for node in self.bridges if node is None or node not in self.nodes]
         found = []  # type: t.List[hwloc_devices.IoObject]
         for node in here:
             found += self.bridges.pop(node, [])
-        return sorted(found, key=lambda bridge: dict(bridge.attributes)["bridge_pci"])
+        return sorted([*found, *thing.io], key=_io_order)
 
     def write_io(self, thing: hwloc_devices.IoObject, indent: str) -> None:
         """Write an I/O object, its infos, then the objects below it."""
@@ -147,7 +135,7 @@ class _Writer:
         if (
             around is None
             or around is self.machine
-            or thing.kind == "NUMANode"
+            or thing.nodes
             or (thing.cpuset is not around.cpuset and thing.cpuset != around.cpuset)
             or (
                 thing.complete_cpuset is not around.complete_cpuset
@@ -157,7 +145,7 @@ class _Writer:
             sets = self.sets(thing)
         os_index = "" if thing.os_index is None else f' os_index="{thing.os_index}"'
         line = f'{indent}<object type="{thing.kind}"{os_index}{sets} gp_index="{self.gp_index}"{thing.attributes}'
-        bridges = self.io_of(thing) if self.bridges else []
+        bridges = self.io_of(thing) if self.bridges or thing.io else []
         if not (thing.children or thing.infos or thing.memory or bridges):
             self.lines.append(line + "/>")
             return
@@ -183,8 +171,8 @@ class _Writer:
             nodes, complete_nodes = self.nodes.mask, (self.nodes | self.topology.complete_nodeset).mask
             allowed_cpuset = f' allowed_cpuset="{self.topology.allowed_cpuset.hwloc()}"'
             allowed_nodeset = f' allowed_nodeset="{self.nodes.hwloc()}"'
-        elif thing.kind == "NUMANode":
-            nodes = complete_nodes = 1 << t.cast(int, thing.os_index)
+        elif thing.nodes:
+            nodes = complete_nodes = thing.nodes.mask
         else:
             complete_nodes = self.nodes_of(thing.complete_cpuset)
             nodes = (complete_nodes if whole else self.nodes_of(thing.cpuset)) & self.nodes.mask
@@ -209,14 +197,23 @@ class _Writer:
         return self.known[nodes]
 
 
+def _io_order(thing: hwloc_devices.IoObject) -> t.Tuple[str, str]:
+    """Host bridges come first, in the order of their buses."""
+    told = dict(thing.attributes)
+    return thing.kind, told.get("bridge_pci", "")
+
+
 # --- what stands beside the tree
 
 
 def _machine_infos(topology: Topology, host_name: str, omissions: t.Iterable[Omission]) -> Infos:
     xen = topology.xen
+    dmi = hwloc_devices.dmi_infos(topology.dmi)
+    if topology.bare:
+        return ([(names.HOST_NAME, host_name)] if host_name else []) + dmi
     told = [
         (names.HOST_NAME, host_name or None),
-        (names.BACKEND, "Xen" if topology.source != names.IMPORTED or xen.version else None),
+        (names.BACKEND, "Xen"),
         (names.SOURCE, topology.source),
         (names.VERSION, xen.version),
         (names.CHANGESET, xen.changeset or None),
@@ -229,7 +226,7 @@ def _machine_infos(topology: Topology, host_name: str, omissions: t.Iterable[Omi
     told += _cpupool_infos(topology)
     told += hwloc_kinds.speed_infos(topology)
     told += cache_infos(topology)
-    told += hwloc_devices.dmi_infos(topology.dmi)
+    told += dmi
     told += [
         (name, str(cpus) or None)
         for name, cpus in ((names.UNPLACED, _unplaced(topology)), (names.UNKNOWN, _unknown(topology)))

@@ -13,14 +13,14 @@ import re
 import typing as t
 
 from .._errors import Failure
-from . import hwloc_devices, hwloc_distances, hwloc_kinds
+from . import hwloc_devices, hwloc_distances, hwloc_kinds, hwloc_objects
 from . import hwloc_names as names
 from .cpuset import LARGEST_ID, CpuSet
 from .derive import derive
 from .hwloc_caches import caches_of
 from .hwloc_elements import Element, lines, parse, short, told_mask, told_number, told_set
 from .meanings import INVALID, PAGE_SIZE, PCPU_INVALID, PCPU_ONLINE, SCHEDULERS
-from .model import Memory, Topology
+from .model import IMPORTED, HwlocObject, Memory, Topology
 from .raw import RawHost
 
 LARGEST_NODE = 4095  # Linux numbers the memory of accelerators up to 255
@@ -29,7 +29,11 @@ LARGEST_MEMORY = 2**53  # bytes of one node
 LARGEST_PART = 2**31 - 1  # number of a core or package
 LARGEST = 2**64 - 1
 
+PLAIN_MEMORY = "DRAM"  # hwloc's word
+
 #: Objects that the model has a place for, the others that there are, and what else stands beside the tree.
+_BRIDGE_ROOT = re.compile(r"([0-9a-f]{4,8}):\[([0-9a-f]{2})-[0-9a-f]{2}\]\Z")
+
 KEPT = ("Machine", "System", "Package", "Core", "PU", "NUMANode")
 NOT_KEPT = (
     ["Group", "Die", "Tile", "Module", "Cluster", "Misc", "Bridge", "PCIDev", "OSDev", "MemCache", "Cache"]
@@ -63,13 +67,15 @@ class _Machine:
         self.version = _version(document)
         self.root = _root(document)
         self.warnings = []  # type: t.List[str]
-        # objects of each kind in the order of the document; the Package and the Core around each PU; how deep the nodes lie
+        # objects of each kind in the order of the document; the Package and the Core around each PU
         self.objects = collections.defaultdict(list)  # type: t.Dict[str, t.List[Element]]
         self.around = {}  # type: t.Dict[Element, t.Tuple[t.Optional[Element], t.Optional[Element]]]
-        self.node_depths = set()  # type: t.Set[int]
-        # what hangs on the tree: the outermost I/O objects, each with the nodes of what it hangs on; distances of hwloc 1, with their depth
-        self.io = []  # type: t.List[t.Tuple[Element, t.Optional[CpuSet]]]
-        self.old_distances = []  # type: t.List[t.Tuple[int, Element]]
+        # what hangs on the tree: the outermost I/O objects, each with what it hangs on; distances of hwloc 1
+        self.io = []  # type: t.List[t.Tuple[Element, Element]]
+        self.old_distances = []  # type: t.List[Element]
+        # objects that are only kept, each with what is around it
+        self.rest = []  # type: t.List[t.Tuple[Element, Element]]
+        self.kept_objects = []  # type: t.List[HwlocObject]
         self._collect()
         self.infos = {}  # type: t.Dict[str, t.List[str]]
         for holder in [*self.objects["Machine"], document]:  # hwloc 3 has them beside the tree
@@ -86,6 +92,10 @@ class _Machine:
         self.online = CpuSet()
         self.memory = {}  # type: t.Dict[int, t.Optional[int]]
         self.spanned = {}  # type: t.Dict[int, t.Optional[int]]
+        # CPUs that a node is near to though another has them, and what kinds of memory the nodes are
+        self.shared = {}  # type: t.Dict[int, CpuSet]
+        self.kinds = {}  # type: t.Dict[str, str]
+        self.node_cpus = {}  # type: t.Dict[t.Optional[int], CpuSet]
         self.holes = set()  # type: t.Set[int]
         self.domains = {}  # type: t.Dict[str, int]
         self.kept = collections.Counter()  # type: t.Dict[str, int]
@@ -96,6 +106,7 @@ class _Machine:
         self._find_packages()
         self._find_cores()
         self._find_nodes()
+        self._keep_the_rest()
         found = caches_of(self.objects, self.everything, self.infos.get(names.CACHE, ()) if self.ours else ())
         devices = self._devices()
         self.kept.update(found.kept)
@@ -104,7 +115,10 @@ class _Machine:
         warnings = []  # type: t.List[str]
         kinds = hwloc_kinds.read(self.document, topology, self.ours, warnings)
         return topology._replace(
-            caches=found.caches, cpu_kinds=kinds, warnings=topology.warnings + tuple(warnings)
+            caches=found.caches,
+            cpu_kinds=kinds,
+            warnings=topology.warnings + tuple(warnings),
+            hwloc_objects=tuple(self.kept_objects) or None,
         )
 
     def info(self, name: str) -> t.Optional[str]:
@@ -112,9 +126,9 @@ class _Machine:
 
     def _collect(self) -> None:
         """Go through the tree once, in the order of the document."""
-        trail = [(self.root, None, None, None, False, 0)]  # type: t.List[t.Tuple[Element, t.Any, t.Any, t.Optional[Element], bool, int]]
+        trail = [(self.root, None, None, self.root, False)]  # type: t.List[t.Tuple[Element, t.Any, t.Any, Element, bool]]
         while trail:
-            element, package, core, near, in_io, depth = trail.pop()
+            element, package, core, near, in_io = trail.pop()
             kind = element.kind
             if kind not in _KINDS:
                 kind = "object of unknown type"
@@ -123,24 +137,29 @@ class _Machine:
                 self.around[element] = package, core
                 if not element.children:
                     continue
-            if "nodeset" in element.attributes and not in_io:
+            if "cpuset" in element.attributes and not in_io:
                 near = element
             if kind == "Core":
                 core = element
             elif kind == "Package":
                 package = element
-            elif kind == "NUMANode":
-                self.node_depths.add(depth)
             elif kind == "Machine" and len(self.objects[kind]) > 1:
                 raise _several(element)
-            elif kind in hwloc_devices.IO and not in_io:
-                self.io.append((element, None if near is None else near.bitmap("nodeset")))
+            elif kind in hwloc_devices.IO:
+                if not in_io:
+                    self.io.append((element, near))
                 in_io = True
+            elif kind == "Misc" and self.version < 2 and "cpuset" in element.attributes:
+                # what hwloc 2 calls so has no CPUs
+                element.kind = "Group"
+                self.rest.append((element, near))
+            elif kind in hwloc_objects.NORMAL or kind == hwloc_objects.MEMORY_CACHE or (kind == "Misc" and not in_io):
+                self.rest.append((element, near))
             for child in reversed(element.children):
                 if child.tag == "object":
-                    trail.append((child, package, core, near, in_io, depth + 1))
+                    trail.append((child, package, core, near, in_io))
                 elif child.tag == "distances":
-                    self.old_distances.append((depth, child))
+                    self.old_distances.append(child)
 
     # --- PUs
 
@@ -159,12 +178,12 @@ class _Machine:
         online = self.root.bitmap("online_cpuset")
         if online is not None and online & self.online:
             self.online &= online
-        self.everything = with_object | (self.root.bitmap("complete_cpuset") or CpuSet())
+        self.everything = with_object | self.root.known_part("complete_cpuset")
         allowed = self.root.bitmap("allowed_cpuset")
         if allowed is not None and self.online - allowed:
             self.warnings.append(
-                f"The CPUs {self.online - allowed} were closed to the one who wrote the XML (by a control group, for instance). "
-                "Xen knows nothing like that: they are taken for usable."
+                f"The CPUs {self.online - allowed} were closed to the one who wrote the XML (by a control group, for instance): "
+                "they are taken for usable."
             )
 
     def _without(self, level: str) -> CpuSet:
@@ -292,8 +311,8 @@ class _Machine:
     def _take_memory(self, number: int, element: Element) -> None:
         self.memory[number] = element.number("local_memory", LARGEST_MEMORY)
         spanned = told_number(element.info(names.NODE_SPANNED), LARGEST_MEMORY)
-        if self.memory[number] is None and spanned is not None:
-            # hwloc's tools leave a local_memory of 0 out; where the RAM is unknown, NODE_SPANNED is not there
+        if self.memory[number] is None and (spanned is not None or not self.ours):
+            # hwloc leaves a local_memory of 0 out; where the RAM of a Xen host is unknown, NODE_SPANNED is not there
             self.memory[number] = 0
         self.spanned[number] = self.memory[number] if spanned is None else spanned
         if element.info(names.NODE_HOLES) is not None:
@@ -301,12 +320,15 @@ class _Machine:
         self.free[number] = told_number(element.info(names.NODE_FREE), LARGEST_MEMORY)
         if self.free[number] is None and not self.ours:
             self.free[number] = self.memory[number]
+        kind = element.attributes.get("subtype") or element.info("Type")
+        if element.kind == "NUMANode" and kind:
+            self.kinds[str(number)] = kind
         domain = told_number(element.info(names.PROXIMITY), LARGEST_PART)
         if domain is not None and self.ours:
             self.domains[str(number)] = domain
 
     def _share_out(self, numbers: t.Dict[Element, int]) -> None:
-        """Give every CPU to one node, that with the fewest CPUs around it."""
+        """Give every CPU to one node, that with the fewest CPUs around it, and plain memory before memory of another kind."""
         self._place_left_out("NUMANode")
         local = {}  # type: t.Dict[Element, CpuSet]
         complete = {}  # type: t.Dict[Element, CpuSet]
@@ -324,17 +346,14 @@ class _Machine:
                 )
         for sets in (local, complete):
             rest = self._without("node")
-            for element in sorted(numbers, key=lambda element: len(sets[element])):
+            for element in sorted(numbers, key=lambda element: (_is_special(element), len(sets[element]))):
                 self.places["node"].update(dict.fromkeys(sets[element] & rest, numbers[element]))
                 rest -= sets[element]
-        self._say_what_is_shared(local, numbers)
-        stray = self._without("node") & self.online
-        if stray:
-            self.warnings.append(
-                f"The XML has no NUMA node around the CPUs {stray}: it is not known where their memory is."
-            )
+        self._keep_what_is_shared(local, numbers)
 
-    def _say_what_is_shared(self, local: t.Dict[Element, CpuSet], numbers: t.Dict[Element, int]) -> None:
+    def _keep_what_is_shared(self, local: t.Dict[Element, CpuSet], numbers: t.Dict[Element, int]) -> None:
+        """Keep which CPUs a node is near to where it shares them with the node that they were given to."""
+        self.node_cpus = {number: local[element] for element, number in numbers.items()}
         members = collections.defaultdict(list)  # type: t.Dict[int, t.List[int]]
         for cpu, node in self.places["node"].items():
             members[node].append(cpu)
@@ -342,10 +361,11 @@ class _Machine:
         for element, number in numbers.items():
             lost = local[element] - cpus_of[number]
             if lost:
+                self.shared[number] = local[element]
                 others = CpuSet(other for other in cpus_of if cpus_of[other] & lost)
-                left = "does without them" if lost != local[element] else "is taken for memory without CPUs"
+                left = "does without them" if lost != local[element] else "is taken for memory beside theirs"
                 self.warnings.append(
-                    f"NUMA node {number} shares the CPUs {lost} with the nodes {others}: "
+                    f"NUMA node {number} shares the CPUs {lost} with the node{'s'[: len(others) > 1]} {others}: "
                     f"in the model a CPU has one node, so node {number} {left}."
                 )
 
@@ -353,12 +373,47 @@ class _Machine:
 
     def _devices(self) -> t.Dict[str, t.Any]:
         """Return the sections about PCI devices and DMI, if there are any."""
-        reader = hwloc_devices.Reader(LARGEST_NODE, self.ours)
+        reader = hwloc_devices.Reader(LARGEST_NODE, self.ours, self.version)
+        node_of = self.places["node"].get
         for element, near in self.io:
-            reader.read(element, near)
+            # of nodes that share CPUs, the one that has them
+            cpus = (near.bitmap("cpuset") or near.bitmap("complete_cpuset") or CpuSet()) & self.everything
+            nodes = {node_of(cpu) for cpu in cpus}
+            node = nodes.pop() if len(nodes) == 1 else None
+            for other, device, kind in reader.read(element, node):
+                here = self._complete(near)
+                self.kept_objects.append(
+                    hwloc_objects.os_device(other, here, device or near.kind, kind)
+                    if other.kind == "OSDev"
+                    else hwloc_objects.kept(other, here, device or near.kind)
+                )
+            root = _BRIDGE_ROOT.match(element.attributes.get("bridge_pci", ""))
+            if root and near is not self.root and not self.ours and cpus != self.node_cpus.get(node):
+                self.kept_objects.append(
+                    hwloc_objects.host_bridge("pci%s:%s" % root.groups(), self._complete(near), near.kind)
+                )
         self.kept.update(reader.kept)
         dmi = hwloc_devices.dmi_of(self.infos)
         return dict(reader.sections(), dmi=dmi) if dmi else reader.sections()
+
+    def _complete(self, element: Element) -> CpuSet:
+        """Return the CPUs of an object, offline ones too."""
+        return (element.bitmap("complete_cpuset") or element.bitmap("cpuset") or CpuSet()) & self.everything
+
+    def _keep_the_rest(self) -> None:
+        """Keep the objects that the model has no use for."""
+        for element, near in self.rest:
+            if element.kind == "Group" and self.ours and any(child.kind == "NUMANode" for child in element.children):
+                continue  # made for that node, and will be again
+            if element.kind == "Misc":
+                found = hwloc_objects.kept(element, self._complete(near), near.kind)
+            elif element.kind == hwloc_objects.MEMORY_CACHE:
+                nodes = (element.bitmap("nodeset") or CpuSet()) & CpuSet(self.memory)
+                found = hwloc_objects.memory_cache(element, self._complete(element), nodes)
+            else:
+                found = hwloc_objects.kept(element, self._complete(element))
+            self.kept[element.attributes.get("type", "")] += 1
+            self.kept_objects.append(found)
 
     # --- what is lost
 
@@ -380,7 +435,7 @@ class _Machine:
             self.warnings.append(f"The model has no place for these parts of the XML: {told}.")
         if not self.ours:
             self.warnings.append(
-                "The XML does not come from the facts of a Xen host: the machine is taken for an empty one, "
+                "The XML describes a machine without a hypervisor: it is taken for an empty host, "
                 "with one cpupool of all CPUs, no guests and all memory free."
             )
 
@@ -409,6 +464,8 @@ class _Machine:
                 if size is not None and node not in self.holes
             },
             "node_domains": self.domains,
+            "node_shared": {str(node): list(cpus) for node, cpus in sorted(self.shared.items())},
+            "node_kinds": self.kinds,
             "physinfo": self._physinfo(),
             "page_size": PAGE_SIZE,
         }  # type: t.Dict[str, t.Any]
@@ -421,7 +478,7 @@ class _Machine:
         scheduler = _scheduler_id(self.info(names.SCHEDULER))
         if scheduler is not None:
             data["sched_id"] = scheduler
-        component = {"name": names.IMPORTED, "priority": 0, "state": "used", "reason": None}
+        component = {"name": IMPORTED, "priority": 0, "state": "used", "reason": None}
         topology = derive(RawHost(data, [component], self.warnings))
         if not unknown:
             return topology
@@ -432,7 +489,7 @@ class _Machine:
     def _numainfo(self) -> t.Dict[str, t.Any]:
         size = max(self.memory) + 1
         distances = hwloc_distances.Reader(
-            self.document, list(self.memory), self.node_depths, self.old_distances, self.warnings
+            self.document, list(self.memory), self.old_distances, self.warnings
         ).matrix()
         return {
             "memsize": [_raw(self.spanned.get(node)) for node in range(size)],
@@ -511,6 +568,11 @@ def _empty_host(online: CpuSet) -> t.Dict[str, t.Any]:
         "cpupool_names": {"0": "Pool-0"},
         "domains": [],
     }
+
+
+def _is_special(element: Element) -> bool:
+    """Tell whether a node is memory of another kind (HBM, NVM, of a GPU) that stands beside a processor's plain one."""
+    return element.attributes.get("subtype") not in (None, "", PLAIN_MEMORY)
 
 
 def _raw(value: t.Optional[int]) -> int:

@@ -9,7 +9,7 @@ import typing as t
 from . import hwloc_names as names
 from .cpuset import CpuSet
 from .hwloc_elements import Element, lines, told_mask, told_number
-from .model import CpuKind, Topology
+from .model import IMPORTED, CpuKind, Topology
 
 #: Infos of hwloc itself (hwloc(7), CPU Kinds). Cores of Intel's hybrid processors, the thrifty ones first.
 _MAX_MHZ = "FrequencyMaxMHz"
@@ -34,7 +34,16 @@ def written(topology: Topology) -> t.List[Kind]:
     kinds = [kind for kind in topology.cpu_kinds if kind.cpuset]
     if len(kinds) < 2:
         return []
-    return [Kind(kind.cpuset, kind.efficiency, list(_infos(kind))) for kind in kinds]
+    infos = _own_infos if topology.bare else _infos
+    return [Kind(kind.cpuset, kind.efficiency, list(infos(kind))) for kind in kinds]
+
+
+def _own_infos(kind: CpuKind) -> t.Iterator[t.Tuple[str, str]]:
+    """Return what hwloc has words for."""
+    if kind.name is not None:
+        yield _CORE_TYPE, kind.name
+    if kind.max_khz is not None:
+        yield _MAX_MHZ, str(kind.max_khz // 1000)
 
 
 def _infos(kind: CpuKind) -> t.Iterator[t.Tuple[str, str]]:
@@ -110,7 +119,7 @@ def _kind(element: Element, cpus: CpuSet, topology: Topology, ours: bool) -> Cpu
             told_number(element.info(names.KIND_KHZ), _LARGEST_MHZ * 1000),
             online,
             cpus | told_mask(element.info(names.KIND_CPUS)) & topology.complete_cpuset,
-            element.info(names.KIND_SOURCE) or names.IMPORTED,
+            element.info(names.KIND_SOURCE) or IMPORTED,
         )
     threads = {len(core.complete_cpuset) for core in topology.cores if core.complete_cpuset & cpus}
     mhz = told_number(element.info(_MAX_MHZ), _LARGEST_MHZ)
@@ -121,7 +130,7 @@ def _kind(element: Element, cpus: CpuSet, topology: Topology, ours: bool) -> Cpu
         None if mhz is None else mhz * 1000,
         online,
         cpus,
-        names.IMPORTED,
+        IMPORTED,
     )
 
 

@@ -10,7 +10,6 @@ from .model import Memory
 HOST_NAME = "HostName"
 BACKEND = "Backend"
 SOURCE = "XenSource"  # who told: always there, so it also marks our own files
-IMPORTED = "hwloc_xml"  # the source of a topology that was read from such XML itself, of whatever machine
 VERSION = "XenVersion"
 CHANGESET = "XenChangeset"
 CAPABILITIES = "XenCapabilities"
@@ -41,6 +40,3 @@ NODE_HOLES = "XenMemoryHoles"  # local_memory is what the node spans, for want o
 LOCAL_CPUS = "XenLocalCPUs"  # there when the node has no online CPU, for hwloc gives such a node the Machine's sets: none; offline: 4-7
 NEAREST = "XenNearestNodes"
 MADE_UP = "XenNUMA"
-
-#: SLIT's own value for "no way from here to there" (ACPI 6.5, 5.2.17); hwloc on bare Linux shows the same.
-UNREACHABLE = 255

@@ -9,6 +9,7 @@ place for is an :class:`Omission`.
 """
 
 import collections
+import re
 import typing as t
 
 from .._errors import Failure
@@ -20,7 +21,7 @@ from .model import Core, NumaNode, Package, Topology
 RANK = {
     kind: rank
     for rank, kind in enumerate(
-        ["Group", "Package"]
+        ["Group", "Package", "Die"]
         + [
             f"L{level}{kind}Cache"
             for level in (5, 4, 3, 2, 1)
@@ -30,16 +31,35 @@ RANK = {
     )
 }
 
+_ESCAPES = {
+    "&": "&amp;",
+    "<": "&lt;",
+    ">": "&gt;",
+    '"': "&quot;",
+    "\t": "&#9;",
+    "\n": "&#10;",
+    "\r": "&#13;",
+}
+_SPECIAL = re.compile('[&<>"\\x00-\\x1f\\x7f-\\x9f\ud800-\udfff\ufffe\uffff]')
+
 Infos = t.List[t.Tuple[str, str]]
 
 #: The members of one level of the machine by their CPUs; none has a CPU of another.
 Level = t.Dict[int, CpuSet]
 
 
-class Object:
-    """An object of hwloc's tree. `memory` are the NUMA nodes that hang on it, `children` the normal objects below.
+def escape(text: str) -> str:
+    """Write a text as the value of an attribute. Characters that XML or hwloc's own parser cannot have become question marks."""
+    return _SPECIAL.sub(lambda found: _ESCAPES.get(found.group(), "?"), text)
 
-    `attributes` are those beside its number and its sets, as they stand in the element.
+
+_NONE = CpuSet()
+
+
+class Object:
+    """An object of hwloc's tree. `memory` are the NUMA nodes that hang on it, `children` the normal objects below, `io` what else hangs on it.
+
+    `attributes` are those beside its number and its sets, as they stand in the element. `nodes` are those that a memory object stands for.
     """
 
     __slots__ = (
@@ -48,8 +68,10 @@ class Object:
         "complete_cpuset",
         "cpuset",
         "infos",
+        "io",
         "kind",
         "memory",
+        "nodes",
         "os_index",
     )
 
@@ -70,6 +92,8 @@ class Object:
         self.infos = ()  # type: t.Sequence[t.Tuple[str, str]]
         self.memory = ()  # type: t.Sequence[Object]
         self.children = ()  # type: t.Sequence[Object]
+        self.io = ()  # type: t.Sequence[t.Any]
+        self.nodes = _NONE
 
 
 class Omission(t.NamedTuple):
@@ -145,36 +169,50 @@ def attach_nodes(
     topology: Topology, machine: Object, parts: t.Iterable[Object], omissions: t.List[Omission]
 ) -> t.List[Object]:
     """Hang every node on the highest object that has just its CPUs; return the Groups that had to be made for that."""
+    parts = list(parts)
     same_cpus = {}  # type: t.Dict[CpuSet, t.List[Object]]
     for part in [machine, *parts]:  # packages come before cores
         same_cpus.setdefault(part.cpuset, []).append(part)
-    groups = []
+    levels = [level_of(members) for members in (topology.nodes, parts)]
+    groups = []  # type: t.List[Object]
     if len({node.os_index for node in topology.nodes}) < len(topology.nodes):
         raise Failure(
             "the topology contradicts itself: two NUMA nodes have the same number; gather the facts again"
         )
-    for node in topology.nodes:
-        if node.os_index not in topology.nodeset:
+    # a node that is near to CPUs of another comes after that one: so does the import know whose they are
+    for node in sorted(topology.nodes, key=lambda node: bool(node.shared_cpuset)):
+        made = _node(node, topology)
+        if node.os_index not in topology.nodeset and not topology.bare:
             what = f"NUMANode P#{node.os_index}"
             omissions.append(Omission(what, node.cpuset, node.complete_cpuset, False))
-        elif not node.cpuset:
-            machine.memory = [*machine.memory, _node(node)]
-        else:
-            hosts = same_cpus.get(node.cpuset, [])
-            host = next((host for host in hosts if node.complete_cpuset <= host.complete_cpuset), None)
-            if host is None:
-                host = _group(node, topology)
-                groups.append(host)
-            host.memory = [*host.memory, _node(node)]
+            continue
+        # hwloc keeps an object without an online CPU if it has memory; of a Xen host an info says more
+        homeless = not made.cpuset and not (topology.bare and made.complete_cpuset)
+        hosts = [machine] if homeless else same_cpus.get(made.cpuset, []) if made.cpuset else []
+        host = next((host for host in hosts if made.complete_cpuset <= host.complete_cpuset), None)
+        if host is None and node.shared_cpuset and crosses(made.complete_cpuset, levels):
+            host = machine
+        elif host is None:
+            host = _group(made, topology)
+            groups.append(host)
+            same_cpus.setdefault(host.cpuset, []).append(host)
+            levels.append(dict.fromkeys(host.complete_cpuset, host.complete_cpuset))
+        host.memory = [*host.memory, made]
     if not any(part.memory for part in [machine, *parts, *groups]):
         machine.memory = [_made_up_node(topology)]
     return groups
 
 
-def _node(node: NumaNode) -> Object:
-    made = Object("NUMANode", node.os_index, node.cpuset, node.complete_cpuset)
+def _node(node: NumaNode, topology: Topology) -> Object:
+    cpuset = node.cpuset | node.shared_cpuset & topology.cpuset
+    made = Object("NUMANode", node.os_index, cpuset, node.complete_cpuset | node.shared_cpuset)
+    made.nodes = CpuSet([node.os_index])
+    subtype = "" if node.subtype is None else f' subtype="{escape(node.subtype)}"'
     infos = []  # type: Infos
     made.infos = infos
+    if topology.bare:
+        made.attributes = f'{subtype} local_memory="{node.memory_total or 0}"'
+        return made
     if node.memory_total is not None:
         made.attributes = f' local_memory="{node.memory_total}"'
         if node.memory_spanned is not None:
@@ -195,13 +233,15 @@ def _node(node: NumaNode) -> Object:
 
 def _made_up_node(topology: Topology) -> Object:
     made = Object("NUMANode", 0, topology.cpuset, topology.complete_cpuset)
+    made.nodes = CpuSet([0])
     if topology.memory.total is not None:
         made.attributes = f' local_memory="{topology.memory.total}"'
-    made.infos = [(names.MADE_UP, "Xen tells of no NUMA node: this one stands for the whole machine")]
+    if not topology.bare:
+        made.infos = [(names.MADE_UP, "Xen tells of no NUMA node: this one stands for the whole machine")]
     return made
 
 
-def _group(node: NumaNode, topology: Topology) -> Object:
+def _group(node: Object, topology: Topology) -> Object:
     """Make the object for a node whose CPUs are no package: a cluster within one, or several packages."""
     within = any(node.complete_cpuset < package.complete_cpuset for package in topology.packages)
     subtype = ' subtype="SubNUMACluster"' if within else ""

@@ -55,5 +55,5 @@ def group(pus: t.Iterable[Pu], level: str, cpuset: CpuSet) -> t.List[Group]:
 
 
 def usable(pu: Pu) -> bool:
-    """Tell whether the PU belongs to `cpuset`: online and its place known at every level."""
-    return bool(pu.online and pu.package is not None and pu.core is not None and pu.node is not None)
+    """Tell whether the PU belongs to `cpuset`: online, and its package and core known."""
+    return bool(pu.online and pu.package is not None and pu.core is not None)

@@ -16,6 +16,10 @@ from .._errors import Failure
 from .cpuset import CpuSet
 
 
+#: The source of a topology that was read from hwloc XML, of whatever machine.
+IMPORTED = "hwloc_xml"
+
+
 class Component(t.NamedTuple):
     """A discovery component and what became of it: `state` is "used" or "passed_over", `reason` says why it was passed over.
 
@@ -117,6 +121,24 @@ class SubNuma(t.NamedTuple):
     complete_cpuset: CpuSet
 
 
+class HwlocObject(t.NamedTuple):
+    """An object that an hwloc XML has and this model has no use for: a Die, Group, MemCache, Misc, OSDev, or where a host Bridge hangs.
+
+    It is kept for the way back. `cpuset` are its CPUs, offline ones too, or those of what it hangs on. That is `parent`: a PCI address, or
+    the type of an object with these CPUs. `nodeset` are the nodes behind a MemCache. `attributes` and `infos` are hwloc's own.
+    """
+
+    type: str
+    os_index: t.Optional[int]
+    name: t.Optional[str]
+    subtype: t.Optional[str]
+    cpuset: CpuSet
+    nodeset: CpuSet
+    parent: t.Optional[str]
+    attributes: t.Dict[str, str]
+    infos: t.Tuple[t.Tuple[str, str], ...]
+
+
 class Cache(t.NamedTuple):
     """All caches of one level and type. `type` is "data", "instruction" or "unified"; sizes in bytes; `ways` -1 is fully associative.
 
@@ -152,6 +174,9 @@ class NumaNode(t.NamedTuple):
 
     `memory_total` is its RAM. `memory_spanned` covers the node's address range, holes included. `nearest_cpu_nodes` is the node itself
     when it has online CPUs, else all the nodes with online CPUs at the least distance. `proximity_domain` is what ACPI calls it.
+
+    `shared_cpuset` are the CPUs that it is near to where some of them are another node's, as with HBM beside the DRAM of a processor: hwloc
+    knows that, and such a node is nearest to those that have them. `subtype` is what hwloc calls its memory, for instance HBM.
     """
 
     os_index: int
@@ -162,6 +187,8 @@ class NumaNode(t.NamedTuple):
     nearest_cpu_nodes: t.Tuple[int, ...]
     memory_total: t.Optional[int] = None
     proximity_domain: t.Optional[int] = None
+    shared_cpuset: CpuSet = CpuSet()
+    subtype: t.Optional[str] = None
 
 
 class Distances(t.NamedTuple):
@@ -324,7 +351,10 @@ class NamesUnknown(Failure):
 
 
 class Topology(t.NamedTuple):
-    """The whole host. `domains`, `pci_devices` and `dmi` are None when they were not asked for."""
+    """The whole host. `domains`, `pci_devices` and `dmi` are None when they were not asked for.
+
+    `hwloc_objects` are None where the topology was not read from hwloc XML that has such.
+    """
 
     xen: Xen
     pus: t.Tuple[Pu, ...]
@@ -354,6 +384,12 @@ class Topology(t.NamedTuple):
     unanswered: t.Tuple[Unanswered, ...] = ()
     pci_devices: t.Optional[t.Tuple[PciDevice, ...]] = None
     dmi: t.Optional[t.Dict[str, t.Optional[str]]] = None
+    hwloc_objects: t.Optional[t.Tuple[HwlocObject, ...]] = None
+
+    @property
+    def bare(self) -> bool:
+        """Whether this was read from hwloc XML of a machine without Xen: what is said of it must not speak of Xen."""
+        return self.source == IMPORTED and self.xen.version is None
 
     @property
     def threads_per_core(self) -> int:

@@ -19,7 +19,7 @@ MOST_NODES = 1024
 
 
 def nodes_of(
-    heard: t.Dict[str, t.Any], groups: t.Iterable[Group], firmware: Firmware, warnings: t.List[str]
+    heard: t.Dict[str, t.Any], groups: t.Sequence[Group], firmware: Firmware, warnings: t.List[str]
 ) -> t.Tuple[t.Tuple[NumaNode, ...], Distances]:
     """Return the nodes that have CPUs or memory, by OS index, and the distances between them."""
     info = heard.get("numainfo", {"memsize": (), "memfree": (), "distance": ()})
@@ -40,6 +40,11 @@ def nodes_of(
     ram = firmware.ram_by_node(spans(heard), spanned)
     ram.update((int(node), size) for node, size in heard.get("node_memory", {}).items())
     cpu_nodes = [found.key[0] for found in groups if found.cpuset]
+    shared = {int(node): CpuSet(cpus) for node, cpus in heard.get("node_shared", {}).items()}
+    beside = {
+        node: tuple(sorted(found.key[0] for found in groups if found.cpuset & cpus))
+        for node, cpus in shared.items()
+    }
     nodes = []
     for index in ids:
         cpus = by_id.get(index, Group((index,), CpuSet(), CpuSet(), CpuSet()))
@@ -50,9 +55,11 @@ def nodes_of(
                 cpus.complete_cpuset,
                 at(info["memsize"], index),
                 at(info["memfree"], index),
-                (index,) if cpus.cpuset else _nearest(index, cpu_nodes, distances),
+                (index,) if cpus.cpuset else beside.get(index) or _nearest(index, cpu_nodes, distances),
                 _believable(index, ram.get(index), info, warnings),
                 domain_of.get(index),
+                shared.get(index, CpuSet()),
+                heard.get("node_kinds", {}).get(str(index)),
             )
         )
     return tuple(nodes), distances

@@ -73,6 +73,11 @@ def pus_of(
     lost = CpuSet([pu.os_index for pu in pus if pu.online and not usable(pu)])
     if lost:
         warnings.append(f"{_are(lost)} online, but Xen does not say where: nothing will be placed there.")
+    without_node = CpuSet([pu.os_index for pu in pus if usable(pu) and pu.node is None])
+    if without_node:
+        warnings.append(
+            f"{_are(without_node)} online and on no NUMA node that is known: nothing will be placed there."
+        )
     return pus
 
 

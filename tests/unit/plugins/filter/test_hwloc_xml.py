@@ -57,7 +57,7 @@ def test_what_is_lost_is_said_in_warnings(warnings):
     assert len(warnings) == 1 and "Package P#1" in warnings.pop()
     back = FILTERS["from_hwloc_xml"](text.replace('"Xen"', '"Linux"'))
     assert warnings == back["warnings"]
-    assert any("taken for an empty one" in warning for warning in warnings)
+    assert any("taken for an empty host" in warning for warning in warnings)
 
 
 @pytest.mark.parametrize(

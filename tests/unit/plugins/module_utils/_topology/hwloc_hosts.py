@@ -295,7 +295,7 @@ def _check_io(thing: t.Any, parent: t.Any) -> None:
         assert above == "Bridge"
         assert re.match(r"[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]\Z", thing.get("pci_busid"))
         assert re.match(
-            r"[0-9a-f]{4} \[[0-9a-f]{4}:[0-9a-f]{4}\] \[[0-9a-f]{4}:[0-9a-f]{4}\] [0-9a-f]{2}\Z",
+            r"[0-9a-f]{4} \[[0-9a-f]{4}:[0-9a-f]{4}\] \[[0-9a-f]{4}:[0-9a-f]{4}\] [0-9a-f]{2} [0-9a-f]{2}\Z",
             thing.get("pci_type"),
         )
         assert kind == "PCIDev" or (thing.get("bridge_type"), int(thing.get("depth")) > 0) == ("1-1", True)

@@ -41,8 +41,8 @@ def check_consistent(topology):
             assert not whole & thing.complete_cpuset
             whole |= thing.complete_cpuset
             assert thing.cpuset == thing.complete_cpuset & topology.cpuset
-        # what is usable has its place
-        assert topology.cpuset <= whole
+        # what is usable has its place, though its node may be unknown
+        assert topology.cpuset <= whole or level is topology.nodes
     cpu_nodes = {node.os_index for node in topology.nodes if node.cpuset}
     for node in topology.nodes:
         assert set(node.nearest_cpu_nodes) <= cpu_nodes
@@ -358,10 +358,20 @@ def test_flags_are_believed_over_pools():
 
 
 def test_an_online_cpu_without_a_place_is_not_used_and_said():
-    topology = derive(made_host([(0, 0, 0), (INVALID, INVALID, 0), (1, 0, INVALID)]))
-    assert topology.cpuset == parse("0")
+    topology = derive(made_host([(0, 0, 0), (INVALID, INVALID, 0), (1, 0, 0)]))
+    assert topology.cpuset == parse("0,2")
     assert topology.online_cpuset == parse("0-2")
-    assert any("CPUs 1-2" in warning for warning in topology.warnings)
+    assert any("CPU 1 is online, but Xen does not say where" in warning for warning in topology.warnings)
+
+
+def test_an_online_cpu_without_a_node_stays_in_its_package_and_is_said():
+    topology = derive(made_host([(0, 0, 0), (1, 0, INVALID), (0, 1, INVALID)]))
+    assert topology.cpuset == parse("0-2")
+    assert [str(package.cpuset) for package in topology.packages] == ["0-1", "2"]
+    assert [str(node.cpuset) for node in topology.nodes] == ["0", ""]
+    assert topology.warnings == (
+        "CPUs 1-2 are online and on no NUMA node that is known: nothing will be placed there.",
+    )
 
 
 def test_an_offline_cpu_without_an_apic_id_is_in_an_unknown_place():

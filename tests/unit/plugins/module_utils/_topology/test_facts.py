@@ -183,6 +183,8 @@ def test_keys_and_values():
         "memory_free_bytes": 2**29,
         "nearest_cpu_nodes": [1],
         "proximity_domain": 9,
+        "shared_cpuset": "",
+        "subtype": None,
     }
     assert [(node["memory_total_bytes"], node["proximity_domain"]) for node in FACTS["nodes"][:2]] == [
         (2**32, 5),
@@ -402,6 +404,8 @@ ADDED = {
     ("pus", 0, "max_khz"),
     ("nodes", 0, "memory_total_bytes"),
     ("nodes", 0, "proximity_domain"),
+    ("nodes", 0, "shared_cpuset"),
+    ("nodes", 0, "subtype"),
     ("distances", "from_firmware"),
     ("cpupools", 0, "sched_gran"),
     ("xen", "parameters"),
