@@ -31,6 +31,7 @@ def check_size(facts: t.Dict[str, t.Any]) -> None:
         ("cores", len(facts["cores"])),
         ("cpupools", len(facts["cpupools"])),
         ("cpu_kinds", len(facts.get("cpu_kinds", ()))),
+        ("hwloc_objects", len(facts.get("hwloc_objects") or ())),
         ("vCPUs of domains", sum([len(domain["vcpus"]) for domain in domains])),
     )
     for what, count in counts:
@@ -52,6 +53,11 @@ def check(topology: Topology) -> None:
         for index, thing in enumerate(getattr(topology, kind)):
             _within(f"{kind}[{index}].complete_cpuset", thing.complete_cpuset, every, "complete_cpuset")
             _within(f"{kind}[{index}].cpuset", thing.cpuset, thing.complete_cpuset, "its complete_cpuset")
+    for index, node in enumerate(topology.nodes):
+        _within(f"nodes[{index}].shared_cpuset", node.shared_cpuset, every, "complete_cpuset")
+    for index, thing in enumerate(topology.hwloc_objects or ()):
+        _within(f"hwloc_objects[{index}].cpuset", thing.cpuset, every, "complete_cpuset")
+        _within(f"hwloc_objects[{index}].nodeset", thing.nodeset, nodes, "complete_nodeset")
     _different("cpupools", "id", [pool.id for pool in topology.cpupools])
     taken = CpuSet()
     for index, pool in enumerate(topology.cpupools):

@@ -74,10 +74,11 @@ def cache_infos(topology: Topology) -> t.Iterator[t.Tuple[str, str]]:
 
 
 class Found(t.NamedTuple):
-    """The caches, and how many objects of each kind were taken for one."""
+    """The caches, how many objects of each kind were taken for one, and the CPUs that have several caches of one level and type."""
 
     caches: t.Tuple[Cache, ...]
     kept: t.Dict[str, int]
+    several: CpuSet
 
 
 def caches_of(
@@ -86,6 +87,8 @@ def caches_of(
     """Read the caches among the objects, those of one level, type and form together, and the infos of our own export."""
     found = {}  # type: t.Dict[t.Tuple[t.Any, ...], t.List[CpuSet]]
     kept = {}  # type: t.Dict[str, int]
+    taken = {}  # type: t.Dict[t.Tuple[t.Any, ...], int]
+    several = 0
     for kind, elements in objects.items():
         name = _KIND.match(kind)
         if not name and kind != "Cache":
@@ -97,16 +100,26 @@ def caches_of(
             told = [element.bitmap("complete_cpuset") or element.bitmap("cpuset") for element in group]
             sets = [cpus if cpus <= everything else cpus & everything for cpus in told if cpus]
             if form is not None:
-                sets = [cpus for cpus in sets if cpus]
-                kept[kind] = kept.get(kind, 0) + len(sets)
-                found.setdefault(form, []).extend(sets)
+                # a CPU has one cache of a level and type: the first is taken
+                mine = found.setdefault(form, [])
+                before, there = taken.get(form[:2], 0), len(mine)
+                for cpus in sets:
+                    if cpus.mask & before:
+                        several |= cpus.mask & before
+                    elif cpus:
+                        before |= cpus.mask
+                        mine.append(cpus)
+                taken[form[:2]] = before
+                kept[kind] = kept.get(kind, 0) + len(mine) - there
     caches = [
         Cache._make([*form, tuple(sorted(found[form], key=CpuSet.first))])
         for form in sorted(found, key=lambda form: (form[:3], form[3] or 0, form[4] or 0))
         if found[form]
     ]
     caches += [cache for cache in map(_told, infos) if cache is not None]
-    return Found(tuple(sorted(caches, key=lambda cache: (cache.level, cache.type))), kept)
+    return Found(
+        tuple(sorted(caches, key=lambda cache: (cache.level, cache.type))), kept, CpuSet.from_mask(several)
+    )
 
 
 def _attributes(element: Element) -> t.Tuple[t.Optional[str], ...]:

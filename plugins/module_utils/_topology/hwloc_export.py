@@ -49,9 +49,7 @@ def to_hwloc_xml(topology: Topology, host_name: str = "") -> Exported:
     parts += hwloc_tree.attach_nodes(topology, machine, parts, omissions)
     parts += cache_objects(topology, omissions)
     hwloc_tree.build(topology, machine, parts)
-    nodes = CpuSet(
-        number for part in [machine, *parts] for node in part.memory for number in node.nodes
-    )
+    nodes = CpuSet(number for part in [machine, *parts] for node in part.memory for number in node.nodes)
     distances, without_distance = hwloc_distances.written(topology, nodes)
     warnings = _lost_pus(topology) + _crossing(omissions)
     if without_distance:

@@ -75,7 +75,7 @@ class _Machine:
         self.old_distances = []  # type: t.List[Element]
         # objects that are only kept, each with what is around it
         self.rest = []  # type: t.List[t.Tuple[Element, Element]]
-        self.kept_objects = []  # type: t.List[HwlocObject]
+        self.kept_objects: t.List[HwlocObject] = []
         self._collect()
         self.infos = {}  # type: t.Dict[str, t.List[str]]
         for holder in [*self.objects["Machine"], document]:  # hwloc 3 has them beside the tree
@@ -108,6 +108,10 @@ class _Machine:
         self._find_nodes()
         self._keep_the_rest()
         found = caches_of(self.objects, self.everything, self.infos.get(names.CACHE, ()) if self.ours else ())
+        if found.several:
+            self.warnings.append(
+                f"The XML has several caches of one level and type around the CPUs {found.several}: the first is taken."
+            )
         devices = self._devices()
         self.kept.update(found.kept)
         self._say_what_is_lost()
@@ -129,6 +133,8 @@ class _Machine:
         trail = [(self.root, None, None, self.root, False)]  # type: t.List[t.Tuple[Element, t.Any, t.Any, Element, bool]]
         while trail:
             element, package, core, near, in_io = trail.pop()
+            if element.kind == "Group" and hwloc_objects.is_die(element):
+                element.kind = "Die"
             kind = element.kind
             if kind not in _KINDS:
                 kind = "object of unknown type"
@@ -153,7 +159,11 @@ class _Machine:
                 # what hwloc 2 calls so has no CPUs
                 element.kind = "Group"
                 self.rest.append((element, near))
-            elif kind in hwloc_objects.NORMAL or kind == hwloc_objects.MEMORY_CACHE or (kind == "Misc" and not in_io):
+            elif (
+                kind in hwloc_objects.NORMAL
+                or kind == hwloc_objects.MEMORY_CACHE
+                or (kind == "Misc" and not in_io)
+            ):
                 self.rest.append((element, near))
             for child in reversed(element.children):
                 if child.tag == "object":
@@ -403,7 +413,11 @@ class _Machine:
     def _keep_the_rest(self) -> None:
         """Keep the objects that the model has no use for."""
         for element, near in self.rest:
-            if element.kind == "Group" and self.ours and any(child.kind == "NUMANode" for child in element.children):
+            if (
+                element.kind == "Group"
+                and self.ours
+                and any(child.kind == "NUMANode" for child in element.children)
+            ):
                 continue  # made for that node, and will be again
             if element.kind == "Misc":
                 found = hwloc_objects.kept(element, self._complete(near), near.kind)

@@ -20,6 +20,7 @@ NORMAL = ("Die", "Group")
 MEMORY_CACHE = "MemCache"
 HANGING = ("OSDev", "Misc")
 _BRIDGE = "Bridge"
+_DIE = "104"  # HWLOC_GROUP_KIND_INTEL_DIE
 
 #: The attributes that are kept, by the type of the object.
 _ATTRIBUTES = {
@@ -36,6 +37,13 @@ _LARGEST_INDEX = 2**32 - 2
 
 
 # --- read
+
+
+def is_die(group: Element) -> bool:
+    """Tell a die from other groups: as one it was written before hwloc 2.1, and is for hwloc 1."""
+    return (
+        "Die" in (group.attributes.get("subtype"), group.info("Type")) or group.attributes.get("kind") == _DIE
+    )
 
 
 def kept(element: Element, cpus: CpuSet, parent: t.Optional[str] = None) -> HwlocObject:
@@ -76,9 +84,7 @@ def host_bridge(root: str, cpus: CpuSet, parent: str) -> HwlocObject:
 # --- written
 
 
-def parts(
-    topology: Topology, levels: t.Iterable[Level], omissions: t.List[Omission]
-) -> t.List[Object]:
+def parts(topology: Topology, levels: t.Iterable[Level], omissions: t.List[Omission]) -> t.List[Object]:
     """Make the dies and groups that have a place in a tree with these levels."""
     levels = list(levels)
     made = []
@@ -90,7 +96,9 @@ def parts(
         if crossing or not cpuset:
             omissions.append(Omission(_called(thing), cpuset, thing.cpuset, crossing))
             continue
-        part = Object(thing.type, thing.os_index, cpuset, thing.cpuset & topology.complete_cpuset, _texts(thing))
+        part = Object(
+            thing.type, thing.os_index, cpuset, thing.cpuset & topology.complete_cpuset, _texts(thing)
+        )
         part.infos = thing.infos
         made.append(part)
     return made
@@ -124,8 +132,10 @@ def hang(topology: Topology, machine: Object, io: Io) -> None:
     if not things:
         return
     hosts = {}  # type: t.Dict[t.Tuple[str, CpuSet], Object]
+    around = {}  # type: t.Dict[Object, Object]
     for host in _walk(machine):
         hosts.setdefault((host.kind, host.complete_cpuset), host)
+        around.update(dict.fromkeys(host.memory, host))
     devices = {}  # type: t.Dict[str, IoObject]
     bridges = {}  # type: t.Dict[str, t.Tuple[t.List[IoObject], IoObject]]
     for family in io.bridges.values():
@@ -135,6 +145,8 @@ def hang(topology: Topology, machine: Object, io: Io) -> None:
                 devices[dict(device.attributes).get("pci_busid", "")] = device
     for thing in things:
         host = hosts.get((thing.parent or "", thing.cpuset), machine)
+        while thing.type != "Misc" and host in around:
+            host = around[host]  # only hwloc 1 has devices on the nodes themselves
         if thing.type == _BRIDGE:
             if thing.name in bridges and host is not machine:
                 family, bridge = bridges[thing.name]

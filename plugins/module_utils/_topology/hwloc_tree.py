@@ -14,7 +14,8 @@ import typing as t
 
 from .._errors import Failure
 from . import hwloc_names as names
-from .cpuset import CpuSet
+from .cpuset import LARGEST_ID, CpuSet
+from .hwloc_elements import LARGEST_DEPTH
 from .model import Core, NumaNode, Package, Topology
 
 #: Of objects with the same CPUs, which is above.
@@ -186,9 +187,8 @@ def attach_nodes(
             what = f"NUMANode P#{node.os_index}"
             omissions.append(Omission(what, node.cpuset, node.complete_cpuset, False))
             continue
-        # hwloc keeps an object without an online CPU if it has memory; of a Xen host an info says more
-        homeless = not made.cpuset and not (topology.bare and made.complete_cpuset)
-        hosts = [machine] if homeless else same_cpus.get(made.cpuset, []) if made.cpuset else []
+        # hwloc keeps an object without a CPU if it has memory; of a Xen host an info says more
+        hosts = same_cpus.get(made.cpuset, []) if made.cpuset or topology.bare else [machine]
         host = next((host for host in hosts if made.complete_cpuset <= host.complete_cpuset), None)
         if host is None and node.shared_cpuset and crosses(made.complete_cpuset, levels):
             host = machine
@@ -251,20 +251,31 @@ def _group(node: Object, topology: Topology) -> Object:
 # --- the tree
 
 
+def _first(thing: Object) -> int:
+    """What has no CPU comes last."""
+    return thing.complete_cpuset.first() if thing.complete_cpuset else LARGEST_ID + 1
+
+
 def build(topology: Topology, machine: Object, parts: t.Iterable[Object]) -> None:
     """Put every part under the smallest one around it, the PUs at the bottom, siblings in the order of their first CPU."""
     owner = dict.fromkeys(machine.complete_cpuset, machine)  # type: t.Dict[int, Object]
     # the CPUs of each object that are in none of those below it; masks, for this is asked once for every object
     rest = {machine: machine.complete_cpuset.mask}
+    depth = {machine: 0}
     below = collections.defaultdict(list)  # type: t.Dict[Object, t.List[Object]]
     for part in sorted(parts, key=lambda part: (-len(part.complete_cpuset), RANK[part.kind])):
         cpus = part.complete_cpuset
         mask = cpus.mask
-        parent = owner.get(cpus.first()) if mask else None
+        parent = owner.get(cpus.first()) if mask else machine
         if parent is None or mask & ~rest[parent] or part.cpuset.mask & ~(mask & parent.cpuset.mask):
             raise Failure(
                 f"the topology contradicts itself: {part.kind} {part.os_index} with the CPUs {part.complete_cpuset} "
                 "overlaps another object or the machine's edge; gather the facts again"
+            )
+        depth[part] = depth[parent] + 1
+        if depth[part] > LARGEST_DEPTH:
+            raise Failure(
+                f"more than {LARGEST_DEPTH} objects lie in one another: in no machine's topology do they"
             )
         below[parent].append(part)
         rest[parent] ^= mask
@@ -275,5 +286,5 @@ def build(topology: Topology, machine: Object, parts: t.Iterable[Object]) -> Non
         below[owner[cpu]].append(Object("PU", cpu, itself, itself))
     for part, children in below.items():
         if len(children) > 1:
-            children.sort(key=lambda child: child.complete_cpuset.first())
+            children.sort(key=_first)
         part.children = children

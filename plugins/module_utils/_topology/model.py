@@ -15,7 +15,6 @@ import typing as t
 from .._errors import Failure
 from .cpuset import CpuSet
 
-
 #: The source of a topology that was read from hwloc XML, of whatever machine.
 IMPORTED = "hwloc_xml"
 

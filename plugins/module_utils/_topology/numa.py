@@ -25,7 +25,7 @@ def nodes_of(
     info = heard.get("numainfo", {"memsize": (), "memfree": (), "distance": ()})
     by_id = {found.key[0]: found for found in groups}
     with_memory = [index for index in range(len(info["memsize"])) if at(info["memsize"], index)]
-    ids = sorted(set(by_id) | set(with_memory))
+    ids = sorted({*by_id, *with_memory, *map(int, heard.get("node_memory", ()))})
     if len(ids) > MOST_NODES:
         raise Failure(
             f"Xen tells of {len(ids)} NUMA nodes, and no machine has more than {MOST_NODES}: these answers are damaged"

@@ -9,8 +9,10 @@ import os
 import re
 
 import pytest
+from ansible_collections.dom0.xen.plugins.module_utils._topology.cpuset import CpuSet
 from ansible_collections.dom0.xen.plugins.module_utils._topology.derive import derive
 from ansible_collections.dom0.xen.plugins.module_utils._topology.facts import SCHEMA_VERSION, to_facts
+from ansible_collections.dom0.xen.plugins.module_utils._topology.model import HwlocObject
 from ansible_collections.dom0.xen.tests.unit.plugins.module_utils._topology.hosts import ROOT, recording
 from ansible_collections.dom0.xen.tests.unit.plugins.module_utils._topology.test_facts import FACTS
 
@@ -51,6 +53,10 @@ def existing(value, path=""):
 def test_every_key_is_documented_and_no_other():
     # one host has offline CPUs and what is unknown, the other sub-NUMA clustering
     there = set(existing(FACTS)) | set(existing(to_facts(derive(recording("big"))))) | {"warnings[]"}
+    # only what was read from hwloc XML has such
+    thing = HwlocObject("Die", 0, None, None, CpuSet(), CpuSet(), None, {}, (("Note", "a"),))
+    kept = to_facts(derive(recording("big"))._replace(hwloc_objects=(thing,)))["hwloc_objects"]
+    there |= set(existing(kept, "hwloc_objects")) | {"hwloc_objects[].attributes"}
     # an empty list, or null where a list could be
     bare = {
         path for path in there if path + "[]" in there or any(other.startswith(path + ".") for other in there)

@@ -354,7 +354,7 @@ def test_hwloc_2_with_several_kinds_of_memory():
         "NUMA node 0 shares the CPUs 0-1 with the node 1: in the model a CPU has one node, so node 0 does without them.",
         "NUMA node 2 shares the CPUs 0-3 with the nodes 0-1: in the model a CPU has one node, "
         "so node 2 is taken for memory beside theirs.",
-        "The model has no place for these parts of the XML: 2 Die, 1 OSDev, 1 PCIDev.",
+        "The model has no place for these parts of the XML: 1 PCIDev.",
         EMPTY_HOST,
         "The distances in line 27 are no latencies between all NUMA nodes: they are left out.",
         "The kinds of CPUs in line 27 share CPUs, or leave some out: they are told apart by their threads instead.",
