@@ -5,10 +5,13 @@
 """What the raw CPU policy says: the widths of an APIC id's parts, and the caches. Pure.
 
 It is CPUID as the CPU answered that Xen booted on. Sources: Intel SDM volume 2A, CPUID (leaves 0, 4, 7, 0Bh); AMD APM volume 3, appendix E
-(8000_0005h, 8000_0006h, 8000_0008h); xen/arch/x86/cpu/{common,amd}.c for what Xen itself makes of them.
+(8000_0005h, 8000_0006h, 8000_0008h, 8000_001Dh, 8000_001Eh); xen/arch/x86/cpu/{common,amd}.c for what Xen itself makes of them.
 """
 
 import typing as t
+
+from . import amd
+from .amd import Sharing
 
 Leaf = t.Tuple[int, int, int, int]
 
@@ -27,14 +30,14 @@ class Widths(t.NamedTuple):
 
 
 class CacheLevel(t.NamedTuple):
-    """One cache as the CPU describes it. `shift`: CPUs whose APIC ids agree above so many bits share it; None where it does not say."""
+    """One cache as the CPU describes it. `sharing` is None where neither it nor its family says who shares one."""
 
     level: int
     type: str
     size: int
     line_size: t.Optional[int]
     ways: t.Optional[int]
-    shift: t.Optional[int]
+    sharing: t.Optional[Sharing]
 
 
 class Policy:
@@ -58,13 +61,34 @@ class Policy:
         return text.decode("ascii", "replace").strip("\0 ")
 
     @property
+    def model(self) -> t.Tuple[int, int]:
+        """Family and model as the manufacturers count them."""
+        a = self.leaf(1)[0]
+        family, model = a >> 8 & 0xF, a >> 4 & 0xF
+        if family == 0xF:
+            family += a >> 20 & 0xFF
+        if family >= 6:
+            model |= (a >> 16 & 0xF) << 4
+        return family, model
+
+    @property
+    def uneven(self) -> bool:
+        """Tell whether other CPUs of the host may have other caches than the one that Xen booted on."""
+        return self.hybrid or (self.amd and amd.uneven(*self.model))
+
+    @property
+    def amd(self) -> bool:
+        """Tell whether it is AMD's, or Hygon's, which is AMD's by another name."""
+        return self.vendor in ("AuthenticAMD", "HygonGenuine")
+
+    @property
     def hybrid(self) -> bool:
         """Tell whether the host has CPUs of several kinds (leaf 7, d, bit 15)."""
         return bool(self.leaf(7)[3] >> 15 & 1)
 
     def widths(self) -> t.Tuple[t.Optional[int], t.Optional[int]]:
         """Return the widths (smt, package) that Xen itself goes by on a processor of this vendor; None for one that it is not told."""
-        if self.vendor in ("AuthenticAMD", "HygonGenuine"):
+        if self.amd:
             # a width of zero means an older way, from the number of cores
             return None, self.leaf(0x80000008)[2] >> 12 & 0xF or None
         smt, core = self.leaf(0xB, 0), self.leaf(0xB, 1)
@@ -75,13 +99,13 @@ class Policy:
 
     def caches(self) -> t.List[CacheLevel]:
         """Return the caches by level, those of data before those of instructions."""
-        found = self._from_leaf_4() or self._from_amds_leaves()
+        found = self._from_leaf(4) or self._from_amds_leaves()
         return sorted(found, key=lambda cache: (cache.level, cache.type))
 
-    def _from_leaf_4(self) -> t.List[CacheLevel]:
+    def _from_leaf(self, number: int) -> t.List[CacheLevel]:
         found = []
         for subleaf in range(64):
-            a, b, c, _d = self.leaf(4, subleaf)
+            a, b, c, _d = self.leaf(number, subleaf)
             if a & 0x1F == 0:
                 break
             if a & 0x1F not in _TYPES or not 1 <= a >> 5 & 7 <= 5:
@@ -98,12 +122,38 @@ class Policy:
                     line,
                     -1 if a >> 9 & 1 else ways,
                     # so many ids are set aside for those that share it, rounded up to a power of two
-                    (a >> 14 & 0xFFF).bit_length(),
+                    Sharing((a >> 14 & 0xFFF).bit_length()),
                 )
             )
         return found
 
     def _from_amds_leaves(self) -> t.List[CacheLevel]:
+        """Take what leaf 8000_001Dh describes, the other caches from the older leaves.
+
+        Within a virtual machine neither the APIC ids nor the sizes are those of such a processor: then its family says nothing.
+        """
+        found = [] if not self.amd else self._from_leaf(0x8000001D)
+        family, model = self.model
+        size_leaf = self.leaf(0x80000008)[2]
+        apic_id, core, node_leaf, _d = self.leaf(0x8000001E)
+        threads = (core >> 8 & 0xFF) + 1 if family >= 0x17 or apic_id or core or node_leaf else 0
+        real = self.amd and not self.leaf(1)[2] >> 31
+        outer = amd.outer(family, model, size_leaf, node_leaf, threads) if real else None
+        if family == 0x15 and outer is not None:
+            # six cores of a die do not begin at a power of two
+            die = outer._replace(largest=None)
+            found = [cache._replace(sharing=die) if cache.level == 3 else cache for cache in found]
+        described = {(cache.level, cache.type) for cache in found}
+        for cache in self._from_old_leaves():
+            if (cache.level, cache.type) in described:
+                continue
+            sharing = outer if cache.level == 3 else None
+            if real and cache.level < 3:
+                sharing = amd.inner(family, cache.level, cache.type, threads)
+            found.append(cache._replace(sharing=sharing))
+        return found
+
+    def _from_old_leaves(self) -> t.List[CacheLevel]:
         found = []
         _a, _b, data, instruction = self.leaf(0x80000005)
         for word, kind in ((data, "data"), (instruction, "instruction")):

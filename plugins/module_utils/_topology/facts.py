@@ -201,7 +201,7 @@ TOP: t.Dict[str, Form] = {
             Cache,
             level=plain("number_id"),
             type=choice("data", "instruction", "unified"),
-            size_bytes=("size", WHOLE),
+            size_bytes=("size", maybe(WHOLE)),
             line_bytes=("line_size", maybe(WHOLE)),
             ways=maybe(plain("signed")),
             cpusets=maybe(many(LIST)),

@@ -34,7 +34,7 @@ def cache_objects(topology: Topology, omissions: t.List[Omission]) -> t.List[Obj
         if kind not in RANK:
             continue
         attributes = (
-            f' cache_size="{cache.size}" depth="{cache.level}" cache_linesize="{cache.line_size or 0}" '
+            f' cache_size="{cache.size or 0}" depth="{cache.level}" cache_linesize="{cache.line_size or 0}" '
             f'cache_associativity="{cache.ways or 0}" cache_type="{_TYPES[cache.type]}"'
         )
         # caches of one kind share no CPUs, so that each kind is one more level to look at
@@ -113,7 +113,7 @@ def caches_of(
                 kept[kind] = kept.get(kind, 0) + len(mine) - there
     caches = [
         Cache._make([*form, tuple(sorted(found[form], key=CpuSet.first))])
-        for form in sorted(found, key=lambda form: (form[:3], form[3] or 0, form[4] or 0))
+        for form in sorted(found, key=lambda form: (form[:2], form[2] or 0, form[3] or 0, form[4] or 0))
         if found[form]
     ]
     caches += [cache for cache in map(_told, infos) if cache is not None]
@@ -139,14 +139,14 @@ def _form(element: Element, name: "t.Optional[t.Match[str]]") -> t.Optional[t.Tu
     level = int(name.group(1)) if name else element.number("depth", 9)
     told = element.attributes.get("cache_type", "2" if name and name.group(2) else "0")
     size = element.number("cache_size", _LARGEST)
-    if not (level and size and told in _TYPE_NAMES):
+    if not (level and told in _TYPE_NAMES):
         return None
     line_size = told_number(element.attributes.get("cache_linesize"), _LARGEST) or None
     ways = element.attributes.get("cache_associativity")
     return (
         level,
         _TYPE_NAMES[told],
-        size,
+        size or None,
         line_size,
         -1 if ways == "-1" else told_number(ways, _LARGEST) or None,
     )
@@ -156,7 +156,7 @@ def _told(info: str) -> t.Optional[Cache]:
     """Read our own info about caches of which nobody knows who shares them."""
     told = dict(part.partition("=")[::2] for part in info.split())
     level, size = told_number(told.get("level"), 9), told_number(told.get("size"), _LARGEST)
-    if not (level and size and told.get("type") in _TYPES):
+    if not (level and told.get("type") in _TYPES):
         return None
     ways = told.get("ways")
     return Cache(

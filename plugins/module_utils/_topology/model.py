@@ -139,14 +139,15 @@ class HwlocObject(t.NamedTuple):
 
 
 class Cache(t.NamedTuple):
-    """All caches of one level and type. `type` is "data", "instruction" or "unified"; sizes in bytes; `ways` -1 is fully associative.
+    """All caches of one level and type. `type` is "data", "instruction" or "unified"; `size` is that of one of them, in bytes, None where it
+    is unknown; `ways` -1 is fully associative.
 
     `cpusets` has one complete set of PUs for each cache, None where it is unknown which PUs share one.
     """
 
     level: int
     type: str
-    size: int
+    size: t.Optional[int]
     line_size: t.Optional[int]
     ways: t.Optional[int]
     cpusets: t.Optional[t.Tuple[CpuSet, ...]]

@@ -5,6 +5,7 @@
 """Widths of APIC ids, places from them, and caches."""
 
 import pytest
+from ansible_collections.dom0.xen.plugins.module_utils._topology.amd import Sharing
 from ansible_collections.dom0.xen.plugins.module_utils._topology.apic import fitting, place, places
 from ansible_collections.dom0.xen.plugins.module_utils._topology.cpuid import CacheLevel, Policy, Widths
 from ansible_collections.dom0.xen.tests.unit.plugins.module_utils._topology.hosts import recording
@@ -122,10 +123,10 @@ def test_intels_caches():
     too_large = [4, 0, 1 | 1 << 5, 2**32 - 1, 2**32 - 1, 0]
     assert Policy([INTEL, too_large]).caches() == []
     assert Policy([INTEL, *rows]).caches() == [
-        CacheLevel(1, "data", 32768, 64, 8, 1),
-        CacheLevel(1, "instruction", 32768, 64, 8, 1),
-        CacheLevel(2, "unified", 2**20, 64, 16, 1),
-        CacheLevel(3, "unified", 64 * 11 * (2**15 + 1), 64, -1, 6),
+        CacheLevel(1, "data", 32768, 64, 8, Sharing(1)),
+        CacheLevel(1, "instruction", 32768, 64, 8, Sharing(1)),
+        CacheLevel(2, "unified", 2**20, 64, 16, Sharing(1)),
+        CacheLevel(3, "unified", 64 * 11 * (2**15 + 1), 64, -1, Sharing(6)),
     ]
 
 
@@ -161,5 +162,10 @@ def test_the_policies_of_real_hosts():
     intel, amd = (Policy(recording(name).data["cpu_policy"]) for name in ("sparse", "shuffled"))
     assert (intel.vendor, intel.widths()) == ("GenuineIntel", (2, 4))
     assert (amd.vendor, amd.widths()) == ("AuthenticAMD", (None, 2))
-    assert [(cache.level, cache.shift) for cache in intel.caches()] == [(1, 0), (1, 0), (2, 2), (3, 4)]
-    assert {cache.shift for cache in amd.caches()} == {None}
+    assert [(cache.level, cache.sharing) for cache in intel.caches()] == [
+        (1, Sharing(0)),
+        (1, Sharing(0)),
+        (2, Sharing(2)),
+        (3, Sharing(4)),
+    ]
+    assert {cache.sharing for cache in amd.caches()} == {None}
