@@ -25,7 +25,11 @@ class Module(AnsibleModule):  # type: ignore[misc]  # ansible-core has no types
 
     def exit_json(self, **result: t.Any) -> None:
         """End with this result."""
-        super().exit_json(**printable(result, "\n"))
+        result = printable(result, "\n")
+        for entry in result.get("diff", ()):
+            # printed as they are, a line each
+            entry.update({key: printable(entry[key]) for key in entry if key.endswith("_header")})
+        super().exit_json(**result)
 
     def fail_json(self, msg: str, **result: t.Any) -> None:
         """End with this sentence, and with what was done so far."""

@@ -30,6 +30,9 @@ attributes:
   check_mode:
     details:
       - The menu is not generated. What can be foreseen from the settings fails as the run would.
+  diff_mode:
+    details:
+      - One entry for each file, of the lines that change alone, as there may be passwords in others.
 options:
   words:
     description:
@@ -141,14 +144,14 @@ from ..module_utils._boot import layouts
 from ..module_utils._changing import LOCK_ARGUMENTS, host_lock
 from ..module_utils._control import files
 from ..module_utils._errors import Failure
-from ..module_utils._module import failures
+from ..module_utils._module import Module, failures
 
 MARK_PATH = "/var/lib/dom0-xen/boot-line.json"
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
 
 
 def main() -> None:
-    module = AnsibleModule(
+    module = Module(
         argument_spec={
             "words": {"type": "list", "elements": "str", "required": True},
             "layout": {"type": "str", "choices": list(layouts.LAYOUTS)},
@@ -182,12 +185,20 @@ def main() -> None:
                 result["reboot"] = _claim_reboot(module, result["pending"], line or "")
         module.exit_json(
             changed=outcome.changed,
-            diff=[
-                {"before_header": path, "after_header": path, "before": before or "", "after": after or ""}
-                for path, before, after in outcome.files
-            ],
+            diff=[_difference(path, before or "", after or "") for path, before, after in outcome.files],
             **result,
         )
+
+
+def _difference(path: str, before: str, after: str) -> t.Dict[str, str]:
+    """An entry for a diff, of the lines that change alone: a boot loader's files also have passwords and the command lines of kernels."""
+    old, new = before.splitlines(True), after.splitlines(True)
+    return {
+        "before_header": path,
+        "after_header": path,
+        "before": "".join(line for line in old if line not in new),
+        "after": "".join(line for line in new if line not in old),
+    }
 
 
 def _settle(module: AnsibleModule, words: t.List[str]) -> layouts.Outcome:
