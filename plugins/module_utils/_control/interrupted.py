@@ -74,11 +74,11 @@ def mend(journals: t.Iterable[Journal], wanted: t.Sequence[Wanted], ways: Ways, 
             )
     if problems:
         raise Failure(problems[0], problems=problems, left=left, changed=False)
-    for case, what, _why in cases:
+    for case, what, why in cases:
         guest = by_name.get(case.journal.name)
         if guest is not None and act:
             try:
-                recovered += _mend(case, what, guest, ways)
+                recovered += _mend(case, what, why, guest, ways)
             except Failure as failure:
                 changed = bool(recovered) or bool(failure.result.get("changed"))
                 raise Failure(
@@ -87,11 +87,11 @@ def mend(journals: t.Iterable[Journal], wanted: t.Sequence[Wanted], ways: Ways, 
         elif guest is not None and (what != ASK or guest.saved is not None):
             interrupted.add(guest.name)
         elif act and what == ASK:
-            note_left(case, ways)
+            note_left(case, why, ways)
     return Mended(recovered, left, frozenset(interrupted), warnings)
 
 
-def _mend(case: Case, what: str, guest: Wanted, ways: Ways) -> t.List[str]:
+def _mend(case: Case, what: str, why: str, guest: Wanted, ways: Ways) -> t.List[str]:
     """For a guest that is wanted; sentences about what was done."""
     if guest.saved == DISCARD and what in (ASK, RESTORE):
         return [discard(case, ways)]
@@ -102,9 +102,9 @@ def _mend(case: Case, what: str, guest: Wanted, ways: Ways) -> t.List[str]:
             give_up(case, ways)
             if not case.saved:
                 forget(case.journal, ways.folders)
-            elif case.journal.stage != LEFT:
-                write(case.journal._replace(stage=LEFT), ways.folders)
-        note_left(case, ways)
+            else:
+                _leave(case.journal, why or "the guest was ended as asked", ways)
+        note_left(case, why, ways)
         return []
     if what == TAKE_BACK and guest.state == DESTROYED:
         give_up(case, ways)
@@ -133,16 +133,20 @@ def recover(journal: Journal, ways: Ways) -> str:
     case = examine(journal, ways)
     what, why = verdict(case)
     if what == ASK:
-        note_left(case, ways)
+        note_left(case, why, ways)
         return sentence(case, why)
     return carry_on(case, what, ways)
 
 
-def note_left(case: Case, ways: Ways) -> None:
+def note_left(case: Case, why: str, ways: Ways) -> None:
     """Have it on disk that the guest has lived on, so far as that is known now: later nothing of it may be left to see."""
-    journal = case.journal
-    if case.rivals and journal.stage != LEFT:
-        write(journal._replace(stage=LEFT), ways.folders)
+    if case.rivals:
+        _leave(case.journal, why, ways)
+
+
+def _leave(journal: Journal, why: str, ways: Ways) -> None:
+    if journal.stage != LEFT:
+        write(journal._replace(stage=LEFT, reason=why), ways.folders)
 
 
 def carry_on(case: Case, what: str, ways: Ways) -> str:

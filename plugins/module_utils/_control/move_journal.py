@@ -52,7 +52,7 @@ class Journal(t.NamedTuple):
     `stage` is "live", "saving", "saved", "alone" (the file is all there is), "restored" (the successor goes on, or is about to), "back" (the domain
     that was to be moved goes on, or is about to), or "left" (the file waits for the user to say what becomes of it). `boot` is which boot of
     the host that was ("" in those of former versions), `begun` when, in UTC, `nodes` where the guest was to go, `disks` what it writes to.
-    `witness` is how these were at that stage (:mod:`.witness`), None before the guest was saved.
+    `witness` is how these were at that stage (:mod:`.witness`), None before the guest was saved. `reason` is why it was left.
     """
 
     name: str
@@ -66,6 +66,7 @@ class Journal(t.NamedTuple):
     nodes: t.Sequence[int] = ()
     disks: t.Sequence[str] = ()
     witness: t.Optional[t.Dict[str, t.Any]] = None
+    reason: str = ""
 
 
 _TYPES = {
@@ -80,6 +81,7 @@ _TYPES = {
     "nodes": list,
     "disks": list,
     "witness": (dict, type(None)),
+    "reason": str,
 }  # type: t.Dict[str, t.Any]
 
 

@@ -70,11 +70,15 @@ def verdict(case: Case) -> t.Tuple[str, str]:
         # Domains of another boot have nothing to do with it. Where it is not known which that was, one that stands still may.
         if not case.saved and not (not journal.boot and here is not None and here.state in _STANDS):
             return FORGET, ""
+        if journal.stage == LEFT:
+            return ASK, journal.reason
         why = (
             "the host has booted since"
             if journal.boot
             else "a former version wrote it, which did not note when"
         )
+        if journal.stage in (RESTORED, BACK):
+            why += ", and the guest had gone on before that, so that the memory is certainly older than its disks"
         return ASK, why
     if case.rivals:
         rival = case.rivals[-1]
@@ -82,7 +86,7 @@ def verdict(case: Case) -> t.Tuple[str, str]:
             rival.domid, rival.state
         )
     if journal.stage == LEFT:
-        return (ASK, "it was found before") if case.saved or here is not None else (FORGET, "")
+        return (ASK, journal.reason) if case.saved or here is not None else (FORGET, "")
     if successor is not None and has_run(successor):
         if case.newer is not None or (here is not None and here.state not in _STANDS):
             return ASK, "the guest runs as domain {0}, which this move has not started".format(
