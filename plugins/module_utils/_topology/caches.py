@@ -7,14 +7,14 @@
 import typing as t
 
 from .amd import Sharing
-from .cpuid import CacheLevel, Policy
+from .cache_policy import CacheLevel, CachePolicy
 from .cpuset import CpuSet
 from .kinds import ALIKE
 from .model import Cache, Core, Pu
 
 
 def caches_of(
-    policy: Policy, pus: t.Sequence[Pu], cores: t.Sequence[Core], warnings: t.List[str]
+    policy: CachePolicy, pus: t.Sequence[Pu], cores: t.Sequence[Core], warnings: t.List[str]
 ) -> t.Tuple[Cache, ...]:
     """Return the caches as the CPU that Xen booted on has them, shared by those whose APIC ids say so.
 

@@ -10,6 +10,7 @@
 import typing as t
 
 from . import devices, dmi, kinds
+from .cache_policy import CachePolicy
 from .caches import caches_of
 from .cpuset import CpuSet
 from .dom0_boot import dom0_boot
@@ -27,7 +28,7 @@ def derive(raw: RawHost, cpu_kinds: t.Sequence[kinds.Override] = ()) -> Topology
     heard = raw.data
     sources = sources_of(raw)
     host = with_locality(host_of(raw, sources))
-    caches = caches_of(sources.policy, host.pus, host.cores, sources.warnings)
+    caches = caches_of(CachePolicy(heard.get("cpu_policy", ())), host.pus, host.cores, sources.warnings)
     linux = heard.get("dom0_linux")
     return host._replace(
         dom0_linux=None if linux is None else Dom0Linux(*(linux.get(field) for field in Dom0Linux._fields)),

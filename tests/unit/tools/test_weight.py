@@ -15,15 +15,15 @@ ROOT = Path(__file__).resolve().parents[3]
 # Files of our own source, their KiB, and the KiB of those that are compiled in every run. A module that outgrows its budget either takes
 # along what it does not need, which should stand in a file of its own, or has learned something, which is worth a larger one.
 BUDGET = {
-    "boot_line": (31, 216, 216),
-    "boot_state": (67, 380, 380),
-    "cpupool": (64, 334, 334),
-    "domain_info": (63, 312, 237),
-    "guest": (57, 384, 341),
-    "guest_config": (54, 320, 320),
-    "pcpu": (65, 304, 302),
-    "topology_facts": (72, 362, 289),
-    "vcpu_affinity": (61, 298, 289),
+    "boot_line": (30, 219, 219),
+    "boot_state": (67, 391, 391),
+    "cpupool": (64, 345, 345),
+    "domain_info": (62, 317, 241),
+    "guest": (56, 393, 344),
+    "guest_config": (53, 323, 323),
+    "pcpu": (65, 316, 313),
+    "topology_facts": (73, 383, 307),
+    "vcpu_affinity": (61, 309, 293),
 }
 # Readers of what is no hypervisor's word: xl's text, recordings, dom0's files.
 OTHER_SOURCES = ("xl_reading", "xltext", "recordings", "recording", "pci_reading", "dmi", "dom0")

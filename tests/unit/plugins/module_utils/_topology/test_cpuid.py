@@ -7,7 +7,9 @@
 import pytest
 from ansible_collections.dom0.xen.plugins.module_utils._topology.amd import Sharing
 from ansible_collections.dom0.xen.plugins.module_utils._topology.apic import fitting, place, places
-from ansible_collections.dom0.xen.plugins.module_utils._topology.cpuid import CacheLevel, Policy, Widths
+from ansible_collections.dom0.xen.plugins.module_utils._topology.cache_policy import CacheLevel
+from ansible_collections.dom0.xen.plugins.module_utils._topology.cache_policy import CachePolicy as Policy
+from ansible_collections.dom0.xen.plugins.module_utils._topology.cpuid import Widths
 from ansible_collections.dom0.xen.tests.unit.plugins.module_utils._topology.hosts import recording
 from hypothesis import given
 from hypothesis import strategies as st
