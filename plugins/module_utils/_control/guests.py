@@ -46,7 +46,8 @@ _KEPT = 30.0
 
 class Host(t.NamedTuple):
     """The ways out: xl (with its list of domains), free memory of each NUMA node in bytes, and time; for moves also what each domain has
-    of each node's memory, folders, and what is done about suspended ones, and who holds disks; `remove(path)` removes a configuration, `warn(sentence)` tells."""
+    of each node's memory, folders, and what is done about suspended ones, and who holds disks; `remove(path)` removes a configuration, `warn(sentence)`
+    tells."""
 
     xl: Xl
     free_by_node: t.Callable[[], t.Dict[int, int]]

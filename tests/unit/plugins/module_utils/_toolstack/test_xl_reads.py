@@ -118,8 +118,8 @@ def test_xl_has_the_keys_that_are_known(xl):
     program = xl.program.read_bytes()
     later = {key for key in xlkeys.KEYS.split() if key.encode() + b"\0" not in program}
     assert later <= {
-        "acpi_laptop_slate", "altp2m_count", "arm_sci", "device_model_args_hvm", "device_model_args_pv", "device_model_user", "llc_colors", "nr_spis", "pae", "sve",
-        "bootloader_restrict", "bootloader_user", "hvm_pirq", "smbios", "trap_unmapped_accesses", "virtio", "vkb_device", "xen_platform_pci_bar_uc",
+        "acpi_laptop_slate", "altp2m_count", "arm_sci", "device_model_args_hvm", "device_model_args_pv", "device_model_user", "llc_colors", "nr_spis", "pae",
+        "sve", "bootloader_restrict", "bootloader_user", "hvm_pirq", "smbios", "trap_unmapped_accesses", "virtio", "vkb_device", "xen_platform_pci_bar_uc",
         "xenstore_feature_mask", "xenstore_quota", "gfx_passthru",
     }  # fmt: skip
     assert re.search(rb"\0maxvcpus\0", program)
