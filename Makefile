@@ -8,7 +8,10 @@ RUN = $(PYTHON) tools/workshop.py run
 # What `make bench` measures: everything, or the names of some benchmarks.
 BENCH =
 
-.PHONY: help setup demo check test unit lint sanity galaxy molecule bench clean
+# How long `make fuzz` tries inputs, in seconds.
+FUZZ_SECONDS = 600
+
+.PHONY: help setup demo check test unit lint sanity galaxy molecule fuzz bench clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +42,9 @@ galaxy:  ## build the collection and run Ansible Galaxy's checks on it
 
 molecule:  ## the scenarios on emulated hosts (SCENARIO=place runs one)
 	@$(PYTHON) tools/check.py molecule$(if $(SCENARIO),:$(SCENARIO))
+
+fuzz:  ## damaged input for every parser and entry on the control node, 10 minutes (FUZZ_SECONDS=3600 for an hour)
+	@$(RUN) nice -n 19 python -m tests.fuzz --seconds $(FUZZ_SECONDS)
 
 bench:  ## measure on the emulated host what the documentation claims
 	@$(RUN) python benchmarks/run.py $(BENCH)

@@ -45,13 +45,13 @@ def spoken(function: t.Callable[..., t.Any], name: str) -> t.Callable[..., t.Any
         except Failure as error:
             raise AnsibleFilterError(error.message) from error
         except _MISFITS as error:
-            # The value itself may be a secret.
+            # The value itself may be a secret, so that it is not in the chain of causes either.
             key = error.args[0] if isinstance(error, KeyError) else None
             detail = f" {key!r}" if isinstance(key, str) and re.fullmatch("[a-z_]{1,40}", key) else ""
             raise AnsibleFilterError(
                 f"the filter dom0.xen.{name} cannot use what it was given ({type(error).__name__}{detail}): "
                 f"see ansible-doc -t filter dom0.xen.{name} for the form"
-            ) from error
+            ) from None
 
     return wrapper
 

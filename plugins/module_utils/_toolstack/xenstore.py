@@ -18,7 +18,7 @@ import time
 import typing as t
 from functools import partial
 
-from .._errors import Failure
+from .._errors import Failure, shown
 from .command import how_to_start
 
 SOCKETS = ("/run/xenstored/socket", "/var/run/xenstored/socket")
@@ -178,7 +178,12 @@ class Xenstore:
             answer = self._ask(XS_TRANSACTION_START, "")
             if answer is None:
                 break
-            number = int(answer.rstrip(b"\0"))
+            match = re.match(rb"([0-9]{1,9})\0*\Z", answer)
+            if match is None:
+                raise XenstoreError(
+                    "Xenstore answered %s where the number of a transaction should be." % shown(answer)
+                )
+            number = int(match.group(1))
             found = self._ask(XS_READ, path, transaction=number) == old
             if found:
                 self._ask(XS_WRITE, path, new, transaction=number)

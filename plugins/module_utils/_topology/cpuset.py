@@ -237,8 +237,8 @@ def read_range(item: str, text: str) -> t.Tuple[int, int]:
         )
     # a number of a thousand digits must not be computed with
     low, high = (
-        int(digits) if len(digits.lstrip("0")) <= 5 else LARGEST_ID + 1
-        for digits in (found.group(1), found.group(2) or found.group(1))
+        int(digits or "0") if len(digits) <= 5 else LARGEST_ID + 1
+        for digits in (found.group(1).lstrip("0"), (found.group(2) or found.group(1)).lstrip("0"))
     )
     if max(low, high) > LARGEST_ID:
         raise CpuSetError(

@@ -8,6 +8,7 @@ import itertools
 import re
 import typing as t
 
+from .._errors import Failure
 from . import hwloc_names as names
 from .cpuset import CpuSet
 from .hwloc_elements import Element, told_number
@@ -19,6 +20,8 @@ _TYPES = {"unified": 0, "data": 1, "instruction": 2}
 _TYPE_NAMES = {str(number): name for name, number in _TYPES.items()}
 _KIND = re.compile(r"L([1-9])(i?)Cache\Z")
 _LARGEST = 2**40
+#: Kinds of caches; a machine has a handful.
+MOST_FORMS = 256
 
 
 # --- written
@@ -111,6 +114,8 @@ def caches_of(
                         mine.append(cpus)
                 taken[form[:2]] = before
                 kept[kind] = kept.get(kind, 0) + len(mine) - there
+    if sum([bool(sets) for sets in found.values()]) > MOST_FORMS:
+        raise Failure(f"this XML has caches of more than {MOST_FORMS} kinds: no machine has")
     caches = [
         Cache._make([*form, tuple(sorted(found[form], key=CpuSet.first))])
         for form in sorted(found, key=lambda form: (form[:2], form[2] or 0, form[3] or 0, form[4] or 0))

@@ -54,6 +54,7 @@ _COPROCESSOR = 5
 _LARGEST_TYPE = 2**32 - 1
 _ROOT = re.compile(r"pci([0-9a-f]{4,8}):([0-9a-f]{2})\Z")
 _HIGHEST_DOMAIN = 0xFFFF
+_DEEPEST = 64  # bridges above a device
 
 # domains above ffff are those of Intel's VMD; hwloc 1 and 2 write four digits at least
 _BUSID = re.compile(r"[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]\Z")
@@ -137,7 +138,9 @@ def io_objects(devices: t.Optional[t.Sequence[PciDevice]], bare: bool) -> Io:
         tuple(
             (
                 device.address,
-                "is below itself" if device.address in known else "hwloc has no PCI domain above ffff",
+                "is below itself, or below more bridges than a machine has"
+                if device.address in known
+                else "hwloc has no PCI domain above ffff",
             )
             for device in devices or ()
             if device.address not in placed
@@ -191,7 +194,7 @@ def _device(
         made.children = [
             _device(child, below, depth + 1, seen, bare)
             for child in below.get(device.address, ())
-            if child.address not in seen
+            if child.address not in seen and depth < _DEEPEST
         ]
     for field, kind in _OS_DEVICES:
         for name in getattr(device, field):

@@ -23,6 +23,7 @@ from . import hwloc_devices, hwloc_distances, hwloc_kinds, hwloc_objects, hwloc_
 from . import hwloc_names as names
 from .cpuset import CpuSet
 from .hwloc_caches import cache_infos, cache_objects
+from .hwloc_elements import LARGEST_TEXT
 from .hwloc_tree import Infos, Object, Omission, escape
 from .model import Memory, Topology
 
@@ -41,6 +42,7 @@ def to_hwloc_xml(topology: Topology, host_name: str = "") -> Exported:
             "no CPU of this host is online with a known place, and hwloc knows no machine without a CPU: "
             "see the warnings of the topology facts"
         )
+    _check_size(topology)
     omissions = []  # type: t.List[Omission]
     parts = hwloc_tree.packages(topology, omissions) + hwloc_tree.cores(topology, omissions)
     machine = Object("Machine", 0, topology.cpuset, topology.cpuset | topology.complete_cpuset)
@@ -70,6 +72,20 @@ def to_hwloc_xml(topology: Topology, host_name: str = "") -> Exported:
     _Writer(lines, topology, machine, nodes, io).write(machine, "  ")
     lines += [*distances, *_cpu_kinds(topology), "</topology>", ""]
     return Exported("\n".join(lines), tuple(warnings))
+
+
+def _check_size(topology: Topology) -> None:
+    """Refuse what would become larger than any XML that is read, before it is made: sets are as long as the highest number in them."""
+    size = sum([cpu // 32 + 50 for cpu in topology.cpuset])
+    things = [*topology.packages, *topology.cores, *topology.nodes]  # type: t.List[t.Any]
+    size += sum([thing.complete_cpuset.mask.bit_length() // 32 + 50 for thing in things])
+    for cache in topology.caches:
+        size += sum([cpus.mask.bit_length() // 32 + 50 for cpus in cache.cpusets or ()])
+    if 2 * size > LARGEST_TEXT:
+        raise Failure(
+            f"the hwloc XML of this host would have more than {2 * size >> 20} million characters, and {LARGEST_TEXT >> 20} are the most that "
+            "are read: it has too many CPUs, or too high numbers of them"
+        )
 
 
 class _Writer:

@@ -70,7 +70,12 @@ def _sched_gran(
     if "commandline" not in xen:
         return None
     asked = command_line.settings(parameters).get(("sched-gran", ""))
-    if (xen["major"], xen["minor"]) < (4, 13) or asked in (None, "cpu"):
+    if asked in (None, "cpu"):
+        return "cpu"
+    # hwloc XML may have a command line and no version
+    if xen.get("major") is None or xen.get("minor") is None:
+        return None
+    if (xen["major"], xen["minor"]) < (4, 13):
         return "cpu"
     # Xen falls back to single CPUs when cores differ
     same = len({len(core.cpuset) for core in cores}) == 1

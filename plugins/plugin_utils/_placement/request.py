@@ -470,7 +470,7 @@ class _Reader:
             inside: set[str] = set()
             for part, member in enumerate(members):
                 for one in member if isinstance(member, (list, tuple)) else [member]:
-                    if one not in known:
+                    if not isinstance(one, str) or one not in known:
                         self.faults.append(f"{label}.members: {show(one)} is not one of the guests")
                     elif one in inside:
                         self.faults.append(f"{label}.members: {show(one)} is named twice")

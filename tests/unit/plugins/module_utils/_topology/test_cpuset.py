@@ -5,7 +5,12 @@
 import pickle
 
 import pytest
-from ansible_collections.dom0.xen.plugins.module_utils._topology.cpuset import LARGEST_ID, CpuSet, CpuSetError
+from ansible_collections.dom0.xen.plugins.module_utils._topology.cpuset import (
+    LARGEST_ID,
+    LONGEST,
+    CpuSet,
+    CpuSetError,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -158,3 +163,29 @@ def test_numbers_beyond_all_sets_are_in_none():
     assert 2**63 not in CpuSet([1])
     assert 65536 not in CpuSet([1])
     assert -1 not in CpuSet([1])
+
+
+def test_zeros_in_front_of_a_number():
+    assert str(CpuSet.parse("0" * 5000 + "1-" + "0" * 5000 + "3")) == "1-3"
+    assert str(CpuSet.parse("0" * 5000)) == "0"
+
+
+@pytest.mark.parametrize("read", [CpuSet.parse, CpuSet.from_hwloc, CpuSet.from_taskset])
+def test_a_text_that_no_set_needs(read):
+    with pytest.raises(CpuSetError, match="more than 1048576 characters"):
+        read("1," * (LONGEST // 2) + "1")
+
+
+@given(st.sets(st.integers(0, 2000)), st.integers(1, 40))
+def test_many_gaps(members, step):
+    spread = sorted({member * step % (LARGEST_ID + 1) for member in members})
+    cpus = CpuSet(spread)
+    assert list(cpus) == spread
+    assert cpus.mask == sum(1 << number for number in spread)
+    assert CpuSet.parse(str(cpus)) == CpuSet.parse(",".join(map(str, reversed(spread)))) == cpus
+
+
+@given(st.lists(st.tuples(st.integers(0, 300), st.integers(0, 40)), max_size=60))
+def test_ranges_that_overlap(runs):
+    text = ",".join(f"{low}-{low + more}" for low, more in runs)
+    assert set(CpuSet.parse(text)) == {number for low, more in runs for number in range(low, low + more + 1)}

@@ -6,6 +6,7 @@
 
 import pytest
 from ansible_collections.dom0.xen.plugins.module_utils._errors import Failure
+from ansible_collections.dom0.xen.plugins.module_utils._topology import hwloc_export
 from ansible_collections.dom0.xen.plugins.module_utils._topology.cpuset import CpuSet
 from ansible_collections.dom0.xen.plugins.module_utils._topology.derive import derive
 from ansible_collections.dom0.xen.plugins.module_utils._topology.hwloc_export import escape, to_hwloc_xml
@@ -454,3 +455,26 @@ def test_kinds_of_cpus_where_there_are_several():
     assert len(topology.cpu_kinds) == text.count("<cpukind ") == 2
     assert "<cpukind" not in to_hwloc_xml(HOSTS["small"]).text
     check_rules(text)
+
+
+def test_more_bridges_below_each_other_than_a_machine_has():
+    devices = [
+        {
+            "address": "%04x:00:00.0" % number,
+            "class": 0x060400,
+            "vendor": 1,
+            "device": 2,
+            "parent": "%04x:00:00.0" % (number - 1) if number else None,
+            "buses": [1, 2],
+        }
+        for number in range(2000)
+    ]
+    text = to_hwloc_xml(derive(made_host(pci_devices=devices))).text
+    assert "PCIDev 07cf:00:00.0: is below itself, or below more bridges than a machine has" in text
+
+
+def test_xml_that_nothing_would_read_is_not_made(monkeypatch):
+    host = derive(made_host())
+    monkeypatch.setattr(hwloc_export, "LARGEST_TEXT", 1000)
+    with pytest.raises(Failure, match="would have more than 0 million characters"):
+        to_hwloc_xml(host)

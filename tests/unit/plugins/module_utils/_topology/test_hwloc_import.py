@@ -10,6 +10,7 @@ import re
 import pytest
 from ansible_collections.dom0.xen.plugins.module_utils._errors import Failure
 from ansible_collections.dom0.xen.plugins.module_utils._topology import hwloc_elements
+from ansible_collections.dom0.xen.plugins.module_utils._topology import hwloc_names as names
 from ansible_collections.dom0.xen.plugins.module_utils._topology.cpuset import CpuSet
 from ansible_collections.dom0.xen.plugins.module_utils._topology.derive import derive
 from ansible_collections.dom0.xen.plugins.module_utils._topology.facts import to_facts
@@ -741,6 +742,35 @@ def test_too_many_nodes():
     nodes = "".join(f'<object type="NUMANode" os_index="{node}"/>' for node in range(1025))
     with pytest.raises(Failure, match="more than 1024 NUMA nodes"):
         from_hwloc_xml(machine(nodes + pu(0)))
+
+
+CACHE = '<object type="L3Cache" cpuset="0x1" complete_cpuset="0x1" cache_size="%d" depth="3" cache_type="0"/>'
+
+
+@pytest.mark.parametrize("size", [lambda number: 1024, lambda number: 1024 + number])
+def test_many_caches_of_one_set(size):
+    """A CPU has one cache of a level and type, or the tree would be as deep as there are caches."""
+    topology = from_hwloc_xml(machine("".join(CACHE % size(number) for number in range(2000)) + pu(0)))
+    assert [(cache.size, cache.cpusets) for cache in topology.caches] == [(1024, (CpuSet([0]),))]
+    assert any("1999 L3Cache" in warning for warning in topology.warnings)
+    to_hwloc_xml(topology)
+
+
+def test_more_kinds_of_caches_than_a_machine_has():
+    pus = "".join(pu(number) for number in range(300))
+    caches = "".join(
+        (CACHE % (1024 + number)).replace("0x1", "0x%s" % CpuSet([number]).hwloc()[2:])
+        for number in range(300)
+    )
+    with pytest.raises(Failure, match="caches of more than 256 kinds"):
+        from_hwloc_xml(machine(caches + pus))
+
+
+@pytest.mark.parametrize(("line", "granularity"), [("console=vga", "cpu"), ("sched-gran=core", None)])
+def test_a_command_line_without_a_version(line, granularity):
+    topology = from_hwloc_xml(machine('<info name="%s" value="%s"/>' % (names.COMMAND_LINE, line) + pu(0)))
+    assert (topology.xen.command_line, topology.xen.version) == (line, None)
+    assert topology.xen.sched_gran == granularity
 
 
 def test_sets_without_an_end():
