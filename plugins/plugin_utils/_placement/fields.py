@@ -188,8 +188,7 @@ def read_places(plan: t.Any) -> dict[str, tuple[str, tuple[int, ...]]]:
     """Read the places of a plan. Raises :class:`Fault` when it is none."""
     try:
         return {
-            str(entry["name"]): (str(entry["host"]), tuple(sorted(int(node) for node in entry["nodes"])))
-            for entry in plan["guests"]
+            text(entry["name"]): (text(entry["host"]), node_ids(entry["nodes"])) for entry in plan["guests"]
         }
-    except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
+    except (Fault, LookupError, TypeError, ValueError, AttributeError) as error:
         raise Fault(f"{show(plan)} is no plan of dom0.xen.placement_plan") from error

@@ -132,7 +132,22 @@ def test_guests_that_run_are_not_looked_for_in_it() -> None:
     assert places(plan)["a"] == [0]
 
 
-@pytest.mark.parametrize("wrong", [{"a": 1}, {"guests": [{"name": "a"}]}, {"guests": 7}])
+def test_a_node_counts_once_however_often_it_is_named() -> None:
+    earlier = {"guests": [{"name": "a", "host": "alpha", "nodes": [1] * 3000}]}
+    assert places(plan_of([("a", 4, 300)], earlier))["a"] == [1]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"a": 1},
+        {"guests": [{"name": "a"}]},
+        {"guests": 7},
+        {"guests": [{"name": "a", "host": "alpha", "nodes": [float("inf")]}]},
+        {"guests": [{"name": "a", "host": "alpha", "nodes": ["9" * 5000]}]},
+        {"guests": [{"name": 10**5000, "host": "alpha", "nodes": [0]}]},
+    ],
+)
 def test_what_is_no_plan_is_refused(wrong: t.Any) -> None:
     with pytest.raises(RequestError, match="earlier_plan: .* is no plan of dom0.xen.placement_plan"):
         plan_of(SOME, wrong)
