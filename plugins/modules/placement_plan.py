@@ -71,8 +71,8 @@ options:
       - What searches. V(builtin) is the collection's own engine and needs nothing. V(exact) then also solves the placement as an integer program
         with the solver HiGHS, which the Python package C(highspy) on the control node brings, in a process of its own. Its answer is
         taken only if it is better, and what it proves is told in RV(objective).
-      - V(auto) does so where the package is there and the bounds leave a doubt whether the built-in engine's answer is the best, and is
-        V(builtin) otherwise.
+      - V(auto) does so where the package is there and one of the levels of RV(objective) down to the peak of the load is not proven, and is
+        V(builtin) otherwise. All levels share a budget of about ten seconds of CPU time, which is counted in steps of the solver.
       - With many guests or hosts the program would be too large; then the built-in engine's answer stands. RV(search) says what has happened.
     type: str
     choices: [auto, builtin, exact]
@@ -409,9 +409,10 @@ search:
       nothing was searched for.
     - C(exact) is what became of the exact engine. V(better) is the only case in which the plan is its answer. Others are V(no better),
       V(not asked), V(nothing left to prove), V(too large), V(no highspy), or with O(engine=auto) why it failed.
+    - C(asked) has the levels of RV(objective) that it was asked about, C(open) those down to the peak of the load that are not proven in the end.
   returned: success
   type: dict
-  sample: {"ended_by": "nothing left to improve", "exact": "nothing left to prove"}
+  sample: {"ended_by": "nothing left to improve", "exact": "nothing left to prove", "asked": [], "open": []}
 capacity:
   description: For each guest of O(capacity), how many more like it would fit beside the plan, each alone.
   returned: success

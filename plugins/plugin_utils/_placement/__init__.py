@@ -17,12 +17,12 @@ options.py       the places that a guest can have, with what each takes and cost
 problem.py       hosts and guests as numbers
 state.py         who is where, what is left, what it costs; an index of nodes for fleets
 choose.py        the best place for one guest as things are
-search.py        greedy by size from several orders; improve.py: local search; effort.py: when it ends
+search.py        greedy by size from several orders; improve.py: local search; pairs.py: two nodes at once; effort.py: when it ends
 scarcity.py      guests that compete for too few slots on nodes, and groups that no host can have as a whole
 together.py      affinity groups, all of them on one host or as many as one has room for
 earlier.py       guests that do not run yet keep their places of an earlier plan
 exhaustive.py    a bounded search that proves the first levels of the objective
-exact.py         the placement as an integer program for solver.py, a program of its own
+exact.py         the exact engine: program.py makes an integer program of the placement, solver.py is a program of its own that solves it
 bounds.py        what no placement can beat
 cores.py         which cores exactly, and the masks that follow
 moves.py         what has to be done for a placement; steps.py: in an order in which every step fits

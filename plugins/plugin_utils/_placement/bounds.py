@@ -25,6 +25,23 @@ from .state import LARGE
 MOST_UNITS = 400
 
 
+#: Bounds of levels by name, each in the unit of :meth:`state.State.value`.
+Bounds = dict[str, int]
+
+
+def all_bounds(problem: Problem, missing: int) -> Bounds:
+    """Return a bound of each level below the first two, for placements that leave out no more than `missing` guests."""
+    return {
+        "crowding": least_own_cost(problem, "crowding", missing),
+        "distance": least_own_cost(problem, "distance", missing),
+        "device": least_own_cost(problem, "device", missing),
+        "smt": least_smt(problem, missing),
+        "peak_load": least_peak(problem, missing),
+        "moves": 0,
+        "imbalance": least_imbalance(problem, missing),
+    }
+
+
 def fewest_unplaced(problem: Problem) -> int:
     """Count guests that cannot all be placed: those that fit nowhere even alone, and those beyond the total memory, smallest first.
 

@@ -45,13 +45,17 @@ def by_memory(state: State, option: Option) -> Key:
 
 
 def best_option(
-    state: State, guest: int, rule: Rule, nodes: tuple[str, t.Collection[int]] | None = None
+    state: State,
+    guest: int,
+    rule: Rule,
+    nodes: tuple[str, t.Collection[int]] | None = None,
+    most_excess: int | None = None,
 ) -> Option | None:
     """Return the best place for a guest as things are: by its own cost first, then by the rule, then by the order of hosts and nodes.
 
-    `nodes`: (host, nodes) that it has to be within.
+    `nodes`: (host, nodes) that it has to be within. `most_excess`: how many nodes beyond those needed it may have.
     """
-    return best_of_shape(state, state.shapes[guest], rule, state.problem.stays[guest], nodes)
+    return best_of_shape(state, state.shapes[guest], rule, state.problem.stays[guest], nodes, most_excess)
 
 
 def best_of_shape(
@@ -60,6 +64,7 @@ def best_of_shape(
     rule: Rule,
     stay: Option | None = None,
     nodes: tuple[str, t.Collection[int]] | None = None,
+    most_excess: int | None = None,
 ) -> Option | None:
     """Return the best place for a guest of this shape. `stay`: the option that leaves it where it runs."""
     best: Option | None = None
@@ -81,7 +86,8 @@ def best_of_shape(
     if nodes is not None:
         sized = [entry for entry in sized if entry[0].name == nodes[0]]
     for size in sorted({size for _host, _pool, sizes, _whole in sized for size in sizes}):
-        if best is not None and max(0, size - needed) > best_key[0]:
+        excess = max(0, size - needed)
+        if (best is not None and excess > best_key[0]) or (most_excess is not None and excess > most_excess):
             break
         for host, pool, sizes, whole in sized:
             if free[whole] < need and host.name != shape.mover.held_host:

@@ -289,64 +289,44 @@ def _host_entry(
     return {"nodes": nodes, "warnings": [sentence(warning) for warning in warnings]}
 
 
-def objective(problem: Problem, state: State, proven: t.Collection[str]) -> list[Plan]:
-    """Return the levels in order, each with the least that any placement could have where that is known.
+#: For each level its unit, and how many of the state's units make one.
+_UNITS = {
+    "unplaced": ("guests", 1),
+    "spanning": ("nodes beyond those needed", 1),
+    "crowding": ("vCPUs on siblings though cores are to spare", 1),
+    "distance": ("vCPUs x (SLIT / 10 - 1)", 1000),
+    "device": ("ways to devices and backends x (SLIT / 10 - 1)", 1000),
+    "smt": ("vCPUs beyond the cores", VCPU),
+    "peak_load": ("vCPUs for each core", 1_000_000),
+    "moves": ("running guests that get another place", 1),
+    "imbalance": ("sum of squared load for each core", 1_000_000),
+}
 
-    `proven`: levels on which no placement that is as good on the levels before can be better.
+
+def objective(problem: Problem, state: State, known: bounds.Bounds) -> list[Plan]:
+    """Return the levels in order, each with the least that any placement as good on the levels before could have.
+
+    `known`: such bounds, where the search has some.
     """
     missing = sum(1 for option in state.at if option is None)
-    plain = len(set(problem.weights)) <= 1
-    levels: list[tuple[str, float, float | None, str, int]] = [
-        (
-            "unplaced",
-            missing,
-            missing if "unplaced" in proven and plain else bounds.fewest_unplaced(problem),
-            "guests",
-            1,
-        ),
-        (
-            "spanning",
-            state.spanning,
-            min(state.spanning, bounds.least_spanning(problem, missing)),
-            "nodes beyond those needed",
-            1,
-        ),
-        (
-            "crowding",
-            state.crowding,
-            bounds.least_own_cost(problem, "crowding", missing),
-            "vCPUs on siblings though cores are to spare",
-            1,
-        ),
-        (
-            "distance",
-            state.distance,
-            bounds.least_own_cost(problem, "distance", missing),
-            "vCPUs x (SLIT / 10 - 1)",
-            1000,
-        ),
-        (
-            "device",
-            state.device,
-            bounds.least_own_cost(problem, "device", missing),
-            "ways to devices and backends x (SLIT / 10 - 1)",
-            1000,
-        ),
-        ("smt", state.smt, bounds.least_smt(problem, missing), "vCPUs beyond the cores", VCPU),
-        ("peak_load", state.peak(), bounds.least_peak(problem, missing), "vCPUs for each core", 1_000_000),
-        ("moves", state.moves, 0, "running guests that get another place", 1),
-        (
-            "imbalance",
-            state.imbalance,
-            bounds.least_imbalance(problem, missing),
-            "sum of squared load for each core",
-            1_000_000,
-        ),
-    ]
-    return [
-        _level(name, value, value if name in proven and name != "unplaced" else bound, unit, scale)
-        for name, value, bound, unit, scale in levels
-    ]
+    fewest = bounds.fewest_unplaced(problem)
+    weight = max(problem.weights, default=1)
+    if known.get("unplaced", -1) >= state.unplaced:
+        fewest = missing
+    elif min(problem.weights, default=1) == weight:
+        fewest = max(fewest, known.get("unplaced", 0) // weight)
+    else:
+        # So many it may be, and not those of the lowest priority.
+        fewest = min(fewest, missing - 1)
+    least = {"spanning": bounds.least_spanning(problem, missing), **bounds.all_bounds(problem, missing)}
+    found = []
+    for level, (unit, scale) in _UNITS.items():
+        if level == "unplaced":
+            found.append(_level(level, missing, fewest, unit, scale))
+            continue
+        value = state.value(level)
+        found.append(_level(level, value, max(least[level], known.get(level, 0)), unit, scale))
+    return found
 
 
 def _level(name: str, value: float, bound: float | None, unit: str, scale: int) -> Plan:

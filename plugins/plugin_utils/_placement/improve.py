@@ -9,11 +9,13 @@
 from __future__ import annotations
 
 import bisect
+import math
 import typing as t
 
 from .choose import best_option, by_load, by_memory, same_place
 from .effort import Effort
 from .options import Option
+from .pairs import MOST_ITEMS, MOST_LOADED, Moved, items_of, rearrange, split_load, split_memory, undo
 from .state import Key, State
 
 #: How many steps one trial (guests put somewhere, the whole valued) is worth.
@@ -23,9 +25,21 @@ TRIAL = 16
 MOST_BLOCKERS = 16
 MOST_PLACES = 64
 
+#: Hosts, those with the most free memory, and nodes of each, that are tried for a guest by filling up the others.
+MOST_HOSTS = 6
+MOST_GATHERED = 3
+
+#: Guests without a place that are tried when another one is taken out, and how many may be that one.
+MOST_WAITING = 12
+MOST_LEFT_OUT = 200
+
 #: How many of the least busy nodes of a kind a guest of a busy one is tried on, on a fleet; and how many guests of a node.
 MOST_COOL = 12
 MOST_PAIRED = 12
+
+#: How many of the less busy nodes share all their guests with a busy one, and sums of load that the guests of two nodes may have.
+MOST_DIVIDED = 8
+MOST_LOADS = 400
 
 
 def improve(state: State, order: t.Sequence[int], effort: Effort, displace: bool = True) -> None:
@@ -44,7 +58,9 @@ def improve(state: State, order: t.Sequence[int], effort: Effort, displace: bool
             progress |= _relocate(state, guest, effort)
             option = state.at[guest]
             if displace and (option is None or option.excess or option.crowding or option.device):
-                progress |= _make_room(state, guest, effort)
+                progress |= gather(state, guest, effort) or _make_room(state, guest, effort)
+        if displace and any(option is None for option in state.at):
+            progress |= _leave_out(state, effort)
         progress |= _balance(state, effort)
         if not progress:
             return
@@ -77,8 +93,141 @@ def _relocate(state: State, guest: int, effort: Effort) -> bool:
 # Others out of the way.
 
 
+def _hopeless(state: State, guest: int) -> bool:
+    """Whether there is less memory left than the guest takes, wherever the others go."""
+    mine = state.at[guest]
+    return mine is None and state.room < state.shapes[guest].need - sum(
+        state.shapes[guest].mover.held.values()
+    )
+
+
+def gather(state: State, guest: int, effort: Effort) -> bool:
+    """Give a guest one node whose memory is free because the host's other nodes are filled up with the guests of it."""
+    shape, maker = state.shapes[guest], state.problem.maker
+    mine = state.at[guest]
+    if shape.mover.held or maker.needed(shape) != 1 or (mine is not None and not mine.excess):
+        return False
+    if _hopeless(state, guest):
+        return False
+    before = state.key()
+    if mine is not None:
+        state.take(guest)
+    rooms = []
+    for host, pool, sizes, whole in maker.sized(shape):
+        if 1 in sizes and state.free[whole] >= shape.need:
+            rooms.append((-state.free[whole], maker.number[host.name], host, pool))
+    effort.spend(len(rooms) // 16)
+    for _free, _number, host, pool in sorted(rooms, key=lambda room: room[:2])[:MOST_HOSTS]:
+        cells = [maker.cell[host.name, pool.id, node] for node in sorted(pool.cells)]
+        cells = [cell for cell in cells if host.nodes[maker.cells.names[cell][2]].memory_free is not None]
+        cells.sort(key=lambda cell: (-state.free[_memory_of(state, cell)], cell))
+        for target in cells[:MOST_GATHERED]:
+            if effort.over():
+                break
+            node = maker.cells.names[target][2]
+            option = maker.option(shape, host, pool, (node,))
+            if option is None:
+                continue
+            done = _fill_others(state, option, target, cells, effort)
+            if state.fits(option):
+                state.put(guest, option)
+                if _better(state, before):
+                    return True
+                state.take(guest)
+            for moved in reversed(done):
+                undo(state, moved)
+    if mine is not None:
+        state.put(guest, mine)
+    return False
+
+
+def _memory_of(state: State, cell: int) -> int:
+    """The resource of the memory beside a cell."""
+    maker = state.problem.maker
+    name, _pool, node = maker.cells.names[cell]
+    return maker.resource[name, node]
+
+
+def _fill_others(
+    state: State, option: Option, target: int, cells: t.Sequence[int], effort: Effort
+) -> list[Moved]:
+    """Fill up the other nodes, those with the most free memory first, until the target has the memory for the option. Returns what was moved."""
+    goal, (resource, amount) = _memory_of(state, target), option.demand[0]
+    done: list[Moved] = []
+    for other in cells:
+        if state.free[resource] >= amount or effort.over():
+            break
+        home = _memory_of(state, other)
+        if other == target or home == goal or not state.free[home]:
+            continue
+        items = items_of(state, other, target, _option_at)
+        effort.spend(8 * len(items))
+        if not 1 < len(items) <= MOST_ITEMS:
+            continue
+        there = {item.guest for item in items if state.at[item.guest] is item.first}
+        first = state.free[home] + sum(item.memory for item in items if item.guest in there)
+        second = state.free[goal] + sum(item.memory for item in items if item.guest not in there)
+        chosen = split_memory(items, first, second)
+        if chosen is None:
+            continue
+        moved = rearrange(state, items, chosen)
+        if moved:
+            done.append(moved)
+    return done
+
+
+def _leave_out(state: State, effort: Effort) -> bool:
+    """Take a guest out for two or more others, or for one of a higher priority."""
+    weights = state.problem.weights
+    missing = sorted(
+        (guest for guest, option in enumerate(state.at) if option is None),
+        key=lambda guest: (-weights[guest], state.shapes[guest].need, guest),
+    )
+    waiting = missing[:MOST_WAITING]
+    if not waiting:
+        return False
+    smallest = min(state.shapes[guest].need for guest in waiting)
+    placed = [
+        guest
+        for guest, option in enumerate(state.at)
+        if option is not None and state.problem.stays[guest] is None and option.demand[-1][1] > smallest // 2
+    ]
+    placed.sort(key=lambda guest: (weights[guest], -state.shapes[guest].need, guest))
+    seen: set[t.Any] = set()
+    for guest in placed[:MOST_LEFT_OUT]:
+        option = t.cast(Option, state.at[guest])
+        kind = (id(state.shapes[guest]), option.place.host, option.place.nodes)
+        if kind in seen:
+            continue
+        seen.add(kind)
+        if effort.over():
+            return False
+        before, looks = state.key(), state.looks
+        state.take(guest)
+        came = []
+        for other in waiting:
+            if state.shapes[other].need > state.room:
+                continue
+            found = best_option(state, other, by_memory)
+            if found is not None:
+                state.put(other, found)
+                came.append(other)
+        effort.spend(TRIAL + state.looks - looks)
+        if _better(state, before):
+            return True
+        for other in came:
+            state.take(other)
+        state.put(guest, option)
+    return False
+
+
+# Others out of the way of one.
+
+
 def _make_room(state: State, guest: int, effort: Effort) -> bool:
     """Give a guest a better place by moving one or several others out of the way."""
+    if _hopeless(state, guest):
+        return False
     before = state.key()
     mine = state.at[guest]
     for option in _targets(state, guest, effort):
@@ -202,7 +351,8 @@ def _eject(
             looks = state.looks
             for other in ordered:
                 found = best_option(state, other, rule)
-                if found is None or found.excess > theirs[other].excess:
+                # Only for a guest without a place another one is spread.
+                if found is None or (mine is not None and found.excess > theirs[other].excess):
                     break
                 state.put(other, found)
             else:
@@ -250,7 +400,9 @@ def _cool(state: State, hot: int, effort: Effort) -> set[int]:
     if not here:
         return set()
     before = state.key()
-    for cold in _cool_cells(state, hot):
+    # On a fleet it would take too long for all of them.
+    busiest = state.index is None or state.ratio[hot] == state.ratios[-1]
+    for number, cold in enumerate(_cool_cells(state, hot)):
         there: list[int] | None = None
         for mine in here:
             if effort.over():
@@ -270,6 +422,8 @@ def _cool(state: State, hot: int, effort: Effort) -> set[int]:
                 ):
                     return {hot, cold}
         if len(state.ratio) <= 64 and _several(state, here, hot, there, cold, before, effort):
+            return {hot, cold}
+        if number < MOST_DIVIDED and busiest and _divide(state, hot, cold, before, effort):
             return {hot, cold}
     return set()
 
@@ -310,6 +464,46 @@ def _several(
     return False
 
 
+def _divide(state: State, hot: int, cold: int, before: Key, effort: Effort) -> bool:
+    """Divide the guests of two cells so that the busier one is as little busy as can be."""
+    if effort.over():
+        return False
+    items = items_of(state, hot, cold, _option_at)
+    loads = (
+        sum(item.load for item in items) // math.gcd(*(item.load for item in items))
+        if any(item.load for item in items)
+        else 0
+    )
+    effort.spend(len(items) * (1 + loads // 16))
+    if not 2 < len(items) <= MOST_LOADED or not 0 < loads <= MOST_LOADS:
+        return False
+    here = [item for item in items if state.at[item.guest] is item.first]
+    there = [item for item in items if state.at[item.guest] is not item.first]
+    cells, taken = state.problem.cells, state.taken
+    cores = [max(1, cells.cores[cell] - taken[cell]) for cell in (hot, cold)]
+    whole = sum(item.load for item in items)
+    bases = (
+        state.load[hot] - sum(item.load for item in here),
+        state.load[cold] - sum(item.load for item in there),
+    )
+
+    def ratio(load: int) -> int:
+        return max((bases[0] + load) * 1000 // cores[0], (bases[1] + whole - load) * 1000 // cores[1])
+
+    memory = (
+        state.free[_memory_of(state, hot)] + sum(item.memory for item in here),
+        state.free[_memory_of(state, cold)] + sum(item.memory for item in there),
+    )
+    chosen = split_load(items, memory, ratio)
+    moved = None if chosen is None else rearrange(state, items, chosen)
+    if not moved:
+        return False
+    if _better(state, before):
+        return True
+    undo(state, moved)
+    return False
+
+
 def _cool_cells(state: State, hot: int) -> list[int]:
     """Cells of the same cpupool that are less busy, the least busy first."""
     if state.index is None:
@@ -321,13 +515,21 @@ def _cool_cells(state: State, hot: int) -> list[int]:
             if ratio < state.ratio[hot] and names[cell][1] == pool
         ]
         return [cell for _ratio, cell in sorted(found)]
-    found = [
+    maker = state.problem.maker
+    name, pool, _node = maker.cells.names[hot]
+    # On a fleet its own host's, and the least busy of each kind.
+    near = {
+        (state.ratio[cell], cell)
+        for node in maker.by_name[name].pools[pool].cells
+        if state.ratio[cell := maker.cell[name, pool, node]] < state.ratio[hot]
+    }
+    far = {
         (ratio, cell)
         for cells in state.index.by_load.values()
         for ratio, _less, cell in cells[:MOST_COOL]
         if ratio < state.ratio[hot]
-    ]
-    return [cell for _ratio, cell in sorted(found)]
+    }
+    return [cell for _ratio, cell in (*sorted(near)[: MOST_COOL // 2], *sorted(far - near))]
 
 
 def _representatives(state: State, cell: int) -> list[int]:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from .capacity import split_load
 from .model import NORMAL_WEIGHT, VCPU, Guest, Host, Pool, Running, deal, split_evenly
-from .places import Place, make_place, places_of, sets_of, sizes_of, useful_nodes
+from .places import Place, all_sets, make_place, places_of, sets_of, sizes_of, useful_nodes
 from .vnodes import LEAST_SHARE, Shares, even_shares, has_virtual_nodes, mean_way, shares_within, taken_with
 
 Resource = tuple[str, "int | None"]
@@ -211,27 +211,37 @@ class OptionMaker:
     def options(self, mover: Mover, most_excess: int | None = None) -> tuple[Option, ...]:
         """Return all options of a guest, the cheapest first; with `most_excess` only those on so many nodes beyond the needed."""
         shape = self.shape(mover)
-        if most_excess is not None and shape.every is None:
-            needed = self.needed(shape)
-            made = [
-                option
-                for host, pool, sizes, _whole in self.sized(shape)
-                for size in sizes
-                if max(0, size - needed) <= most_excess
-                for nodes in self.sets(shape, host, pool, size, self.capacity)
-                if (option := self.option(shape, host, pool, nodes)) is not None
-            ]
-            return self._sorted(made)
-        if shape.every is None:
-            made = []
-            for host in shape.hosts:
-                pool = t.cast(Pool, host.find_pool(shape.guest.pool))
-                for place in self.candidates(shape.guest, host, pool):
-                    option = self.option(shape, host, pool, place.nodes)
-                    if option is not None:
-                        made.append(option)
-            shape.every = self._sorted(made)
-        return shape.every
+        if shape.every is not None:
+            return shape.every
+        made = self._sorted(
+            option
+            for host, pool, sizes, _whole in self.sized(shape)
+            for size in sizes
+            if most_excess is None or max(0, size - self.needed(shape)) <= most_excess
+            for nodes in self.sets(shape, host, pool, size, self.capacity)
+            if (option := self.option(shape, host, pool, nodes)) is not None
+        )
+        if most_excess is None:
+            shape.every = made
+        return made
+
+    def omitted(self, shape: Shape) -> int | None:
+        """Return how many nodes beyond the needed a guest has at least in a place that is not among its options; None when all are."""
+        if shape.guest.nodes is not None:
+            return None
+        found = []
+        for host, pool, sizes, _whole in self.sized(shape):
+            policy = shape.guest.policy_on(host.name)
+            useful = len(useful_nodes(host, pool))
+            if policy.numa_policy == "spread":
+                continue
+            every = [policy.node_count] if policy.node_count is not None else range(1, useful + 1)
+            for size in every:
+                room = len(self._with_room(shape, host, pool, size))
+                if room >= size and (size not in sizes or not all_sets(room, size)):
+                    found.append(max(0, size - self.needed(shape)))
+                    break
+        return min(found, default=None)
 
     def _sorted(self, options: t.Iterable[Option]) -> tuple[Option, ...]:
         return tuple(
@@ -299,23 +309,30 @@ class OptionMaker:
         guest = shape.guest
         if guest.nodes is not None:
             return [guest.nodes]
-        policy = guest.policy_on(host.name)
-        if policy.numa_policy == "spread":
+        if guest.policy_on(host.name).numa_policy == "spread":
             every = tuple(
                 number for number in sorted(pool.cells) if host.nodes[number].memory_free is not None
             )
             return [every] if every else []
-        allow = policy.memory_only_nodes == "allow"
+        useful = self._with_room(shape, host, pool, size, free)
+        return sets_of(host, useful, size) if len(useful) >= size else []
+
+    def _with_room(
+        self, shape: Shape, host: Host, pool: Pool, size: int, free: t.Sequence[int] | None = None
+    ) -> list[int]:
+        """The nodes that have room for the guest's share when it is on so many, by `free` or on an empty host."""
+        guest = shape.guest
+        free = self.capacity if free is None else free
+        allow = guest.policy_on(host.name).memory_only_nodes == "allow"
         least = 0 if host.name == shape.mover.held_host else shape.need // size
         if guest.vnuma and size > 1:
             least = min(least, LEAST_SHARE)
-        useful = [
+        return [
             number
             for number, node in sorted(host.nodes.items())
             if (number in pool.cells or (allow and node.memory_free is not None))
             and (node.memory_free is None or free[self.resource[host.name, number]] >= least)
         ]
-        return sets_of(host, useful, size) if len(useful) >= size else []
 
     def candidates(self, guest: Guest, host: Host, pool: Pool) -> list[Place]:
         """Return the places that the guest's policy permits, whether or not there is room."""

@@ -85,9 +85,14 @@ def sizes_of(useful: int) -> list[int]:
     ]
 
 
+def all_sets(useful: int, size: int) -> bool:
+    """Tell whether all sets of so many of the nodes are looked at."""
+    return math.comb(useful, size) <= MOST_SETS_OF_A_SIZE
+
+
 def sets_of(host: Host, useful: t.Sequence[int], size: int) -> t.Iterable[tuple[int, ...]]:
     """Return the sets of so many of the nodes that are worth a look, in a fixed order."""
-    if math.comb(len(useful), size) <= MOST_SETS_OF_A_SIZE:
+    if all_sets(len(useful), size):
         return itertools.combinations(useful, size)
     near: set[tuple[int, ...]] = set()
     for seed in useful:

@@ -9,18 +9,18 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import typing as t
 
 from ...module_utils._errors import Failure
 from ...module_utils._topology.model import Topology
 from . import bounds
+from .bounds import Bounds
 from .capacity import host_room
 from .cores import Claim, Masks, choose_cores
 from .earlier import priced, with_places
 from .effort import Effort
 from .entries import Leaving, Plan, host_entries, mover_entry, objective, stay_entry, summary, unplaced_entry
-from .exact import Engine
+from .exact import ASKED, Engine
 from .exhaustive import prove
 from .explain import Explainer
 from .fixed import chosen_on, with_nodes
@@ -48,14 +48,14 @@ from .running import (
 )
 from .search import MOST_LOOKS, by_size, solve
 from .settings import PLAIN, Settings
-from .state import LEVELS, Key, State, state_of
+from .state import Key, State, state_of
 from .steps import Blocked, order_steps
 from .words import listing, mib, node_words
 
 __all__ = ["SCHEMA_VERSION", "Plan", "make_plan", "summary"]
 
 #: Version of the plan's form: the minor part grows when something is added, the major part when something changes or goes.
-SCHEMA_VERSION = "1.2"
+SCHEMA_VERSION = "1.3"
 
 #: How often moves that block one another are given up and the rest is planned again.
 MOST_ROUNDS = 4
@@ -109,7 +109,7 @@ def make_plan(
         )
         problem = _problem(given, settings)
         asked = with_places(problem, settings.earlier, settings.worth) if settings.earlier else problem
-        state, proven = solve_problem(asked, effort, engine, told)
+        state, known = solve_problem(asked, effort, engine, told)
         if asked is not problem:
             state = state_of(problem, state.assignment())
         actions = actions_of(given.hosts, problem, state, given.stays, given.leaving, settings)
@@ -118,11 +118,13 @@ def make_plan(
             break
         except Blocked as blocked:
             fixed |= set(blocked.guests)
-    search = {
+    search: Plan = {
         "ended_by": effort.ended or "nothing left to improve",
         "exact": engine.outcome if engine is not None else "not asked",
+        "asked": engine.asked if engine is not None else [],
+        "open": [level for level in ASKED if state.value(level) > known.get(level, 0)],
     }
-    return _written(given, problem, state, proven, steps, settings, search)
+    return _written(given, problem, state, known, steps, settings, search)
 
 
 def _refusal(faults: t.Iterable[str]) -> Failure:
@@ -175,8 +177,8 @@ def _carried_out(wanted: t.Sequence[Guest], hosts: list[Host], settings: Setting
             f"{listing(blocked.guests)} wait for one another's memory, and nothing helps that is permitted"
         )
         raise _refusal([clause]) from blocked
-    search = {"ended_by": "given plan", "exact": "not asked"}
-    made = _written(given, problem, state, (), steps, settings, search)
+    search: Plan = {"ended_by": "given plan", "exact": "not asked", "asked": [], "open": []}
+    made = _written(given, problem, state, {}, steps, settings, search)
     _refuse(
         [
             fault
@@ -201,7 +203,7 @@ def _written(
     given: Given,
     problem: Problem,
     state: State,
-    proven: t.Collection[str],
+    known: Bounds,
     steps: list[Plan],
     settings: Settings,
     search: Plan,
@@ -271,7 +273,7 @@ def _written(
             [step for step in steps if step["action"] != "repin" or step["guest"] in repinned]
         ),
         "hosts": host_entries(given.hosts, problem, state, cores),
-        "objective": objective(problem, state, proven),
+        "objective": objective(problem, state, known),
         "search": search,
         "capacity": [explainer.how_many_more(guest) for guest in settings.capacity],
     }
@@ -468,61 +470,74 @@ def _problem(given: Given, settings: Settings) -> Problem:
 
 def solve_problem(
     problem: Problem, effort: Effort, engine: Engine | None, told: t.Callable[[str], None] | None
-) -> tuple[State, frozenset[str]]:
+) -> tuple[State, Bounds]:
     """Search, and where the bounds leave a doubt, look through everything within a limit of steps, and ask the other engine.
 
-    Returns the state and the levels on which it is proven to be the best.
+    Returns the state and bounds of the levels, each for placements that are as good on the levels before.
     """
     fewest = bounds.fewest_unplaced(problem)
     floor = (sum(sorted(problem.weights)[:fewest]), bounds.least_spanning(problem, fewest))
     state = solve(problem, floor, effort=effort, told=told)
-    state, sure = _looked_through(problem, state, floor, effort)
-    first = frozenset(("unplaced", "spanning") if sure else ())
+    state, proven = _looked_through(problem, state, floor, effort)
+    known = _known(problem, state, floor, proven)
     if engine is None or effort.over():
-        return state, first
-    answer = engine(problem, state, not sure or not _own_costs_least(problem, state))
-    if answer is None or answer.state is None:
-        return state, first
-    # What the program does not know, how even the load is, is left to local search.
-    improve(answer.state, by_size(problem), effort.part(4), displace=False)
-    if answer.state.key() < state.key():
-        state, engine.outcome = answer.state, "better"
-    if any(mover.guest.vnuma for mover in problem.movers):
-        return state, first  # the program knows the shares of an empty host alone
-    proven = set(answer.proven) & _levels_as_good(answer.state, state)
-    return state, first | frozenset(proven)
+        return state, known
+
+    def polish(better: State) -> None:
+        """What the program does not know, how even the load is, is left to local search."""
+        improve(better, by_size(problem), effort.part(4), displace=False)
+
+    answer = engine(problem, state, known, polish)
+    if answer is None:
+        return state, known
+    found = answer.state
+    if found is not state:
+        polish(found)
+    if found.key() < state.key():
+        state, engine.outcome = found, "better"
+    return state, _known(problem, state, floor, (), answer.bounds)
 
 
-def _levels_as_good(one: State, other: State) -> set[str]:
-    """The first levels, as far as both are the same: what is proven of one holds for the other that far."""
-    pairs = zip(LEVELS, one.key(), other.key(), strict=True)
-    return {level for level, _mine, _theirs in itertools.takewhile(lambda pair: pair[1] == pair[2], pairs)}
+def _known(
+    problem: Problem,
+    state: State,
+    floor: Key,
+    proven: t.Collection[str],
+    more: Bounds | None = None,
+) -> Bounds:
+    """The bounds of the levels of a state. `proven`: levels that no placement can better; `more`: further bounds for what is as good before."""
+    missing = sum(1 for option in state.at if option is None)
+    known = bounds.all_bounds(problem, missing)
+    known["unplaced"] = floor[0]
+    known["spanning"] = bounds.least_spanning(problem, missing)
+    for level in proven:
+        known[level] = state.value(level)
+    for level, bound in (more or {}).items():
+        known[level] = max(known.get(level, 0), bound)
+    return known
 
 
-def _looked_through(problem: Problem, state: State, floor: Key, effort: Effort) -> tuple[State, bool]:
-    """Return the state or a better one, and whether its first two levels are proven to be the best."""
+def _looked_through(
+    problem: Problem, state: State, floor: Key, effort: Effort
+) -> tuple[State, frozenset[str]]:
+    """Return the state or a better one, and which of its first two levels are proven to be the best."""
     reached = (state.unplaced, state.spanning)
+    both = frozenset(("unplaced", "spanning"))
     if reached <= floor:
-        return state, True
+        return state, both
     if problem.most_moves is not None or effort.over():
-        return state, False
-    found, complete = prove(problem, reached)
+        return state, frozenset()
+    found, proven = prove(problem, reached, floor[0])
     # It looks at the shares of an empty host alone.
-    complete = complete and not any(mover.guest.vnuma for mover in problem.movers)
+    if any(mover.guest.vnuma for mover in problem.movers):
+        proven = frozenset()
     if found is None:
-        return state, complete
+        return state, proven
     improved = _if_permitted(problem, found)
     if improved is None:
-        return state, False
+        return state, frozenset()
     improve(improved, by_size(problem), effort.part(4))
-    return min(improved, state, key=State.key), complete
-
-
-def _own_costs_least(problem: Problem, state: State) -> bool:
-    """Whether on the levels of what guests cost each for itself, no placement can be better."""
-    missing = sum(1 for option in state.at if option is None)
-    levels: tuple[t.Literal["crowding", "distance", "device"], ...] = ("crowding", "distance", "device")
-    return all(getattr(state, level) <= bounds.least_own_cost(problem, level, missing) for level in levels)
+    return min(improved, state, key=State.key), proven
 
 
 def _if_permitted(problem: Problem, assignment: t.Sequence[Option | None]) -> State | None:

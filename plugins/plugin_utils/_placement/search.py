@@ -16,7 +16,7 @@ import typing as t
 
 from .choose import Rule, best_option, by_load, by_memory
 from .effort import Effort
-from .improve import improve
+from .improve import gather, improve
 from .problem import Problem
 from .scarcity import Scarce, by_slots, scarcest
 from .state import Key, State, state_of
@@ -24,6 +24,9 @@ from .together import bundles_of, place_together
 
 #: Looks at a place for a guest, after which the search stops with what it has.
 MOST_LOOKS = 1_500_000
+
+#: Starts that leave out more and more of the largest guests.
+MOST_STARTS = 6
 
 #: With more guests than this one start has to do.
 MANY_GUESTS = 5_000
@@ -70,12 +73,20 @@ def by_rarity(problem: Problem, scarce: Scarce) -> list[int]:
     return sorted(range(len(guests)), key=rank)
 
 
-def greedy(problem: Problem, order: t.Iterable[int], rule: Rule) -> State:
+def greedy(
+    problem: Problem,
+    order: t.Iterable[int],
+    rule: Rule,
+    state: State | None = None,
+    most_excess: int | None = None,
+) -> State:
     """Place one guest after the other, none ever moved again. Those of an affinity group come together with the first of them.
 
-    Where no host has room for all of a group, as many as possible come together, and the others have no place.
+    Where no host has room for all of a group, as many as possible come together, and the others have no place. `state`: what there is
+    already. `most_excess`: how many nodes beyond those needed a guest may have.
     """
-    state = state_of(problem, problem.stays)
+    if state is None:
+        state = state_of(problem, problem.stays)
     bundles = bundles_of(problem)
     left_out: set[int] = set()
     hopeless: set[int] = set()
@@ -92,7 +103,7 @@ def greedy(problem: Problem, order: t.Iterable[int], rule: Rule) -> State:
         shape = state.shapes[guest]
         if id(shape) in hopeless:
             continue
-        option = best_option(state, guest, rule)
+        option = best_option(state, guest, rule, most_excess=most_excess)
         if option is not None:
             state.put(guest, option)
         elif not shape.guest.groups:
@@ -127,6 +138,10 @@ def solve(
             if not _late(effort):
                 starts.append(greedy(problem, order, sparing))
                 tell(_progress("sparing slots", starts[-1]))
+    if any(option is None for option in starts[0].at):
+        for state in _leaving_out_the_largest(problem, sized, floor, effort.part(2)):
+            starts.append(state)
+            tell(_progress("the largest left out", state))
     few = len(problem.movers) <= MANY_GUESTS and not any(stay is not None for stay in problem.stays)
     if few or starts[0].key()[: len(floor)] > floor:
         if not effort.over() or (few and not _late(effort)):
@@ -146,6 +161,43 @@ def solve(
             break
     improve(best, sized, effort, displace=False)
     return best
+
+
+def _leaving_out_the_largest(
+    problem: Problem, sized: t.Sequence[int], floor: Key, effort: Effort
+) -> t.Iterator[State]:
+    """Starts that leave out the largest from the beginning, as many as it takes until all others have a place.
+
+    The guests that are kept are placed the largest first, then the others, the smallest first.
+    """
+    movers, weights = problem.movers, problem.weights
+    rising = sorted(range(len(movers)), key=lambda guest: (-weights[guest], movers[guest].guest.need, guest))
+    hopeful = [
+        guest
+        for guest in rising
+        if problem.maker.needed(problem.maker.shape(movers[guest])) or problem.stays[guest]
+    ]
+    least = min(weights, default=1)
+    missing = max(1, floor[0] // least) if floor[0] < len(movers) * least else 1
+    kept = len(movers) - missing
+    step = 1
+    for _start in range(MOST_STARTS):
+        if _late(effort):
+            return
+        chosen = set(hopeful[: max(0, kept)])
+        order = [guest for guest in sized if guest in chosen]
+        order += [guest for guest in rising if guest not in chosen]
+        for rule in (by_load, by_memory):
+            state = greedy(problem, order, rule, most_excess=0)
+            for guest in order:
+                if state.at[guest] is None and not effort.over():
+                    gather(state, guest, effort)
+            state = greedy(problem, order, rule, state)
+            yield state
+            if all(state.at[guest] is not None for guest in chosen):
+                return
+        kept = min(kept, len(hopeful)) - step
+        step *= 2
 
 
 def _late(effort: Effort) -> bool:

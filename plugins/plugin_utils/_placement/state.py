@@ -27,13 +27,14 @@ LEVELS = ("unplaced", "spanning", "crowding", "distance", "device", "smt", "peak
 class State:
     """Who is where. Guests are numbers; `at[guest]` is the option it has, None while it is not placed.
 
-    `free`: bytes of each resource; `load`, `vcpus`: thousandths on each cell; `taken`: cores of each cell that guests have for themselves.
+    `free`: bytes of each resource, `room`: of all hosts together; `load`, `vcpus`: thousandths on each cell; `taken`: cores of each cell that guests have for themselves.
     """
 
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
         base, cells = problem.base, problem.cells
         self.free = list(problem.capacity)
+        self.room = problem.hosts_total()
         self.load = [base.load.get(name, 0) for name in cells]
         self.vcpus = [base.vcpus.get(name, 0) for name in cells]
         self.taken = [base.cores.get(name, 0) for name in cells]
@@ -156,6 +157,7 @@ class State:
         free = self.free
         for resource, amount in option.demand:
             free[resource] -= sign * amount
+        self.room -= sign * option.demand[-1][1]
         for cell, load, vcpus, own, trusted in option.uses:
             self._weigh(cell, -1)
             self.load[cell] += sign * load
@@ -223,6 +225,10 @@ class State:
             self.moves,
             self.imbalance,
         )
+
+    def value(self, level: str) -> int:
+        """Return one level of the objective in its own unit, however small the differences that count."""
+        return self.peak() if level == "peak_load" else t.cast(int, getattr(self, level))
 
     def permitted(self) -> bool:
         """Tell whether no more guests have moved than may."""

@@ -20,7 +20,7 @@ from ansible_collections.dom0.xen.plugins.plugin_utils._placement.problem import
 from ansible_collections.dom0.xen.plugins.plugin_utils._placement.request import read_request
 from ansible_collections.dom0.xen.plugins.plugin_utils._placement.search import solve
 from ansible_collections.dom0.xen.plugins.plugin_utils._placement.state import State
-from ansible_collections.dom0.xen.tests.unit.plugins.plugin_utils._placement import checker, hosts
+from ansible_collections.dom0.xen.tests.unit.plugins.plugin_utils._placement import checker, hosts, small
 from hypothesis import given, note
 from hypothesis import strategies as st
 
@@ -209,3 +209,23 @@ def test_never_worse_than_one_guest_at_a_time(facts: Data, guests: list[Data], o
         sum(weights[entry["name"]] for entry in plan["unplaced"]),
         objective(plan)["spanning"]["value"],
     ) <= arrival[:2]
+
+
+@given(st.integers(0, 1_000_000))
+def test_nothing_that_is_called_proven_can_be_bettered(seed: int) -> None:
+    """Against all placements that there are, tried one by one, level by level."""
+    facts, request = small.case(seed)
+    assert small.false_claims(facts, request, "builtin") == []
+
+
+def test_a_guest_that_makes_room_by_spanning_is_found() -> None:
+    """Two nodes of 10,000 MiB, and three guests that have room there only with one of them on both."""
+    facts = {"alpha": hosts.facts([(4, 10_000), (4, 10_000)])}
+    guests = [
+        {"name": f"g{number}", "vcpus": 1, "memory": size} for number, size in enumerate([9000, 5500, 5000])
+    ]
+    request = {"guests": guests, "reserve": OPEN}
+    assert small.false_claims(facts, request, "builtin") == []
+    read, kept = read_request(["alpha"], guests, reserve=OPEN)
+    plan = make_plan({"alpha": from_facts(facts["alpha"])}, read, kept)
+    assert objective(plan)["unplaced"]["value"] == 0

@@ -113,20 +113,21 @@ def test_a_state_can_be_taken_apart_again() -> None:
 
 def test_proof_finds_what_is_there_and_knows_when_nothing_is() -> None:
     problem = problem_of([(4, 1000), (4, 1000)], [600, 500, 500, 400], numa_policy="single")
-    found, complete = prove(problem, (1, 0))
-    assert complete and found is not None and None not in found
-    assert prove(problem, (0, 0)) == (None, True)
-    assert prove(problem, (0, 1))[1]
+    both = {"unplaced", "spanning"}
+    found, proven = prove(problem, (1, 0), 0)
+    assert proven == both and found is not None and None not in found
+    assert prove(problem, (0, 0), 0) == (None, both)
+    assert prove(problem, (0, 1), 0).proven == both
 
 
 def test_proof_gives_up_instead_of_taking_for_ever() -> None:
     rand = random.Random(5)
     problem = problem_of(
-        [(4, 1000)] * 4, [rand.randint(150, 450) for _guest in range(15)], numa_policy="single"
+        [(4, 1000)] * 4, [rand.randint(150, 250) for _guest in range(15)], numa_policy="single"
     )
-    assert prove(problem, (1, 0), most_steps=5) == (None, False)
+    assert prove(problem, (1, 0), 0, most_steps=5) == (None, set())
     crowd = problem_of([(4, 1000)], [10] * (MOST_GUESTS + 1))
-    assert prove(crowd, (1, 0)) == (None, False)
+    assert prove(crowd, (1, 0), 0) == (None, set())
 
 
 def test_search_ends_when_its_looks_are_used_up() -> None:
