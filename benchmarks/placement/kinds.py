@@ -4,11 +4,17 @@
 
 from __future__ import annotations
 
+import os
 import random
+import statistics
 import typing as t
 
 from ansible_collections.dom0.xen.plugins.module_utils._topology.devices import PciDevice
 from ansible_collections.dom0.xen.plugins.module_utils._topology.model import Topology
+from ansible_collections.dom0.xen.plugins.plugin_utils._placement.check import check_plan
+from ansible_collections.dom0.xen.plugins.plugin_utils._placement.exact import Engine
+from ansible_collections.dom0.xen.plugins.plugin_utils._placement.plan import make_plan
+from ansible_collections.dom0.xen.plugins.plugin_utils._placement.request import read_all
 from ansible_collections.dom0.xen.tests.unit.plugins.plugin_utils._placement import hosts
 
 Request = dict[str, t.Any]
@@ -286,3 +292,47 @@ KINDS: dict[str, t.Callable[[random.Random], Case]] = {
 def case_of(kind: str, seed: int) -> Case:
     """One instance of a kind."""
     return KINDS[kind](random.Random(f"{kind} {seed}"))
+
+
+def kinds(seeds: int, engine: str, say: t.Callable[[str], None]) -> list[str]:
+    """Plan instances of all kinds; returns the lines of a table: sums over the instances beside the sums of the bounds."""
+    lines = [
+        "| kind | instances | guests | unplaced / bound | spanning / bound | peak over its bound, median | CPU time, all | levels proven |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for kind in KINDS:
+        levels: list[dict[str, t.Any]] = []
+        guests = 0
+        begin = _cpu()
+        for seed in range(seeds if "fleet" not in kind else 1):
+            topologies, wanted = case_of(kind, seed)
+            request = read_all(list(topologies), wanted)
+            guests += len(request.guests)
+            plan = make_plan(
+                topologies, request.guests, request.reserve, request.settings, engine=Engine(engine)
+            )
+            assert not check_plan(plan, topologies, request.guests, request.reserve, request.settings)
+            levels.append({level["level"]: level for level in plan["objective"]})
+        told = []
+        for name in ("unplaced", "spanning"):
+            value, bound = (sum(one[name][key] for one in levels) for key in ("value", "bound"))
+            told.append(f"{value} / {bound}")
+        over = statistics.median(
+            one["peak_load"]["value"] / one["peak_load"]["bound"] - 1
+            for one in levels
+            if one["peak_load"]["bound"]
+        )
+        first = ("unplaced", "spanning", "crowding", "distance", "device", "smt", "peak_load")
+        proven = sum(not one[name]["gap"] for one in levels for name in first)
+        lines.append(
+            f"| {kind} | {len(levels)} | {guests} | {' | '.join(told)} | {over:.1%} | {_cpu() - begin:.1f} s | "
+            f"{proven} of {len(first) * len(levels)} |"
+        )
+        say(lines[-1])
+    return lines
+
+
+def _cpu() -> float:
+    """Seconds of CPU time of this process and of those that it waited for: the exact engine runs in one of its own."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system

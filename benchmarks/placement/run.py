@@ -4,6 +4,7 @@
 
     python3 benchmarks/placement/run.py                    everything
     python3 benchmarks/placement/run.py compare            today's placers beside the planner
+    python3 benchmarks/placement/run.py kinds              kinds on which it is tight, held against the bounds
     python3 benchmarks/placement/run.py moves              few moves from what libxl leaves
     python3 benchmarks/placement/run.py scale              how time and memory grow, to 1,000 hosts and 20,000 guests
     python3 benchmarks/placement/run.py huawei --data DIR  the published Huawei requests, from a folder with their two CSV files
@@ -23,7 +24,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent.parent)]
 # It makes ansible_collections.dom0.xen importable.
 import conftest  # noqa: E402, F401 # pylint: disable=unused-import
 
-PARTS = ("compare", "moves", "scale", "huawei")
+PARTS = ("compare", "kinds", "moves", "scale", "huawei")
 
 
 def say(line: str) -> None:
@@ -55,6 +56,10 @@ def lines_of(part: str, seeds: int, data: Path | None) -> list[str]:
         from compare import compare
 
         return compare(seeds, say)
+    if part == "kinds":
+        from kinds import kinds
+
+        return [*kinds(seeds, "builtin", say), "", "With the exact engine:", "", *kinds(seeds, "auto", say)]
     if part == "moves":
         from moves import few_moves
 

@@ -35,6 +35,9 @@ ARGUMENT_SPEC = {
     "time_limit": {"type": "float"},
 }
 
+#: Warnings about hosts that are shown on the terminal; all of them are in the plan.
+MOST_WARNINGS = 20
+
 #: Seconds after which a search says how far it is.
 QUIET = 5
 
@@ -44,6 +47,14 @@ def _refuse_what_breaks_rules(plan: Plan, topologies: t.Mapping[str, Topology], 
     found = check_plan(plan, topologies, request.guests, request.reserve, request.settings)
     if found:
         raise Failure("the plan that was given breaks rules: " + " ".join(broken.text for broken in found))
+
+
+def _warnings_of(plan: Plan) -> list[str]:
+    """What the plan warns of about hosts, for the terminal."""
+    found = [f"{host}: {text}" for host, entry in plan["hosts"].items() for text in entry["warnings"]]
+    if len(found) > MOST_WARNINGS:
+        found[MOST_WARNINGS:] = [f"{len(found) - MOST_WARNINGS} more warnings stand in hosts of the plan."]
+    return found
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no types
@@ -82,9 +93,12 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core has no typ
             )
             if request.settings.given is not None:
                 _refuse_what_breaks_rules(plan, topologies, request)
+            told = _warnings_of(plan)
             if left_out:
                 plan = add_to(plan, left_out, unplaced)
-                result["warnings"] = printable(warnings(left_out))
+                told += warnings(left_out)
+            if told:
+                result["warnings"] = printable(told)
         except Failure as failure:
             return {**result, "failed": True, "msg": failure.message, **failure.result}
         return {**result, "changed": False, **plan, "summary": printable(summary(plan), "\n")}

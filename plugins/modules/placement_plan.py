@@ -79,8 +79,9 @@ options:
     default: auto
   time_limit:
     description:
-      - Seconds after which the search stops and the best plan so far is returned. RV(search) says when that happened. The first plan is
-        always finished, and the bounds and reasons are computed after the search.
+      - Seconds after which everything stops that can be left out, the search, proofs, and what is said about reasons and other places, and the
+        best plan so far is returned. RV(search) says when that happened, and so do the reasons that are shorter for it. Facts are always read and
+        the first plan is always finished.
       - The search also ends after a fixed number of steps, so that a plan does not depend on how fast the machine is. With this option it
         may.
     type: float
@@ -301,8 +302,8 @@ guests:
       elements: str
       sample:
         - "Needs 775 MiB: 768 MiB of its own and 7 MiB that Xen takes for it and its 2 vCPUs."
-        - Node 1 has 1317 MiB free and 1 of 2 cores idle, the only node that fits.
-        - Node 0 lacks 94 MiB, with 512 MiB kept in reserve.
+        - Node 1 has 1317 MiB left for it and 1 of 2 cores idle, the only node that fits.
+        - Node 0 lacks 94 MiB beside the rest of the plan, with 512 MiB kept in reserve.
     warnings:
       description: What the plan cannot promise for this guest.
       returned: success
@@ -414,13 +415,17 @@ search:
   type: dict
   sample: {"ended_by": "nothing left to improve", "exact": "nothing left to prove", "asked": [], "open": []}
 capacity:
-  description: For each guest of O(capacity), how many more like it would fit beside the plan, each alone.
+  description:
+    - For each guest of O(capacity), how many C(more) like it would fit beside the plan, each alone, and how many there can be C(at_most).
+    - Where both are the same, the figure is C(proven). Else there is room for so many at least.
   returned: success
   type: list
   elements: dict
   sample:
     - name: small
       more: 3
+      at_most: 3
+      proven: true
 summary:
   description: The plan in lines for people.
   returned: success
@@ -429,6 +434,6 @@ summary:
   sample:
     - "db: create on node 1, soft affinity 4-5,7, 2 vCPUs, 768 MiB"
     - "    Needs 775 MiB: 768 MiB of its own and 7 MiB that Xen takes for it and its 2 vCPUs."
-    - "    Node 1 has 1317 MiB free and 1 of 2 cores idle, the only node that fits."
-    - "    Node 0 lacks 94 MiB, with 512 MiB kept in reserve."
+    - "    Node 1 has 1317 MiB left for it and 1 of 2 cores idle, the only node that fits."
+    - "    Node 0 lacks 94 MiB beside the rest of the plan, with 512 MiB kept in reserve."
 """

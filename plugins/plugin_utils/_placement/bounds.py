@@ -18,7 +18,7 @@ import typing as t
 from .model import VCPU
 from .options import Mover, Shape
 from .problem import Problem
-from .scarcity import scarcest, torn
+from .scarcity import scarcest, too_many_apart, torn
 from .state import LARGE
 
 #: So many units of memory are tried at most for the bound of spanning guests.
@@ -63,7 +63,9 @@ def fewest_unplaced(problem: Problem) -> int:
     if limits and None not in limits and not any(_alone(mover) for mover in problem.movers):
         total = sum(t.cast("list[int]", limits)) - sum(problem.base.vcpus.values())
         placed = min(placed, _most_under(sorted(vcpus), total))
-    return max(len(problem.movers) - placed, scarcest(problem).missing, torn(problem))
+    return max(
+        len(problem.movers) - placed, scarcest(problem).missing, torn(problem), too_many_apart(problem)
+    )
 
 
 def least_spanning(problem: Problem, unplaced: int) -> int:
@@ -105,11 +107,14 @@ def least_own_cost(
 ) -> int:
     """Sum of what each guest costs on this level at the cheapest of all its places; the `unplaced` most expensive are left out."""
     least = []
+    known: dict[int, int] = {}
     for mover, stay in zip(problem.movers, problem.stays, strict=True):
         shape = problem.maker.shape(mover)
         if not problem.maker.needed(shape) and stay is None:
             continue
-        own = _own_cost(problem, shape, level)
+        if id(shape) not in known:
+            known[id(shape)] = _own_cost(problem, shape, level)
+        own = known[id(shape)]
         least.append(own if stay is None else min(own, getattr(stay, level)))
     least.sort()
     kept = len(least) - max(0, unplaced - (len(problem.movers) - len(least)))
@@ -121,6 +126,9 @@ def _own_cost(problem: Problem, shape: Shape, level: str) -> int:
     if level == "crowding":
         return shape.least_crowding
     if level == "device":
+        asks = {shape.guest.policy, *shape.guest.host_policies.values()}
+        if not shape.guest.pci_devices and all(policy.backend_locality != "preferred" for policy in asks):
+            return 0
         # The mean way from several nodes is not shorter than that from the nearest of them.
         ways = [
             maker.device_cost(shape.guest, host, [node])

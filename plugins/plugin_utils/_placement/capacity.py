@@ -190,7 +190,8 @@ def _nodes(topology: Topology, reserve: Reserve, units: _Units) -> t.Iterator[No
     low = low_memory(topology) if reserve.low_memory else None
     for node in topology.nodes:
         free = node.memory_free
-        held_back = min(low[1], free or 0) if low is not None and low[0] == node.os_index else 0
+        whole = low[1] if low is not None and low[0] == node.os_index else 0
+        held_back = min(whole, free or 0)
         online = node.cpuset & topology.cpuset
         yield Node(
             node.os_index,
@@ -199,6 +200,8 @@ def _nodes(topology: Topology, reserve: Reserve, units: _Units) -> t.Iterator[No
             free,
             min(max(reserve.node_memory, held_back), free or 0),
             held_back,
+            min(reserve.node_memory, free or 0),
+            0 if free is None else max(0, max(reserve.node_memory, whole) - free),
         )
 
 

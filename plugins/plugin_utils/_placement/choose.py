@@ -89,6 +89,7 @@ def best_of_shape(
         excess = max(0, size - needed)
         if (best is not None and excess > best_key[0]) or (most_excess is not None and excess > most_excess):
             break
+        state.looks += len(sized) // 32
         for host, pool, sizes, whole in sized:
             if free[whole] < need and host.name != shape.mover.held_host:
                 continue

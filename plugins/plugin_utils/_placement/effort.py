@@ -40,6 +40,10 @@ class Effort:
                     self.whole.ended = "steps"
         return self.ended is not None
 
+    def late(self) -> bool:
+        """Tell whether a limit of time has passed, however many steps are left."""
+        return self.expired is not None and self.expired()
+
     def part(self, share: int) -> Effort:
         """Return a fraction of what is left, which is spent here too."""
         part = Effort(self.left // share, self.expired)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ...module_utils._topology.cpuset import CpuSet
 from . import bounds
 from .cores import Affinity, Claim, Cores, affinity_of
 from .explain import Explainer
@@ -269,24 +270,64 @@ def _host_entry(
     ]
     if low:
         warnings.append(f"node {listing(low)} is filled up to the low memory that Xen gives out last")
-    for number, pool in host.pools.items():
-        exclusive = cores.exclusive.get((host.name, number))
-        if not exclusive:
+    for pool_id in host.pools:
+        there = [one for one in loose_domains([host], problem, cores) if one.pool == pool_id]
+        if not there:
             continue
-        loose = sorted(
-            running.name or f"domid {running.domid}"
-            for running in host.running
-            if running.pool == number
-            and (host.name, running.domid) in problem.base.left_alone
-            and any(hard & exclusive for hard, _soft in running.masks)
+        names, cpus = [one.name for one in there], CpuSet()
+        for one in there:
+            cpus |= one.cpus
+        warnings.append(
+            f"{listing(names[:5])}{f' and {len(names) - 5} more' if len(names) > 5 else ''}, which the plan leaves alone, may run on CPUs "
+            f"{cpus} of cpupool {host.pools[pool_id].name} that guests are to have for themselves: pin {'it' if len(names) == 1 else 'them'} "
+            f"to {there[0].rest}"
         )
-        if loose:
-            warnings.append(
-                f"{listing(loose[:5])}{f' and {len(loose) - 5} more' if len(loose) > 5 else ''}, which the plan leaves alone, may run on CPUs "
-                f"{exclusive} of cpupool {pool.name} that guests are to have for themselves: pin {'it' if len(loose) == 1 else 'them'} "
-                f"to {pool.cpuset - exclusive}"
-            )
     return {"nodes": nodes, "warnings": [sentence(warning) for warning in warnings]}
+
+
+class Loose(t.NamedTuple):
+    """A domain that the plan leaves alone and that may run on CPUs that guests are to have for themselves (`cpus`); `rest` is where it should be."""
+
+    host: str
+    pool: int
+    domid: int
+    name: str
+    cpus: CpuSet
+    rest: CpuSet
+
+
+def loose_domains(hosts: t.Sequence[Host], problem: Problem, cores: Cores) -> list[Loose]:
+    """Return the domains that have to be kept off CPUs of others."""
+    found = []
+    for host in hosts:
+        for running in host.running:
+            exclusive = cores.exclusive.get((host.name, running.pool))
+            if not exclusive or (host.name, running.domid) not in problem.base.left_alone:
+                continue
+            shared = CpuSet()
+            for hard, _soft in running.masks:
+                shared |= hard & exclusive
+            if shared:
+                name = running.name or f"domid {running.domid}"
+                rest = host.pools[running.pool].cpuset - exclusive
+                found.append(Loose(host.name, running.pool, running.domid, name, shared, rest))
+    return found
+
+
+def keep_off_step(loose: Loose) -> Plan:
+    """Return the step that keeps a domain off the CPUs of others. The plan has no other say in it."""
+    return {
+        "step": 0,
+        "guest": loose.name,
+        "action": "keep_off",
+        "host": loose.host,
+        "nodes": [],
+        "takes": {},
+        "frees": {},
+        "domid": loose.domid,
+        "hard": str(loose.rest),
+        "text": f"keep {loose.name} of {loose.host} (domid {loose.domid}) off CPUs {loose.cpus}: hard affinity {loose.rest}",
+    }
 
 
 #: For each level its unit, and how many of the state's units make one.
@@ -342,6 +383,11 @@ def _level(name: str, value: float, bound: float | None, unit: str, scale: int) 
     }
 
 
+def _kind_of(planned: Plan) -> str:
+    """Which affinity keeps a guest of a plan to its CPUs: the hard one of CPUs of its own, whatever `pin` says."""
+    return "hard" if planned["pin"] == "hard" or planned["soft"] == "all" else "soft"
+
+
 def summary(plan: Plan) -> list[str]:
     """Tell a plan in lines for people."""
     lines = []
@@ -349,7 +395,9 @@ def summary(plan: Plan) -> list[str]:
     for planned in plan["guests"]:
         where = node_words(planned["nodes"]) + (f" of {planned['host']}" if several else "")
         affinity = (
-            "no affinity" if planned["pin"] == "none" else f"{planned['pin']} affinity {planned['cpuset']}"
+            "no affinity"
+            if planned["hard"] == planned["soft"] == "all"
+            else f"{_kind_of(planned)} affinity {planned['cpuset']}"
         )
         size = f"{count(planned['vcpus'], 'vCPU')}, {mib(planned['memory_bytes'])}"
         lines.append(f"{planned['name']}: {planned['action']} on {where}, {affinity}, {size}")
@@ -367,7 +415,7 @@ def summary(plan: Plan) -> list[str]:
             load = f"{count(node['cores'], 'core')}, vCPUs {node['vcpus_before']:g} now and {node['vcpus_after']:g} after"
             lines.append(f"{name}, node {node['os_index']}: {free}; {load if node['pus'] else 'no CPUs'}")
         lines += [f"{name}: warning: {warning}" for warning in host["warnings"]]
-    if any(step["action"] in ("migrate", "move", "restart", "stop") for step in plan["steps"]):
+    if any(step["action"] in ("migrate", "move", "restart", "stop", "keep_off") for step in plan["steps"]):
         lines += [f"step {step['step']}: {step['text']}" for step in plan["steps"]]
     placed = count(len(plan["guests"]), "guest") + " placed"
     lines.append(f"{placed}, {len(plan['unplaced'])} not placed")

@@ -22,7 +22,7 @@ from .search import by_size
 from .state import Assignment
 
 #: Placements of a guest tried before it gives up.
-MOST_STEPS = 60_000
+MOST_STEPS = 40_000
 
 #: With more guests than this there is no point, and each guest is a level of recursion. The same for nodes.
 MOST_GUESTS = 200
@@ -40,11 +40,21 @@ class _Exhausted(Exception):
     """The steps are used up."""
 
 
-def prove(problem: Problem, best: tuple[int, int], fewest: int, most_steps: int = MOST_STEPS) -> Finding:
-    """Look for a placement whose (unplaced, spanning) is below `best`. `fewest`: a bound of the weights of guests without a place."""
+def prove(
+    problem: Problem,
+    best: tuple[int, int],
+    fewest: int,
+    most_steps: int = MOST_STEPS,
+    late: t.Callable[[], bool] | None = None,
+) -> Finding:
+    """Look for a placement whose (unplaced, spanning) is below `best`. `fewest`: a bound of the weights of guests without a place.
+
+    `late` tells whether the time is up; it is asked now and then.
+    """
     if len(problem.movers) > MOST_GUESTS or len(problem.cells) > MOST_CELLS:
         return Finding(None, frozenset())
     search = _Search(problem, best, fewest, most_steps)
+    search.late = late
     try:
         search.descend(0, 0, 0)
     except _Exhausted:
@@ -76,6 +86,7 @@ class _Search:
         self.omitted = min(omitted, default=None)
         self.best = best
         self.left = most_steps
+        self.late: t.Callable[[], bool] | None = None
         self.free = list(problem.capacity)
         self.room = problem.hosts_total()
         self.at: list[Option | None] = [None] * len(problem.movers)
@@ -120,7 +131,7 @@ class _Search:
 
     def _step(self) -> None:
         self.left -= 1
-        if self.left < 0:
+        if self.left < 0 or (self.late is not None and self.left % 256 == 0 and self.late()):
             raise _Exhausted
 
     def descend(self, index: int, unplaced: int, spanning: int, start: int = 0) -> None:

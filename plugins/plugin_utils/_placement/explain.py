@@ -12,8 +12,9 @@ import dataclasses
 import typing as t
 
 from .candidates import candidates_of, how_many_more
-from .model import VCPU, Guest, Host, Policy, Pool
-from .options import Mover, Option, hosts_of
+from .effort import Effort
+from .model import ALONE, VCPU, Guest, Host, Policy, Pool
+from .options import Mover, Option, units_of
 from .places import Place
 from .problem import Problem
 from .settings import Settings
@@ -23,6 +24,16 @@ from .words import count, listing, mib, mib_down, need_clause, node_words, place
 
 #: Sentences about other places that a guest gets at most; the rest is summed up.
 MOST_ALTERNATIVES = 6
+
+#: On hosts with more nodes no smaller memory is looked for, as there are too many places.
+MOST_CELLS = 8
+
+#: Steps in which a smaller memory is looked for.
+STEP = 64 << 20
+
+#: What is told instead of reasons, and of what would help, once the limit of time has passed.
+NO_TIME = "the time_limit had passed before more could be said"
+MORE_TIME = "plan with a longer time_limit to see what would help"
 
 #: Hosts that are looked at for what a guest without a place lacks.
 MOST_HOSTS = 6
@@ -37,6 +48,7 @@ class Explainer:
         problem: Problem,
         state: State,
         settings: Settings,
+        effort: Effort | None = None,
     ) -> None:
         self.hosts = {host.name: host for host in hosts}
         self.problem = problem
@@ -45,6 +57,11 @@ class Explainer:
         self.cell = problem.maker.cell
         self.large = len(problem.cells) >= LARGE
         self.settings = settings
+        self.effort = effort
+
+    def late(self) -> bool:
+        """Whether the limit of time has passed, so that only the least is told."""
+        return self.effort is not None and self.effort.late()
 
     # Guests that have a place.
 
@@ -53,6 +70,8 @@ class Explainer:
         mover = self.problem.movers[index]
         option = t.cast(Option, self.state.at[index])
         guest, place = mover.guest, option.place
+        if self.late():
+            return [need_clause(guest), NO_TIME]
         self.state.take(index)
         try:
             sentences = [need_clause(guest)]
@@ -84,11 +103,17 @@ class Explainer:
 
     def candidates(self, index: int) -> list[dict[str, t.Any]] | None:
         """Tell of the places that lost, when that was asked for."""
-        return candidates_of(self.state, index) if self.settings.explain else None
+        return candidates_of(self.state, index) if self.settings.explain and not self.late() else None
 
     def how_many_more(self, guest: Guest) -> dict[str, t.Any]:
         """Tell how many more guests like this one would fit beside the plan."""
-        return {"name": guest.name, "more": how_many_more(self.state, Mover(guest))}
+        found = how_many_more(self.state, Mover(guest), self.late)
+        return {
+            "name": guest.name,
+            "more": found.least,
+            "at_most": found.most,
+            "proven": found.least == found.most,
+        }
 
     def warnings(self, index: int) -> list[str]:
         """Say what the plan cannot promise for the guest."""
@@ -102,7 +127,8 @@ class Explainer:
             )
         if option.excess:
             found.append(
-                f"is on {count(len(place.nodes), 'node')}, {count(option.excess, 'node')} more than it needs{self._fewer(index)}"
+                f"is on {count(len(place.nodes), 'node')}, {count(option.excess, 'node')} more than it needs"
+                + ("" if self.late() else self._fewer(index))
             )
         if option.crowding:
             found.append(
@@ -151,13 +177,21 @@ class Explainer:
         """On a fleet only the guest's own host is told of."""
         return f" of {option.place.host}" if self.large else ""
 
+    def _hosts_told(self, mover: Mover, own: str) -> list[Host]:
+        """Hosts that the guest may be on; on a fleet only its own."""
+        shape = self.problem.maker.shape(mover)
+        if not self.large:
+            return shape.hosts
+        return [self.hosts[own]] if own in shape.host_names else []
+
     def _fitting(self, mover: Mover, host: str, size: int) -> list[Option]:
         """Options on so many nodes that have room now; on a fleet only those of one host."""
         maker = self.problem.maker
         shape = maker.shape(mover)
         found = []
-        for other, pool, sizes, _whole in maker.sized(shape):
-            if size not in sizes or (self.large and other.name != host):
+        for other in self._hosts_told(mover, host):
+            pool = t.cast(Pool, other.find_pool(mover.guest.pool))
+            if size not in maker.sizes(shape, other, pool):
                 continue
             for nodes in maker.sets(shape, other, pool, size, self.state.free):
                 option = self.state.option_here(shape, other, pool, nodes)
@@ -238,9 +272,7 @@ class Explainer:
         """One clause for each single node that the guest is not on, nodes with the same verdict together."""
         guest = mover.guest
         groups: dict[tuple[str, str], list[tuple[int, int]]] = {}
-        for host in hosts_of(guest, list(self.hosts.values())):
-            if self.large and host.name != option.place.host:
-                continue
+        for host in self._hosts_told(mover, option.place.host):
             pool = t.cast(Pool, host.find_pool(guest.pool))
             for number, node in sorted(host.nodes.items()):
                 alone = (number,)
@@ -262,13 +294,13 @@ class Explainer:
 
     def _verdict(self, mover: Mover, option: Option, number: int, host: Host) -> tuple[str, int]:
         guest = mover.guest
+        pool = t.cast(Pool, host.find_pool(guest.pool))
         missing = self._missing_at(mover, host, (number,))
         if missing is None:
-            return "not possible", 0
+            return self._unfit(host, pool, (number,)), 0
         if missing:
             short = [amount for node, amount in missing.items() if node is not None]
             return ("lacks", max(short)) if short else ("host full", missing[None])
-        pool = t.cast(Pool, host.find_pool(guest.pool))
         maker = self.problem.maker
         other = maker.option(maker.shape(mover), host, pool, (number,))
         if other is None or not self.state.fits(other):
@@ -276,7 +308,7 @@ class Explainer:
             if guest.pci_devices and maker.device_fault(guest, host, place) is not None:
                 return "far", 0
             own = guest.dedicated_on(host.name) or guest.trust_group is not None
-            return "few cores" if own else "not possible", 0
+            return "few cores" if own else self._rule(mover, host, place), 0
         after = self._load(host.name, pool.id, number) + guest.vcpus * VCPU
         mine_cells = [
             self._load(option.place.host, option.place.pool, node) for node in option.place.cpu_nodes
@@ -300,7 +332,13 @@ class Explainer:
             span = low if low == high else f"{low.removesuffix(' MiB')} to {high}"
             kept = sum(self.hosts[host].nodes[number].reserved for number in numbers)
             reserve = f", with {mib(kept)} kept in reserve" if kept else ""
-            return f"{who} {'lack' if several else 'lacks'} {span}{reserve}"
+            taken = any(
+                self.state.free[self.resource[host, number]]
+                < self.problem.capacity[self.resource[host, number]]
+                for number in numbers
+            )
+            beside = " beside the rest of the plan" if taken else ""
+            return f"{who} {'lack' if several else 'lacks'} {span}{beside}{reserve}"
         if verdict == "few CPUs":
             return f"{who} {'have' if several else 'has'} at most {count(max(figures), 'online CPU')} for {count(guest.vcpus, 'vCPU')}"
         if verdict == "few cores":
@@ -317,7 +355,7 @@ class Explainer:
             return f"{who} {'have' if several else 'has'} no memory"
         if verdict == "fits":
             return f"{who} would do as well"
-        return f"{who} {'are' if several else 'is'} not possible for this guest"
+        return f"{who} would have the memory, but {verdict}"
 
     # Guests that have none.
 
@@ -325,9 +363,11 @@ class Explainer:
         """Say why the guest has no place, the smallest thing that would change that, and everything small that would."""
         mover = self.problem.movers[index]
         guest = mover.guest
+        if self.late():
+            return [need_clause(guest), NO_TIME], MORE_TIME, [MORE_TIME]
         sentences = [need_clause(guest)]
         nearest: list[tuple[int, str]] = []
-        hosts = hosts_of(guest, list(self.hosts.values()))
+        hosts = self.problem.maker.shape(mover).hosts
         # On a fleet the roomiest hosts are told of.
         shown = sorted(hosts, key=lambda host: -self.state.free[self.resource[host.name, None]])[:MOST_HOSTS]
         for host in hosts if len(hosts) <= MOST_HOSTS else shown:
@@ -355,14 +395,15 @@ class Explainer:
             freed = ", or ".join([best[0][1], *(text.removeprefix("free ") for _size, text in best[1:])])
             helps.append(freed)
         helps += self._leaving(mover, hosts)
-        helps.append(self._new_host(guest))
-        if helps and len(helps) > 1:
-            return (
-                sentences,
-                helps[0] if not self._too_wide(guest, hosts) else self._too_wide(guest, hosts),
-                helps,
-            )
-        return sentences, self._too_wide(guest, hosts) or "relax its policy, or give it another host", helps
+        if len(self.problem.cells) <= MOST_CELLS:
+            helps += self._smaller(mover)
+        own = self._too_wide(guest, hosts) or next(iter(helps), "")
+        helps += self._new_host(guest)
+        return (
+            sentences,
+            own or "relax its policy, or give it another host",
+            helps or [own or "relax its policy"],
+        )
 
     def refused(self, index: int, host: Host, pool: Pool, nodes: tuple[int, ...]) -> str:
         """Say why the guest cannot have these nodes as things are."""
@@ -414,8 +455,20 @@ class Explainer:
                 state.put(other, option)
         return []
 
-    def _new_host(self, guest: Guest) -> str:
-        return f"add a host with a node of {count(guest.vcpus, 'core')} and {mib(guest.need)} free"
+    def _new_host(self, guest: Guest) -> list[str]:
+        """An empty host that would have it, for a guest that may be on any."""
+        tied = (
+            guest.host is not None
+            or guest.nodes is not None
+            or guest.pool is not None
+            or guest.policy.node_count not in (None, 1)
+        )
+        together = any(one.group.policy == "affinity" for one in guest.groups)
+        if tied or together or any(policy == "required" for _address, policy in guest.pci_devices):
+            return []
+        # dom0 needs a core beside those that the guest has for itself.
+        alone = bool(guest.dedicated_on("")) or guest.trust_group is not None
+        return [f"add a host with a node of {count(guest.vcpus + alone, 'core')} and {mib(guest.need)} free"]
 
     def _why_not(self, mover: Mover, host: Host, pool: Pool, places: t.Sequence[Place]) -> list[str]:
         guest = mover.guest
@@ -480,14 +533,48 @@ class Explainer:
             return "{who} would fit, but the host as a whole lacks " + mib(missing[None])
         if guest.pci_devices and (fault := self.problem.maker.device_fault(guest, host, place)) is not None:
             return "{who} cannot have it: " + fault
-        for membership in guest.groups:
-            tied = "together" if membership.group.policy == "affinity" else "apart"
-            return "{who} would fit, but not with group " + membership.group.name + f" kept {tied}"
-        if guest.dedicated_on(host.name) or guest.trust_group is not None:
+        alone = bool(guest.dedicated_on(host.name)) or guest.trust_group is not None
+        if alone and not self._groups_forbid(mover, place):
             return "{who} would have the memory, but {has} too few cores that can be given away"
+        return "{who} would have the memory, but " + self._rule(mover, host, place)
+
+    def _groups_forbid(self, mover: Mover, place: Place) -> list[str]:
+        """Groups of the guest that keep it from a place as things are."""
+        host = self.hosts[place.host]
+        found = []
+        for membership in mover.guest.groups:
+            group = membership.group
+            units = units_of(group.scope, host, place.nodes)
+            if group.policy == "affinity":
+                meeting = self.state.together.get(group.name)
+                forbidden = len(units) != 1 or bool(meeting and meeting[1] and meeting[0] != units[0])
+            else:
+                there = [self.state.apart.get((group.name, unit)) for unit in units]
+                forbidden = any(
+                    one and one[1] and (one[0] != membership.part or membership.part == ALONE)
+                    for one in there
+                )
+            if forbidden:
+                found.append(
+                    f"group {group.name} is to be kept {'together' if group.policy == 'affinity' else 'apart'}"
+                )
+        return found
+
+    def _rule(self, mover: Mover, host: Host, place: Place) -> str:
+        """The rule other than memory that keeps the guest from a place as things are."""
+        groups = self._groups_forbid(mover, place)
+        if groups:
+            return groups[0]
+        owned = [
+            address
+            for address, _policy in mover.guest.pci_devices
+            if (host.name, address) in self.state.owners
+        ]
+        if owned:
+            return f"PCI device {owned[0]} is another guest's"
         if host.cpu_allocation_ratio is not None:
-            return "{who} would have the memory, but cpu_allocation_ratio permits no more vCPUs"
-        return "{who} would fit, but only beside guests that then would not"
+            return "cpu_allocation_ratio permits no more vCPUs"
+        return "no core would be left there for guests that share them"
 
     def _unfit(self, host: Host, pool: Pool, nodes: t.Sequence[int]) -> str:
         unknown = [node for node in nodes if node not in host.nodes]
@@ -512,6 +599,8 @@ class Explainer:
                 continue
             short = {node: amount for node, amount in missing.items() if node is not None}
             total = max(sum(short.values()), missing.get(None, 0))
+            if any(amount > self._can_be_freed(host, node) for node, amount in missing.items()):
+                continue  # the node is too small for it, whoever leaves
             several = len(place.nodes) > 1
             of = f" of {host.name}" if len(self.hosts) > 1 else ""
             if not short:
@@ -524,6 +613,29 @@ class Explainer:
             if several not in best or (total, order) < best[several][:2]:
                 best[several] = (total, order, text)
         return [(total, text) for total, _order, text in best.values()]
+
+    def _can_be_freed(self, host: Host, number: int | None) -> int:
+        """Bytes of a node (None: of the host) that domains have, those that run, those that are being built and those of the plan."""
+        nodes = list(host.nodes) if number is None else [number]
+        running = sum(one.held.get(node, 0) for one in host.running for node in nodes) + host.claimed
+        of_plan = sum(
+            max(0, self.problem.capacity[self.resource[host.name, node]] - self._free_of(host.name, node))
+            for node in nodes
+        )
+        return running + of_plan
+
+    def _smaller(self, mover: Mover) -> list[str]:
+        """The most memory that the guest could have as things are, in steps of 64 MiB."""
+        guest = mover.guest
+        low, high = 0, guest.memory // STEP
+        while low < high:
+            middle = (low + high + 1) // 2
+            less = dataclasses.replace(guest, memory=middle * STEP)
+            if self._first_fit(dataclasses.replace(mover, guest=less)) is not None:
+                low = middle
+            else:
+                high = middle - 1
+        return [f"give it {mib(low * STEP)} at most"] if low and low * STEP < guest.memory else []
 
     def _relaxed(self, mover: Mover) -> list[str]:
         """Say which wishes stand in the way, if without one of them there is room in the plan as it is."""
@@ -575,9 +687,14 @@ class Explainer:
 
     def _low_memory_would_do(self, mover: Mover) -> str | None:
         guest = mover.guest
-        for host in hosts_of(guest, list(self.hosts.values())):
+        for host in self.problem.maker.shape(mover).hosts:
             for place in self.problem.maker.candidates(guest, host, t.cast(Pool, host.find_pool(guest.pool))):
-                lows = {self.resource[host.name, node]: host.nodes[node].low_memory for node in place.nodes}
+                # What the user's own reserve does not keep back as well.
+                lows = {
+                    self.resource[host.name, node]: host.nodes[node].reserved - host.nodes[node].asked
+                    for node in place.nodes
+                    if host.nodes[node].low_memory
+                }
                 demand = self.problem.maker.demand(mover, place)
                 short = [resource for resource, amount in demand if amount > self.state.free[resource]]
                 if guest.vcpus > place.pus or not short:
@@ -602,8 +719,10 @@ class Explainer:
         missing = {}
         for resource, amount in self.problem.maker.demand(mover, place):
             lack = amount - self.state.free[resource]
+            number = self.problem.resources[resource][1]
             if lack > 0:
-                missing[self.problem.resources[resource][1]] = lack
+                # What is freed goes to the reserve first where that is more than what is free.
+                missing[number] = lack + (0 if number is None else host.nodes[number].owed)
         if any(node is not None for node in missing) and self._stretches(mover, place):
             missing = {node: lack for node, lack in missing.items() if node is None}
         return missing
@@ -631,7 +750,7 @@ class Explainer:
 
     def _free_words(self, place: Place) -> str:
         idle = vcpus_of(self._idle(place))
-        return f"{mib_down(self._free(place))} free and {idle} of {count(place.cores, 'core')} idle"
+        return f"{mib_down(self._free(place))} left for it and {idle} of {count(place.cores, 'core')} idle"
 
     def _room(self, place: Place) -> str:
         return f"{'it has' if len(place.nodes) == 1 else 'they have'} {self._free_words(place)}"

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import bisect
+import heapq
 import math
 import typing as t
 
@@ -75,6 +76,9 @@ def _relocate(state: State, guest: int, effort: Effort) -> bool:
     before = state.key()
     mine = state.at[guest]
     looks = state.looks
+    if mine is None and state.failed.get(id(state.shapes[guest])) == state.changes:
+        effort.spend(1)
+        return False  # nothing has changed since
     if mine is not None:
         state.take(guest)
     found = best_option(state, guest, by_load)
@@ -86,6 +90,8 @@ def _relocate(state: State, guest: int, effort: Effort) -> bool:
         state.take(guest)
     if mine is not None:
         state.put(guest, mine)
+    else:
+        state.failed[id(state.shapes[guest])] = state.changes
     effort.spend(TRIAL + state.looks - looks)
     return False
 
@@ -378,19 +384,19 @@ def _eject(
 def _balance(state: State, effort: Effort) -> bool:
     """Take load from the busiest cells as long as that helps."""
     progress = False
-    stuck: set[int] = set()
-    while not effort.over():
-        hot = [(-ratio, cell) for cell, ratio in enumerate(state.ratio) if ratio and cell not in stuck]
-        effort.spend(len(state.ratio) // 16)
-        if not hot:
-            break
-        cell = min(hot)[1]
+    # The busiest first; a cell whose load has changed since it was put here is put here again.
+    waiting = [(-ratio, cell) for cell, ratio in enumerate(state.ratio) if ratio]
+    heapq.heapify(waiting)
+    effort.spend(len(waiting) // 16)
+    while waiting and not effort.over():
+        ratio, cell = heapq.heappop(waiting)
+        if -ratio != state.ratio[cell]:
+            continue
         touched = _cool(state, cell, effort)
-        if touched:
-            progress = True
-            stuck -= touched
-        else:
-            stuck.add(cell)
+        effort.spend(1)
+        progress |= bool(touched)
+        for changed in touched:
+            heapq.heappush(waiting, (-state.ratio[changed], changed))
     return progress
 
 

@@ -90,9 +90,13 @@ class Group:
     scope: str
 
 
+#: The part of members that nobody shares a part with: any other member is in the way of them, and they are alike.
+ALONE = -1
+
+
 @dataclass(frozen=True)
 class Membership:
-    """That a guest is a member of a group. Members with the same `part` of an anti-affinity group need not be apart."""
+    """That a guest is a member of a group. Members with the same `part` of an anti-affinity group need not be apart, but for :data:`ALONE`."""
 
     group: Group
     part: int
@@ -162,7 +166,8 @@ class Guest:
 class Node:
     """A NUMA node as room. `cpuset`: its online PUs. `memory_free`: bytes, None for a node without memory.
 
-    `reserved`: bytes of the free memory that the plan leaves alone; `low_memory`: how much of that Xen gives out last.
+    `reserved`: bytes of the free memory that the plan leaves alone; `low_memory`: how much of that Xen gives out last. `asked`: bytes of
+    the reserve that the user asks for. `owed`: bytes that the reserve is larger than what is free.
     """
 
     os_index: int
@@ -171,6 +176,8 @@ class Node:
     memory_free: int | None
     reserved: int = 0
     low_memory: int = 0
+    asked: int = 0
+    owed: int = 0
 
     @property
     def usable(self) -> int:

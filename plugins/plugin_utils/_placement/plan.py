@@ -19,7 +19,18 @@ from .capacity import host_room
 from .cores import Claim, Masks, choose_cores
 from .earlier import priced, with_places
 from .effort import Effort
-from .entries import Leaving, Plan, host_entries, mover_entry, objective, stay_entry, summary, unplaced_entry
+from .entries import (
+    Leaving,
+    Plan,
+    host_entries,
+    keep_off_step,
+    loose_domains,
+    mover_entry,
+    objective,
+    stay_entry,
+    summary,
+    unplaced_entry,
+)
 from .exact import ASKED, Engine
 from .exhaustive import prove
 from .explain import Explainer
@@ -124,7 +135,7 @@ def make_plan(
         "asked": engine.asked if engine is not None else [],
         "open": [level for level in ASKED if state.value(level) > known.get(level, 0)],
     }
-    return _written(given, problem, state, known, steps, settings, search)
+    return _written(given, problem, state, known, steps, settings, search, effort)
 
 
 def _refusal(faults: t.Iterable[str]) -> Failure:
@@ -207,8 +218,9 @@ def _written(
     steps: list[Plan],
     settings: Settings,
     search: Plan,
+    effort: Effort | None = None,
 ) -> Plan:
-    """Write the plan down."""
+    """Write the plan down. Without the time for it (`effort`) reasons are short."""
     stays = [*given.stays, *_incumbents(given, problem, state)]
     asked = settings.given.guests if settings.given is not None else {}
 
@@ -235,7 +247,7 @@ def _written(
             pool = host.pools[option.place.pool]
             claims.append(Claim(guest, host, pool, option.place.cpu_nodes, masks(guest, pool)))
     cores = choose_cores(claims)
-    explainer = Explainer(given.hosts, problem, state, settings)
+    explainer = Explainer(given.hosts, problem, state, settings, effort)
     restarted = {step["guest"] for step in steps if step["action"] in ("restart", "stop")}
     entries = [stay_entry(stay, cores, asked.get(stay.guest.name)) for stay in stays]
     repinned = {entry["name"] for entry in entries if entry["action"] == "repin"}
@@ -265,6 +277,13 @@ def _written(
             entry["reasons"].append("The earlier plan has it there, too.")
     order = {"keep": 0, "repin": 1, "migrate": 2, "move": 3, "restart": 4, "create": 5}
     entries.sort(key=lambda entry: (order[entry["action"]], -entry["need_bytes"], entry["name"]))
+    loose = loose_domains(given.hosts, problem, cores)
+    for one in loose:
+        for entry in entries:
+            own = cores.own.get(entry["name"], {}).values()
+            if entry["host"] == one.host and any(mask & one.cpus for mask in own):
+                entry["warnings"].append(f"Shares CPUs with {one.name} until that is kept off them.")
+    steps = [*map(keep_off_step, loose), *steps]
     plan = {
         "schema_version": SCHEMA_VERSION,
         "guests": entries,
@@ -303,14 +322,13 @@ def _with_evacuated(guests: t.Sequence[Guest], hosts: t.Sequence[Host]) -> list[
 
 def _check_against_hosts(guests: t.Sequence[Guest], hosts: t.Sequence[Host], faults: list[str]) -> None:
     """Refuse guests that ask for what is nowhere. `faults`: what is wrong already."""
+    usual = all(0 in host.pools for host in hosts)
+    checked: set[t.Any] = set()
     for guest in guests:
-        if (
-            guest.pool is None
-            and guest.nodes is None
-            and not guest.pci_devices
-            and all(0 in host.pools for host in hosts)
-        ):
+        wish = (guest.host, guest.pool, guest.nodes, guest.pci_devices)
+        if wish in checked or (usual and wish[1:] == (None, None, ())):
             continue
+        before = len(faults)
         asked = [host for host in hosts if guest.host in (None, host.name)]
         names = ", ".join(host.name for host in asked)
         if not any(host.find_pool(guest.pool) is not None for host in asked):
@@ -327,6 +345,8 @@ def _check_against_hosts(guests: t.Sequence[Guest], hosts: t.Sequence[Host], fau
                 faults.append(f"{guest.label}.pci_devices: the facts of {names} do not list PCI devices")
             elif not any(address in (host.devices or {}) for host in asked):
                 faults.append(f"{guest.label}.pci_devices: there is no PCI device {address} on {names}")
+        if len(faults) == before:
+            checked.add(wish)
     if faults:
         raise RequestError("the guests cannot be planned as they are given: " + "; ".join(faults))
 
@@ -527,7 +547,7 @@ def _looked_through(
         return state, both
     if problem.most_moves is not None or effort.over():
         return state, frozenset()
-    found, proven = prove(problem, reached, floor[0])
+    found, proven = prove(problem, reached, floor[0], late=effort.late)
     # It looks at the shares of an empty host alone.
     if any(mover.guest.vnuma for mover in problem.movers):
         proven = frozenset()

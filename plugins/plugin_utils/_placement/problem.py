@@ -8,11 +8,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 from dataclasses import dataclass, field
 
 from .capacity import split_load
-from .model import VCPU, Guest, Host, Pool
+from .model import ALONE, VCPU, Group, Guest, Host, Membership, Pool
 from .options import Cells, Mover, Option, OptionMaker, Resource, hosts_of
 
 #: (host, pool, node)
@@ -107,6 +108,7 @@ def make_problem(
 ) -> Problem:
     """Build the numbers. `movers` in the order of their names; see :class:`Base` for what is there before any of them."""
     base = base or Base()
+    movers = _alone_where_they_are(movers, base)
     resources: list[Resource] = []
     capacity: list[int] = []
     for host in hosts:
@@ -139,6 +141,41 @@ def make_problem(
         most_moves,
         coarse,
     )
+
+
+def _alone_where_they_are(movers: t.Sequence[Mover], base: Base) -> list[Mover]:
+    """Give members of anti-affinity groups that share their part with no other guest the same part, so that they are alike."""
+    sizes: dict[tuple[Group, int], int] = {}
+    for mover in movers:
+        for membership in mover.guest.groups:
+            key = (membership.group, membership.part)
+            sizes[key] = sizes.get(key, 0) + 1
+    if not sizes:
+        return list(movers)
+    taken = {(name, part) for (name, _unit), (part, _number) in base.apart.items()}
+    groups: dict[tuple[Membership, ...], tuple[Membership, ...]] = {}
+
+    def renamed(mine: tuple[Membership, ...]) -> tuple[Membership, ...]:
+        return tuple(
+            Membership(one.group, ALONE)
+            if one.group.policy == "anti-affinity"
+            and sizes[one.group, one.part] == 1
+            and (one.group.name, one.part) not in taken
+            else one
+            for one in mine
+        )
+
+    found = []
+    for mover in movers:
+        mine = mover.guest.groups
+        if not mine:
+            found.append(mover)
+            continue
+        other = renamed(mine)
+        other = groups.setdefault(other, other)
+        guest = dataclasses.replace(mover.guest, groups=other)
+        found.append(dataclasses.replace(mover, guest=guest))
+    return found
 
 
 def _roomy(

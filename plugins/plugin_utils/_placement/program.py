@@ -17,7 +17,7 @@ from __future__ import annotations
 import math
 import typing as t
 
-from .model import MIB, VCPU
+from .model import ALONE, MIB, VCPU
 from .options import Option
 from .problem import Problem
 from .state import State
@@ -164,35 +164,27 @@ class Model:
         apart: dict[tuple[str, t.Any], dict[int, list[int]]] = {}
         together: dict[str, dict[t.Any, list[int]]] = {}
         owners: dict[tuple[str, str], Terms] = {}
-        members: dict[tuple[str, int], set[int]] = {}
-        for guest, option, column in self.pairs:
+        for _guest, option, column in self.pairs:
             for group, unit, part in option.apart:
                 apart.setdefault((group, unit), {}).setdefault(part, []).append(column)
-                members.setdefault((group, part), set()).add(guest)
             for group, unit in option.together:
                 together.setdefault(group, {}).setdefault(unit, []).append(column)
             for device in option.devices:
                 owners.setdefault(device, {})[column] = 1
         for (group, unit), parts in apart.items():
             there = self.problem.base.apart.get((group, unit))
-            self._one_of(
-                parts,
-                None if there is None or not there[1] else there[0],
-                {part for part in parts if len(members[group, part]) == 1},
-            )
+            self._one_of(parts, None if there is None or not there[1] else there[0])
         for group, units in together.items():
             home = self.problem.base.together.get(group)
-            self._one_of(units, None if home is None or not home[1] else home[0], ())
+            self._one_of(units, None if home is None or not home[1] else home[0])
         for terms in owners.values():
             program.row(None, 1, terms)
 
-    def _one_of(
-        self, choices: t.Mapping[t.Any, t.Sequence[int]], given: t.Any, lone: t.Collection[t.Any]
-    ) -> None:
-        """Permit columns of one choice only: the one that is given, or any. `lone`: choices of one guest, which is in one place at most."""
+    def _one_of(self, choices: t.Mapping[t.Any, t.Sequence[int]], given: t.Any) -> None:
+        """Permit columns of one choice only: the one that is given, or any; and one guest of those that are to be alone."""
         chosen: Terms = {}
         for choice, columns in choices.items():
-            if given is None and choice in lone and all(self._most(column) == 1 for column in columns):
+            if given is None and choice == ALONE:
                 chosen |= dict.fromkeys(columns, 1.0)
                 continue
             switch = self.program.column(1.0 if given is None or choice == given else 0.0)

@@ -15,8 +15,8 @@ from __future__ import annotations
 import typing as t
 
 from .choose import Rule, by_memory
-from .model import PAGE, VCPU, Guest, Host
-from .options import Mover, Option
+from .model import ALONE, PAGE, VCPU, Guest, Host
+from .options import Mover, Option, units_of
 from .problem import Problem
 from .state import Key, State
 
@@ -211,3 +211,44 @@ def _most_together(guests: t.Sequence[Guest], room: int, nodes: Rooms) -> int:
         rivals = sum(1 for slot in slots if slot is not None and all(map(int.__ge__, slot, size)))
         most = min(most, len(guests) - rivals + min(rivals, most_guests(nodes, size)))
     return most
+
+
+def too_many_apart(problem: Problem) -> int:
+    """Count guests that anti-affinity groups keep out, as there are more parts of a group than hosts, packages or nodes for them."""
+    maker = problem.maker
+    parts: dict[tuple[str, str], dict[t.Any, list[int]]] = {}
+    counted: set[int] = set()
+    for index, mover in enumerate(problem.movers):
+        for membership in mover.guest.groups:
+            group = membership.group
+            if group.policy != "anti-affinity" or index in counted or problem.stays[index] is not None:
+                continue
+            counted.add(index)
+            # A guest on several nodes takes each of them.
+            size = maker.needed(maker.shape(mover)) if group.scope == "node" else 1
+            part = ("alone", index) if membership.part == ALONE else membership.part
+            parts.setdefault((group.name, group.scope), {}).setdefault(part, []).append(size)
+    lost = 0
+    for (name, scope), members in parts.items():
+        units = {
+            unit
+            for host in maker.hosts
+            if not host.closed
+            for node in host.nodes
+            for unit in units_of(scope, host, [node])
+        }
+        # Units that running members have are open to their own part alone.
+        taken = {
+            unit: part
+            for (group, unit), (part, number) in problem.base.apart.items()
+            if group == name and number
+        }
+        running = set(taken.values())
+        room = len(units - set(taken))
+        new = sorted((len(sizes), max(sizes)) for part, sizes in members.items() if part not in running)
+        # The parts with the most guests come first, each with one unit at least.
+        for guests, size in sorted(new, key=lambda one: (-one[0], one[1])):
+            room -= max(1, size) if scope == "node" and guests == 1 else 1
+            if room < 0:
+                lost += guests
+    return lost

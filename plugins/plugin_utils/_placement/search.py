@@ -135,7 +135,7 @@ def solve(
     if scarce.missing:
         sparing = by_slots(problem, scarce.size)
         for order in (by_rarity(problem, scarce), sized):
-            if not _late(effort):
+            if not effort.late():
                 starts.append(greedy(problem, order, sparing))
                 tell(_progress("sparing slots", starts[-1]))
     if any(option is None for option in starts[0].at):
@@ -144,10 +144,10 @@ def solve(
             tell(_progress("the largest left out", state))
     few = len(problem.movers) <= MANY_GUESTS and not any(stay is not None for stay in problem.stays)
     if few or starts[0].key()[: len(floor)] > floor:
-        if not effort.over() or (few and not _late(effort)):
+        if not effort.over() or (few and not effort.late()):
             starts.append(greedy(problem, sized, by_memory))
             tell(_progress("by tightest fit", starts[-1]))
-        if few and not _late(effort):
+        if few and not effort.late():
             starts.append(greedy(problem, range(len(problem.movers)), by_load))
     starts = sorted((state for state in starts if state.permitted()), key=State.key)
     best = starts[0]
@@ -182,12 +182,12 @@ def _leaving_out_the_largest(
     kept = len(movers) - missing
     step = 1
     for _start in range(MOST_STARTS):
-        if _late(effort):
-            return
         chosen = set(hopeful[: max(0, kept)])
         order = [guest for guest in sized if guest in chosen]
         order += [guest for guest in rising if guest not in chosen]
         for rule in (by_load, by_memory):
+            if effort.late():
+                return
             state = greedy(problem, order, rule, most_excess=0)
             for guest in order:
                 if state.at[guest] is None and not effort.over():
@@ -198,11 +198,6 @@ def _leaving_out_the_largest(
                 return
         kept = min(kept, len(hopeful)) - step
         step *= 2
-
-
-def _late(effort: Effort) -> bool:
-    """Whether a limit of time has passed. Starts are made without regard to steps, but not to time."""
-    return effort.over() and effort.ended == "time"
 
 
 def _progress(stage: str, state: State) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import bisect
 import typing as t
 
-from .model import VCPU, Host, Pool
+from .model import ALONE, VCPU, Host, Pool
 from .options import Option, Shape
 from .problem import Problem
 
@@ -61,7 +61,9 @@ class State:
             or any(self.taken)
             or any(_alone(shape.guest) for shape in self.shapes)
         )
-        self.looks = 0
+        self.looks = self.changes = 0
+        #: Shapes (by id) for which there was no place when so many changes had been made.
+        self.failed: dict[int, int] = {}
         self.index = Index(self) if len(cells) >= LARGE else None
 
     # What fits.
@@ -88,7 +90,7 @@ class State:
         """Whether groups and devices permit the option beside who is there."""
         for group, unit, part in option.apart:
             there = self.apart.get((group, unit))
-            if there is not None and there[1] and there[0] != part:
+            if there is not None and there[1] and (there[0] != part or part == ALONE):
                 return False
         for group, unit in option.together:
             meeting = self.together.get(group)
@@ -155,6 +157,7 @@ class State:
     def count(self, option: Option, sign: int) -> None:
         """Add what an option takes and costs, or with -1 give it back."""
         free = self.free
+        self.changes += 1
         for resource, amount in option.demand:
             free[resource] -= sign * amount
         self.room -= sign * option.demand[-1][1]

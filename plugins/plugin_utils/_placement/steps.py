@@ -49,7 +49,7 @@ class Blocked(Exception):
 def order_steps(actions: t.Sequence[Action], free: t.Mapping[Where, int]) -> list[dict[str, t.Any]]:
     """Return the steps. `free`: bytes of each (host, node) and of each host before the first.
 
-    Guests that stay come first, then those that move, then new ones. Raises :class:`Blocked`.
+    Guests that stay come first, then those that move, then new ones, the largest first. Raises :class:`Blocked`.
     """
     left = dict(free)
     steps: list[dict[str, t.Any]] = []
@@ -151,13 +151,18 @@ def order_steps(actions: t.Sequence[Action], free: t.Mapping[Where, int]) -> lis
                 takes,
             )
         )
-    for action in actions:
+    # As `guests` of the plan has them, the order in which they are created.
+    for action in sorted(actions, key=lambda action: (-_whole(action.takes), action.guest)):
         if action.action == "create":
             if not fits(action.takes):
                 raise Blocked([action.guest])
             take(action.takes, 1)
             step(action, "create", action.target, action.takes, _text(action, "create"))
     return steps
+
+
+def _whole(amounts: t.Mapping[Where, int]) -> int:
+    return sum(amount for (_host, node), amount in amounts.items() if node is None)
 
 
 def _by_place(amounts: t.Mapping[Where, int]) -> dict[str, dict[str, int]]:

@@ -86,7 +86,8 @@ def levels(plan: Data) -> list[Level]:
 def capacity(plan: Data) -> list[str]:
     """How many more guests of each shape that was asked about would fit, a sentence each."""
     return [
-        f"{shown(shape.get('name'))}: {_figure(shape.get('more'))} more would fit, if nothing else is added"
+        f"{shown(shape.get('name'))}: {'' if shape.get('proven', True) else 'at least '}{_figure(shape.get('more'))} more would fit, "
+        "if nothing else is added"
         for shape in plan.get("capacity") or []
     ]
 

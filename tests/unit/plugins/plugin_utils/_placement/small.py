@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import typing as t
 
-from ansible_collections.dom0.xen.plugins.module_utils._topology.facts import from_facts
+from ansible_collections.dom0.xen.plugins.module_utils._topology.facts_reading import from_facts
 from ansible_collections.dom0.xen.plugins.plugin_utils._placement.exact import Engine
 from ansible_collections.dom0.xen.plugins.plugin_utils._placement.plan import make_plan
 from ansible_collections.dom0.xen.plugins.plugin_utils._placement.request import read_all

@@ -116,7 +116,7 @@ def test_another_node_with_the_masks_left_out(facts: Data) -> None:
     assert any(f"The plan that was given has it on node {other}" in reason for reason in web["reasons"])
     assert written(made)[0] == written(plan)[0]
     assert (made["search"], made["steps"][-1]["nodes"]) == (
-        {"ended_by": "given plan", "exact": "not asked"},
+        {"ended_by": "given plan", "exact": "not asked", "asked": [], "open": []},
         [other],
     )
 
@@ -260,7 +260,7 @@ def test_hard_rules_hold_for_it_too(facts: Data) -> None:
     both = edited(plan, "web", nodes=entry_of(plan, "db")["nodes"], **FOLLOW)
     small = [{**GUESTS[0], "memory": 300}, GUESTS[1]]
     entry_of(both, "db")["memory_bytes"] = 300 << 20
-    with pytest.raises(Failure, match=r"would fit, but not with group apart kept apart"):
+    with pytest.raises(Failure, match=r"would have the memory, but group apart is to be kept apart"):
         planned(facts, small, both, groups=groups)
 
 

@@ -74,7 +74,7 @@ def test_the_form_of_a_plan() -> None:
         "search",
         "capacity",
     ]
-    assert plan["schema_version"] == "1.2"
+    assert plan["schema_version"] == "1.3"
     entry = plan["guests"][0]
     assert {key: entry[key] for key in entry if key not in ("reasons", "warnings")} == {
         "name": "a",
@@ -151,11 +151,11 @@ def test_why_a_guest_is_where_it_is() -> None:
     assert (a["nodes"], b["nodes"]) == ([1], [0])
     assert a["reasons"] == [
         "Needs 518 MiB: 512 MiB of its own and 6 MiB that Xen takes for it and its 2 vCPUs.",
-        "Node 1 has 1310 MiB free and 3 of 4 cores idle, the only node that fits.",
-        "Node 0 lacks 436 MiB.",
+        "Node 1 has 1310 MiB left for it and 3 of 4 cores idle, the only node that fits.",
+        "Node 0 lacks 436 MiB beside the rest of the plan.",
     ]
     assert b["reasons"][1:] == [
-        "Node 0 has 600 MiB free and 3 of 4 cores idle, the most idle cores among 2 nodes that fit.",
+        "Node 0 has 600 MiB left for it and 3 of 4 cores idle, the most idle cores among 2 nodes that fit.",
         "Node 1 would fit but be busier, with 1.3 vCPUs a core.",
     ]
 
@@ -169,7 +169,7 @@ def test_distance_chooses_between_pairs() -> None:
     assert entry["soft"] == "0-3,8-11"
     assert "No single node can take it: nodes 0, 1 and 2 lack 310 MiB." in entry["reasons"]
     assert (
-        "Nodes 0 and 2 together have 1400 MiB free and 3.3 of 4 cores idle, at distance 12, the nearest of 3 sets of 2 nodes that fit."
+        "Nodes 0 and 2 together have 1400 MiB left for it and 3.3 of 4 cores idle, at distance 12, the nearest of 3 sets of 2 nodes that fit."
         in entry["reasons"]
     )
     assert level(plan, "spanning")["value"] == 0  # it cannot do with less
@@ -218,7 +218,8 @@ def test_unplaced_says_what_lacks_and_what_would_help() -> None:
 
 
 def test_what_would_help_several_nodes_together() -> None:
-    plan = plan_of(guest("big", 2, 2500), alpha=hosts.host([(2, 1000), (2, 1300)]))
+    old = hosts.domain(1, "old", 1, 2600, [0, 1])
+    plan = plan_of(guest("big", 2, 2500), alpha=hosts.host([(2, 1000), (2, 1300)], domains=[old]))
     (entry,) = plan["unplaced"]
     assert (
         entry["nearest"]
@@ -304,7 +305,7 @@ def test_asked_nodes_and_cpupool() -> None:
     plan = plan_of(guest("a", 2, 100, pool="fast", nodes=[1]), guest("b", 1, 100), alpha=machine)
     a, b = entries(plan)["a"], entries(plan)["b"]
     assert (a["cpupool"], a["nodes"], a["cpuset"]) == ("fast", [1], "4-7")
-    assert "Node 1 is asked for, and it has 900 MiB free and 2 of 2 cores idle." in a["reasons"]
+    assert "Node 1 is asked for, and it has 900 MiB left for it and 2 of 2 cores idle." in a["reasons"]
     assert (b["cpupool"], b["nodes"]) == ("Pool-0", [0])
 
 

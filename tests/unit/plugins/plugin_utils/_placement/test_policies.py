@@ -16,7 +16,7 @@ from ansible_collections.dom0.xen.plugins.plugin_utils._placement.effort import 
 from ansible_collections.dom0.xen.plugins.plugin_utils._placement.plan import make_plan, summary
 from ansible_collections.dom0.xen.plugins.plugin_utils._placement.request import RequestError, read_all
 from ansible_collections.dom0.xen.plugins.plugin_utils._placement.steps import Action, Blocked, order_steps
-from ansible_collections.dom0.xen.tests.unit.plugins.plugin_utils._placement import hosts
+from ansible_collections.dom0.xen.tests.unit.plugins.plugin_utils._placement import checker, hosts
 from ansible_collections.dom0.xen.tests.unit.plugins.plugin_utils._placement.test_check import Device
 
 Data = dict[str, t.Any]
@@ -475,7 +475,10 @@ def test_how_many_more_would_fit() -> None:
     asked = [guest("small", 1, 240), guest("wide", 9, 100)]
     plan = plan_of({"alpha": machine}, guest("a", 1, 500), capacity=asked)
     # 244 MiB each: two beside a, four on the other node
-    assert plan["capacity"] == [{"name": "small", "more": 6}, {"name": "wide", "more": 8}]
+    assert plan["capacity"] == [
+        {"name": "small", "more": 6, "at_most": 6, "proven": True},
+        {"name": "wide", "more": 8, "at_most": 8, "proven": True},
+    ]
     assert len(plan["guests"]) == 1
 
 
@@ -544,10 +547,13 @@ def test_time_that_is_up_ends_the_search_with_a_plan() -> None:
     request = read_all(["alpha"], {"guests": [guest(name, 1, 300) for name in "abcdef"]})
     machine = {"alpha": hosts.host([(2, 1000), (2, 1000)])}
     plan = make_plan(machine, request.guests, request.reserve, effort=Effort(10**6, lambda: True))
-    assert plan["search"] == {"ended_by": "time", "exact": "not asked"}
+    assert (plan["search"]["ended_by"], plan["search"]["exact"]) == ("time", "not asked")
+    # Reasons are short then, and say so.
+    for entry in plan["guests"] + plan["unplaced"]:
+        assert entry["reasons"][-1] == "The time_limit had passed before more could be said."
     assert check_plan(plan, machine, request.guests, request.reserve) == []
     plan = make_plan(machine, request.guests, request.reserve, effort=Effort(0))
-    assert plan["search"] == {"ended_by": "steps", "exact": "not asked"}
+    assert (plan["search"]["ended_by"], plan["search"]["exact"]) == ("steps", "not asked")
     assert len(plan["guests"]) + len(plan["unplaced"]) == 6
 
 
@@ -619,3 +625,54 @@ def test_a_guest_that_runs_twice_is_an_error_still() -> None:
     )
     with pytest.raises(Failure, match="is the name of several running domains"):
         plan_of({"alpha": twice}, guest("a", 1, 100))
+
+
+def test_new_guests_come_in_the_order_in_which_they_are_created() -> None:
+    plan = plan_of(
+        {"alpha": hosts.host([(4, 1000)])}, guest("a", 1, 100), guest("b", 1, 300), guest("c", 1, 200)
+    )
+    assert (
+        [step["guest"] for step in plan["steps"]] == [entry["name"] for entry in plan["guests"]] == [*"bca"]
+    )
+
+
+def test_who_may_run_on_dedicated_cpus_is_to_be_kept_off_them() -> None:
+    wanted = [guest("own", 2, 100, policy={"cpu_policy": "dedicated"}), guest("other", 1, 100)]
+    plan = plan_of({"alpha": hosts.host([(4, 1000)])}, *wanted)
+    own = next(entry for entry in plan["guests"] if entry["name"] == "own")
+    first = plan["steps"][0]
+    assert (first["action"], first["guest"], first["domid"]) == ("keep_off", "Domain-0", 0)
+    assert own["warnings"] == ["Shares CPUs with Domain-0 until that is kept off them."]
+    assert own["soft"] == "all" and not checker.cpus(",".join(own["hard"])) & checker.cpus(first["hard"])
+    assert "own: create on node 0, hard affinity 0-1, 2 vCPUs, 100 MiB" in summary(plan)
+    assert "step 1: keep Domain-0 of alpha (domid 0) off CPUs 0-1: hard affinity 2-7" in summary(plan)
+
+
+def test_more_parts_than_nodes_cannot_all_be_apart() -> None:
+    wanted = [guest(f"g{number}", 1, 10) for number in range(5)]
+    crew = {
+        "name": "crew",
+        "policy": "anti-affinity",
+        "scope": "node",
+        "members": [one["name"] for one in wanted],
+    }
+    plan = plan_of({"alpha": hosts.host([(4, 1000), (4, 1000)])}, *wanted, groups=[crew])
+    unplaced = next(level for level in plan["objective"] if level["level"] == "unplaced")
+    assert (unplaced["value"], unplaced["bound"]) == (3, 3)
+
+
+def test_how_many_more_is_at_least_so_many_where_it_is_not_proven() -> None:
+    # Each has cores of its own, and by memory alone there is room for more.
+    shape = guest("own", 3, 100, policy={"cpu_policy": "dedicated", "thread_policy": "isolate"})
+    plan = plan_of({"alpha": hosts.host([(4, 1000), (4, 1000)])}, capacity=[shape])
+    assert plan["capacity"] == [{"name": "own", "more": 2, "at_most": 18, "proven": False}]
+
+
+def test_what_is_freed_goes_to_the_reserve_first() -> None:
+    old = hosts.domain(1, "old", 1, 2000, [0])
+    machine = hosts.host([(4, 300)], domains=[old])
+    plan = plan_of(
+        {"alpha": machine}, guest("a", 1, 100), reserve={"low_memory": False, "node_memory": "500MiB"}
+    )
+    # 200 MiB for the reserve, and 104 MiB that the guest takes.
+    assert plan["unplaced"][0]["nearest"] == "Free 304 MiB on node 0."
