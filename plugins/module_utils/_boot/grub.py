@@ -137,6 +137,15 @@ def _chosen(
         return entry, titles
     if not entry.children:
         raise NotUnderstood("the submenu {0!r}, which is the default, is empty".format(">".join(titles)))
+    if not rest:
+        # Upstream's GRUB takes the first entry then; others, such as Fedora's of 2.02, look for the same name or number once more.
+        other = _chosen(run, entry.children, default, titles)
+        if _chosen(run, entry.children, "0", titles) != other:
+            raise NotUnderstood(
+                "the default entry {0!r} is a submenu, and which of its entries boots depends on the release of GRUB: name one, such as "
+                "{0}>0".format(default)
+            )
+        return other
     return _chosen(run, entry.children, rest, titles)
 
 

@@ -75,7 +75,7 @@ def lines(default, menu=MENU, environment=None, header=HEADER, read=lambda name:
         ("More >> less>old-id", "More > less>Old", "placeholder old"),
         ("1>7", "More > less>Old", "placeholder old"),
         ("1>Nonesuch", "More > less>Old", "placeholder old"),
-        ("1", "More > less>Old", "placeholder old"),
+        ("more-id", "More > less>Old", "placeholder old"),
     ],
 )
 def test_default_entry(default, entry, words):
@@ -87,6 +87,12 @@ def test_default_entry(default, entry, words):
 def test_an_entry_without_xen_is_not_taken_for_one(default):
     with pytest.raises(grub.NotUnderstood, match="'Plain' that boots by default does not start Xen"):
         lines(default)
+
+
+def test_a_submenu_without_an_entry():
+    """GRUB 2.06 takes the first, Fedora's looks for the same number in it."""
+    with pytest.raises(grub.NotUnderstood, match="'1' is a submenu"):
+        lines("1")
 
 
 def test_saved_and_next_entry():
