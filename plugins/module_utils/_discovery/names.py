@@ -6,6 +6,7 @@
 
 import typing as t
 
+from .._errors import Failure
 from .._toolstack import xenstore
 from .component import DOMAINS, PCI, Component, Heard, Request
 
@@ -18,6 +19,13 @@ class Names(Component):
 
     def collect(self, request: Request, heard: t.Dict[str, t.Any]) -> Heard:
         """Read the names of what was heard so far."""
+        try:
+            return self._read(request, heard)
+        except xenstore.XenstoreError as error:
+            raise Failure("the names of domains and cpupools are unknown: " + error.message) from error
+
+    @staticmethod
+    def _read(request: Request, heard: t.Dict[str, t.Any]) -> Heard:
         with xenstore.Xenstore.open() as store:
             sections: t.Dict[str, t.Any] = {"cpupool_names": _keyed(xenstore.cpupool_names(store))}
             if PCI in request.subset:

@@ -406,7 +406,7 @@ class Topology(t.NamedTuple):
         reason = next((one.reason for one in self.components if one.name == "xenstore" and one.reason), None)
         # xl knows them, too.
         if reason is not None and not any(pool.name for pool in self.cpupools):
-            raise NamesUnknown(f"{what}: the names of this host's domains and cpupools are unknown: {reason}")
+            raise NamesUnknown(f"{what}: {reason}")
 
     def pu(self, os_index: int) -> Pu:
         """Return the PU of that number; :class:`Failure` when there is none."""

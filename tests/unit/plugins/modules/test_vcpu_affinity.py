@@ -278,4 +278,4 @@ def test_without_names_a_plan_is_not_for_nobody(monkeypatch, capsys, host):
     for arguments in ({"plan": plan}, {"affinities": [{"guest": "disc web", "hard": "1"}]}):
         result = run(monkeypatch, capsys, vcpu_affinity, **arguments)
         assert result["failed"]
-        assert "unknown: xenstored is not running." in result["msg"]
+        assert "cannot be looked up: xenstored is not running." in result["msg"]

@@ -92,7 +92,7 @@ def test_names_that_are_unknown_are_not_said_to_be_missing():
     assert topology.domain(topology.domain(2).uuid).domid == 2
     with pytest.raises(Failure, match="there is no domain '77'"):
         topology.domain("77")
-    with pytest.raises(NamesUnknown, match="nothing goes: .*xenstored is not running"):
+    with pytest.raises(NamesUnknown, match="nothing goes: xenstored is not running"):
         topology.check_names("nothing goes")
 
 
