@@ -52,7 +52,8 @@ class Journal(t.NamedTuple):
     `stage` is "live", "saving", "saved", "alone" (the file is all there is), "restored" (the successor goes on, or is about to), "back" (the domain
     that was to be moved goes on, or is about to), or "left" (the file waits for the user to say what becomes of it). `boot` is which boot of
     the host that was ("" in those of former versions), `begun` when, in UTC, `nodes` where the guest was to go, `disks` what it writes to.
-    `witness` is how these were at that stage (:mod:`.witness`), None before the guest was saved. `reason` is why it was left.
+    `witness` is how these were at that stage (:mod:`.witness`), None before the guest was saved, for "live" without disks. `reason` is why it
+    was left.
     """
 
     name: str
@@ -116,7 +117,13 @@ def look(folder: str = FOLDER) -> t.Tuple[t.List[Journal], t.List[str]]:
     return good, bad
 
 
-def begin(move: Move, stage: str, folders: Folders, boot: str = "") -> Journal:
+def begin(
+    move: Move,
+    stage: str,
+    folders: Folders,
+    boot: str = "",
+    witness: t.Optional[t.Dict[str, t.Any]] = None,
+) -> Journal:
     """Write down that a move begins, and the configuration of its successor. Raises Failure, with nothing left behind."""
     folder = folders.journals
     files.private_folder(folder)
@@ -141,6 +148,7 @@ def begin(move: Move, stage: str, folders: Folders, boot: str = "") -> Journal:
         begun,
         list(move.nodes),
         list(move.disks),
+        witness,
     )
     try:
         files.write_whole(config, xlcfg.encode(move.config))

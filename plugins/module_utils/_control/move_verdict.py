@@ -12,11 +12,12 @@ import typing as t
 
 from .._toolstack.xl import DomainState
 from .move_journal import ALONE, BACK, LEFT, LIVE, RESTORED, Journal
-from .move_plan import AWAY
 
 FINISH, TAKE_BACK, RESTORE, FORGET, ASK = "finish", "take_back", "restore", "forget", "ask"
 #: Of domains that have not ended.
 _STANDS = ("paused", "suspended")
+_CHANGED = "it has been created anew, or its disks have changed, since"
+_UNKNOWN = "nobody can say whether it has run since"
 
 
 class Case(t.NamedTuple):
@@ -24,7 +25,7 @@ class Case(t.NamedTuple):
 
     `boot` is which boot of the host this is. `here` is the domain that was to be moved, None when it is gone; `others` have its UUID and are, or were to
     be, its successor; `rivals` are neither, and have its name or UUID, or hold its disks. `saved` is whether the file is whole, `unchanged`
-    whether nothing has happened to its disks since it was written, None where that cannot be known.
+    whether neither its disks nor its log has changed since, None where that cannot be known, and `disks_changed` whether its disks have.
     """
 
     journal: Journal
@@ -34,6 +35,7 @@ class Case(t.NamedTuple):
     rivals: t.Tuple[DomainState, ...]
     saved: bool
     unchanged: t.Optional[bool]
+    disks_changed: bool = False
 
     @property
     def successor(self) -> t.Optional[DomainState]:
@@ -98,7 +100,8 @@ def verdict(case: Case) -> t.Tuple[str, str]:
     if here is not None:
         return _standing(case, here)
     if successor is not None:
-        return (ASK, "its disks have changed since") if case.unchanged is False else (FINISH, "")
+        # That xl began a new log is for this one.
+        return (ASK, _CHANGED) if case.disks_changed else (FINISH, "")
     if not case.saved:
         return FORGET, ""
     if journal.stage == RESTORED:
@@ -107,21 +110,17 @@ def verdict(case: Case) -> t.Tuple[str, str]:
         return ASK, "the guest has ended since"
     if case.unchanged:
         return RESTORE, ""
-    return (
-        ASK,
-        "its disks have changed since"
-        if case.unchanged is False
-        else "nobody can say whether it has run since",
-    )
+    return ASK, _CHANGED if case.unchanged is False else _UNKNOWN
 
 
 def _standing(case: Case, here: DomainState) -> t.Tuple[str, str]:
     """For a domain that was to be moved and is there."""
-    if here.name == case.journal.name or here.state not in _STANDS or case.others:
-        # As long as it had its name, or one half built beside it, no other can have lived.
+    names = [here.name] + [one.name for one in case.others]
+    if case.journal.name in names or here.state not in _STANDS:
+        # As long as it, or one half built beside it, had the name, no other can have lived.
         return TAKE_BACK, ""
-    if case.journal.stage == LIVE and (here.name or "").endswith(AWAY):
+    if case.journal.stage == LIVE and not case.others:
         return ASK, "its successor may have run, and is gone"
-    if case.unchanged is False or (case.journal.stage in (RESTORED, BACK) and not case.unchanged):
-        return ASK, "its disks have changed since"
-    return TAKE_BACK, ""
+    if case.unchanged:
+        return TAKE_BACK, ""
+    return ASK, _CHANGED if case.unchanged is False else _UNKNOWN

@@ -101,13 +101,14 @@ def examine(journal: Journal, ways: Ways) -> Case:
             or (one.domid in holders and not one.gone)
         )
     ]
-    unchanged = None
+    unchanged, disks_changed = None, False
     if journal.witness is not None:
-        now = ways.witness(journal.name, journal.disks)
-        unchanged = True if is_same(journal.witness, now) else None
-        if any(journal.witness.get(key) != now[key] for key in now):
-            unchanged = False
-    return Case(journal, boot, here, tuple(others), tuple(rivals), is_saved(journal.file), unchanged)
+        now = ways.witness(journal.name, sorted(journal.witness.get("disks") or ()))
+        unchanged = True if is_same(journal.witness, now) else None if journal.witness == now else False
+        disks_changed = journal.witness.get("disks") != now["disks"]
+    return Case(
+        journal, boot, here, tuple(others), tuple(rivals), is_saved(journal.file), unchanged, disks_changed
+    )
 
 
 def take_back(journal: Journal, here: DomainState, others: t.Sequence[DomainState], ways: Ways) -> None:

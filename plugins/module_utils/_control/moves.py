@@ -122,7 +122,9 @@ def _both_fit(move: Move, free: ByNode) -> bool:
 
 
 def _by_migration(move: Move, ways: Ways) -> t.Dict[str, t.Any]:
-    journal = begin(move, ARRIVING, ways.folders, ways.boot())
+    # How its disks are when it is suspended xl does not say; that nobody has created it anew its log does.
+    log = ways.witness(move.name, ())
+    journal = begin(move, ARRIVING, ways.folders, ways.boot(), log)
     error = None  # type: t.Optional[BaseException]
     try:
         ways.xl.migrate(move.domid, journal.config)

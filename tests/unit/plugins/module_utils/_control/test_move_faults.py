@@ -18,6 +18,7 @@ from ansible_collections.dom0.xen.plugins.module_utils._control import (
     move_journal,
     move_plan,
     moves,
+    witness,
 )
 from ansible_collections.dom0.xen.plugins.module_utils._errors import Failure
 from ansible_collections.dom0.xen.plugins.module_utils._toolstack import xlcfg
@@ -46,6 +47,8 @@ class Life(World):
         self.image = folder / "image"
         self.age, self.ages, self.saved_age = 0, {5: 0}, None
         self.this_boot = "first"
+        # xl begins a new one for each domain that it creates under the guest's name.
+        self.log = 1
         self._write()
 
     def _write(self):
@@ -70,6 +73,7 @@ class Life(World):
             self._starts(int(domid))
 
     def _arrive(self, made=True, name=NAME):
+        self.log += name == NAME
         domid = super()._arrive(made, name)
         self.ages[domid] = self.saved_age
         return domid
@@ -117,6 +121,7 @@ class Life(World):
             .ways()
             ._replace(
                 boot=lambda: self.this_boot,
+                witness=lambda name, disks: dict(witness.take(name, disks), log=[self.log]),
                 holders=lambda disks: [one.domid for one in self.domains.values() if one.domid in self.ages],
             )
         )
@@ -167,6 +172,7 @@ class Life(World):
 
     def starts_afresh(self, uuid="f" * 32):
         """Somebody creates the guest from its configuration."""
+        self.log += 1
         domid, self.next = self.next, self.next + 1
         self.domains[domid] = DomainState(domid, NAME, "paused", uuid, 0, 100 * MIB)
         self.memory[domid] = {0: 100 * MIB, 1: 0}
