@@ -407,7 +407,7 @@ def _mend(
     wanted: t.Sequence[guest_plan.Wanted], host: control.Host, done: t.Dict[str, t.List[t.Any]], act: bool
 ) -> t.FrozenSet[str]:
     """See to moves whose run was killed; with `act` False, the guests that something would be done for."""
-    found, damaged = move_journal.look()
+    found, damaged = move_journal.look(host.folders.journals)
     for path in damaged:
         host.warn(
             "{0} should say that a move was begun, and cannot be read: see whether a guest stands still (xl list), and whether a file with its "

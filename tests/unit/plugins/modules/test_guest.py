@@ -5,6 +5,7 @@
 """guest: from arguments to commands and back, on a host that is made up at the hypercalls and at xl."""
 
 import contextlib
+import json
 import os
 import stat
 
@@ -236,3 +237,60 @@ def test_what_a_killed_run_of_cpupool_has_left_is_done_first(monkeypatch, capsys
     assert "put back" in done["recovered"][0]
     assert "disc web (domid 2)" in done["recovered"][0]
     assert done["diff"][0]["after"] == {"vCPU 0": "hard 4 / soft 4"}
+
+
+def test_memory_that_was_saved_before_a_boot_waits_for_the_users_word(call, host, monkeypatch):
+    folder = host.folder / "journals"
+    monkeypatch.setattr(guest.move_journal, "FOLDER", str(folder))
+    folder.mkdir(mode=0o700)
+    uuid = "01234567-89ab-cdef-0123-456789abcdef"
+    saved, note = folder / (uuid + ".save"), folder / (uuid + ".move")
+    saved.write_bytes(b"Xen saved domain, xl format\n \0 \r" + bytes(64))
+    fields = (
+        "web",
+        5,
+        uuid,
+        "alone",
+        str(folder / "x.cfg"),
+        str(saved),
+        "another boot",
+        "2026-12-01T07:29:40Z",
+    )
+    journal = guest.move_journal.Journal(*fields)
+    note.write_text(json.dumps(dict(journal._asdict(), nodes=[1], disks=[])))
+    (folder / "damaged.move").write_text("{")
+    wanted = {"name": "web", "config": host.config("web")}
+    for check_mode in (True, False):
+        refused = call(wanted, check_mode=check_mode)
+        assert refused["failed"]
+        assert "web" in refused["msg"]
+        assert str(saved) in refused["msg"]
+        assert "as the host has booted since" in refused["msg"]
+        assert "saved: discard removes it; saved: restore" in refused["msg"]
+        assert (refused["changed"], [entry["file"] for entry in refused["left"]]) == (False, [str(saved)])
+        assert "damaged.move should say that a move was begun" in warnings_of(refused)[0]
+    # Other guests, and what only ends it, are not concerned.
+    for other in ({"name": "db", "config": host.config("db")}, {"name": "web", "state": "destroyed"}):
+        result = call(other)
+        assert not result.get("failed")
+        assert [entry["name"] for entry in result["left"]] == ["web"]
+        assert any(str(saved) in warning for warning in warnings_of(result))
+    assert saved.exists()
+    assert "restore" not in " ".join(host.calls())
+    done = call(dict(wanted, saved="discard"))
+    assert (done["recovered"][0].endswith("was discarded, as asked"), done["left"]) == (True, [])
+    assert done["guests"][0]["state"] == "running"
+    assert not saved.exists()
+    assert not note.exists()
+    # Without such a file it does nothing.
+    assert call(dict(wanted, saved="discard"))["changed"] is False
+
+
+def test_a_folder_of_notes_that_others_can_write_to_is_refused(call, host, monkeypatch):
+    folder = host.folder / "journals"
+    monkeypatch.setattr(guest.move_journal, "FOLDER", str(folder))
+    folder.mkdir()
+    folder.chmod(0o777)
+    (folder / "a.move").write_text("{}")
+    refused = call({"name": "web", "state": "destroyed"})
+    assert "journals is not trusted: others than root can write to it" in refused["msg"]
