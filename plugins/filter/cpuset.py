@@ -8,16 +8,30 @@ from __future__ import annotations
 
 import typing as t
 
-from ..module_utils._topology.cpuset import CpuSet, CpuSetError
+from ..module_utils._topology.cpuset import LARGEST_ID, CpuSet, CpuSetError
 from ..module_utils._topology.expression import resolve
 from ..module_utils._topology.facts_reading import from_facts
 from ..module_utils._topology.model import Topology
 from .report import spoken
 
-READERS: dict[str, t.Callable[[str], CpuSet]] = {
-    "list": CpuSet.parse,
+
+
+def _list(text: str, everything: CpuSet | None) -> CpuSet:
+    """Read the list format, and as hwloc's tools do a range without an end at its end, V(4-)."""
+    head, dash, rest = text.strip().rpartition("-")
+    first = head.rpartition(",")[2].strip()
+    if not dash or rest or not first.isdecimal():
+        return CpuSet.parse(text)
+    if everything is None:
+        raise CpuSetError(f"{text!r} has no end: give the topology of the host whose CPUs are meant")
+    closed = CpuSet.parse(head)
+    return closed | everything & CpuSet.parse(f"{first}-{LARGEST_ID}")
+
+
+READERS: dict[str, t.Callable[[str, CpuSet | None], CpuSet]] = {
+    "list": _list,
     "hwloc": CpuSet.from_hwloc,
-    "taskset": CpuSet.from_taskset,
+    "taskset": lambda text, _everything: CpuSet.from_taskset(text),
 }
 
 
@@ -52,7 +66,7 @@ def cpuset(value: t.Any, to: str = "list", topology: t.Any = None, **more: t.Any
 
 def _read(value: t.Any, source: str, topology: Topology | None) -> CpuSet:
     if source == "auto":
-        source = "hwloc" if isinstance(value, str) and value.strip().startswith("0x") else "xl"
+        source = "hwloc" if isinstance(value, str) and value.strip()[:2].lower() == "0x" else "xl"
     if source in ("xl", "numbers"):
         return resolve(value, topology)
     if source not in READERS:
@@ -61,7 +75,7 @@ def _read(value: t.Any, source: str, topology: Topology | None) -> CpuSet:
         )
     if not isinstance(value, str):
         raise CpuSetError(f"{value!r} is no text, so it cannot be read as {source}")
-    return READERS[source](value)
+    return READERS[source](value, None if topology is None else topology.complete_cpuset)
 
 
 class FilterModule:

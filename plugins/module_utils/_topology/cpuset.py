@@ -22,6 +22,9 @@ _FEW = 16
 _RANGE = re.compile(r"([0-9]+)(?:-([0-9]+))?\Z", re.ASCII)
 #: The first and the last word are always there, between them any may be missing.
 _HWLOC = re.compile(r"0x[0-9a-f]{1,8}(?:,+0x[0-9a-f]{1,8})*\Z", re.ASCII | re.IGNORECASE)
+#: hwloc reads a single word of any length; the words of several have 32 bits.
+_ONE_WORD = re.compile(r"0x0*[0-9a-f]{1,16}\Z", re.ASCII | re.IGNORECASE)
+_ENDLESS = "0xf...f"
 _NOTHING = "0x0"
 _ONES = re.compile("1+")
 _TASKSET = re.compile(r"(?:0x)?[0-9a-f]+(?:,[0-9a-f]{8})*\Z", re.ASCII | re.IGNORECASE)
@@ -88,13 +91,27 @@ class CpuSet:
         return cls.from_mask(mask_of(runs))
 
     @classmethod
-    def from_hwloc(cls, text: str) -> "CpuSet":
-        """Read hwloc's format: words of 32 bits, most significant first, ``0x00000001,0x000000ff``; an empty word is zero."""
+    def from_hwloc(cls, text: str, everything: t.Optional["CpuSet"] = None) -> "CpuSet":
+        """Read hwloc's format: words of 32 bits, most significant first, ``0x00000001,0x000000ff``; an empty word is zero.
+
+        A single word may be longer. ``0xf...f`` before the words sets all bits above them; `everything` says how many there are.
+        """
         stripped = _short_enough(text).strip()
-        if not _HWLOC.match(stripped):
+        if _ONE_WORD.match(stripped):
+            return cls.from_mask(int(stripped, 16))
+        endless = stripped.startswith(_ENDLESS)
+        if endless:
+            # hwloc's words behind it may begin with an empty one
+            stripped = _NOTHING + stripped[len(_ENDLESS) :]
+        if not _HWLOC.match(stripped) or (endless and stripped[len(_NOTHING) :][:1] not in ("", ",")):
             raise CpuSetError(
                 f"{shown(text)} is no hwloc mask: it has words such as 0x000000ff, separated by commas, the most significant first"
             )
+        if endless:
+            if everything is None:
+                raise CpuSetError(f"{shown(text)} has no end: give the topology of the host whose CPUs are meant")
+            bits = min(32 * stripped.count(","), LARGEST_ID + 1)
+            return cls.from_hwloc(stripped) | cls.from_mask(everything.mask >> bits << bits)
         # on a large machine most sets are a word or two, and a hundred empty ones behind them
         words = stripped[: -len(_NOTHING)].rstrip(",") if stripped.endswith("," + _NOTHING) else stripped
         if "," not in words:

@@ -91,6 +91,8 @@ class _Reader:
         runs = []  # type: t.List[t.Tuple[int, int]]
         for item in stripped.split(","):
             word = item.strip()
+            if not word:
+                continue  # xl passes over it
             if word[:1] and word[0] in "0123456789":
                 # numbers that follow each other are added at once
                 runs.append(read_range(word, text))
@@ -98,9 +100,10 @@ class _Reader:
             chosen |= self.known(runs, text)
             runs = []
             if word.startswith("^"):
-                if word[1:].strip() == "all":
+                if word[1:].rpartition(":")[2].strip() == "all":
+                    # as xl has it, of nodes too
                     raise CpuSetError(
-                        f"{shown(text)} takes all CPUs away again: write which CPUs are wanted, not ^all"
+                        f"{shown(text)} takes all CPUs away again: write which CPUs are wanted, not {word}"
                     )
                 chosen &= ~self.item(word[1:].strip(), text)
             else:

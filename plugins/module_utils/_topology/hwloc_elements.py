@@ -30,6 +30,7 @@ _OLD_KINDS = {"Socket": "Package"}
 _WHOLE = re.compile(r"[0-9]{1,20}\Z", re.ASCII)
 _DECIMAL = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?\Z", re.ASCII)
 _INFINITE = "0xf...f"
+_EVERYTHING = CpuSet.from_mask((1 << LARGEST_ID + 1) - 1)
 #: Names that come again and again, each as the one string that Python has of it in this code.
 _NAMES = (
     ("object", "type", "os_index", "gp_index", "cpuset", "complete_cpuset", "nodeset", "complete_nodeset")
@@ -129,12 +130,7 @@ class Element:
 def _bitmap(text: str) -> CpuSet:
     if len(text) > LARGEST_SET:
         raise CpuSetError(f"it has more than {LARGEST_SET} characters")
-    if not text.startswith(_INFINITE):
-        return CpuSet.from_hwloc(text)
-    words = text[len(_INFINITE) + 1 :]
-    bits = 32 * (words.count(",") + 1) if words else 0
-    without_end = CpuSet.from_mask((1 << LARGEST_ID + 1) - (1 << bits))
-    return CpuSet.from_hwloc(words) | without_end if words else without_end
+    return CpuSet.from_hwloc(text, _EVERYTHING)
 
 
 def short(text: str, length: int = 40) -> str:

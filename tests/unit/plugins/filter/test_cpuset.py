@@ -50,6 +50,16 @@ def test_every_format_translates_into_every_other_and_back(numbers, one, other):
         ("node:1,^4-5", {"topology": FACTS, "to": "hwloc"}, "0x000000c0"),
         ("all", {"topology": FACTS}, "0-7"),
         ("core:1.0", {"topology": FACTS}, "4-5"),
+        # as hwloc's tools read them
+        ("0x100000000", {}, "32"),
+        ("0XF", {}, "0-3"),
+        ("0xf...f", {"topology": FACTS}, "0-7"),
+        ("0xf...f,0x1", {"topology": FACTS}, "0"),
+        ("0-", {"from": "list", "topology": FACTS}, "0-7"),
+        ("1,4-", {"from": "list", "topology": FACTS}, "1,4-7"),
+        # as xl does
+        ("0,,1", {}, "0-1"),
+        ("0,", {}, "0"),
     ],
 )
 def test_translations(value, options, result):

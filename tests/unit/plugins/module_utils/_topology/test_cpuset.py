@@ -104,12 +104,33 @@ def test_parse_refuses(text):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "ff", "0x", "0x1,", ",0x1", ",,0x0", "0x1,,", "0x123456789", "0xf...f,0x0", "0x1 0x2", "-0x1"],
+    ["", "ff", "0x", "0x1,", ",0x1", ",,0x0", "0x1,,", "0x1,0x123456789", "0x1" + "0" * 16]
+    + ["0xf...f,0x0", "0xf...f", "0xf...f0", "0xf...f,", "0x1 0x2", "-0x1"],
 )
 def test_from_hwloc_refuses(text):
     with pytest.raises(CpuSetError) as caught:
         CpuSet.from_hwloc(text)
     assert repr(text) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "cpus"),
+    [
+        ("0x100000000", "32"),
+        ("0x0000000000000000000000000000f00000000001", "0,44-47"),
+        ("0XF", "0-3"),
+    ],
+)
+def test_a_single_word_may_be_long(text, cpus):
+    assert str(CpuSet.from_hwloc(text)) == cpus
+
+
+@pytest.mark.parametrize(
+    ("text", "cpus"),
+    [("0xf...f", "0-99"), ("0xf...f,0x1", "0,32-99"), ("0xf...f,,0x1", "0,64-99"), ("0xf...f,,,,0x1", "0")],
+)
+def test_a_set_without_an_end_ends_with_the_host(text, cpus):
+    assert str(CpuSet.from_hwloc(text, CpuSet(range(100)))) == cpus
 
 
 @pytest.mark.parametrize("text", ["", "0x", "g", "-1", "1,0", "1,000000000"])
