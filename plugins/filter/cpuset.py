@@ -15,7 +15,6 @@ from ..module_utils._topology.model import Topology
 from .report import spoken
 
 
-
 def _list(text: str, everything: CpuSet | None) -> CpuSet:
     """Read the list format, and as hwloc's tools do a range without an end at its end, V(4-)."""
     head, dash, rest = text.strip().rpartition("-")

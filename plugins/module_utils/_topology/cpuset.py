@@ -109,7 +109,9 @@ class CpuSet:
             )
         if endless:
             if everything is None:
-                raise CpuSetError(f"{shown(text)} has no end: give the topology of the host whose CPUs are meant")
+                raise CpuSetError(
+                    f"{shown(text)} has no end: give the topology of the host whose CPUs are meant"
+                )
             bits = min(32 * stripped.count(","), LARGEST_ID + 1)
             return cls.from_hwloc(stripped) | cls.from_mask(everything.mask >> bits << bits)
         # on a large machine most sets are a word or two, and a hundred empty ones behind them

@@ -124,6 +124,7 @@ ON_DEMAND: t.Dict[str, Form] = {
     "pci_devices": many(PCI_DEVICE),
     "dmi": DMI,
     "hwloc_objects": many(HWLOC_OBJECT),
+    "host_name": TEXT,
 }
 DOM0_VCPUS = many(VCPU)
 DOM0_BOOT = maybe(

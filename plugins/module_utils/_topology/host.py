@@ -66,6 +66,7 @@ def host_of(raw: RawHost, sources: t.Optional[Sources] = None) -> Topology:
     complete_cpuset = CpuSet([pu.os_index for pu in pus])
     groups = {level: group(pus, level, cpuset) for level in LEVELS}
     cores = _cores(groups["core"], warnings)
+    _doubt_threads(heard, cores, warnings)
     nodes, distances = nodes_of(heard, groups["node"], firmware, warnings)
     complete_nodeset = CpuSet(node.os_index for node in nodes)
     page_size = heard.get("page_size") or PAGE_SIZE
@@ -124,6 +125,20 @@ def _components(raw: RawHost) -> t.Tuple[Component, ...]:
 def _source(components: t.Iterable[Component]) -> str:
     used = [component for component in components if component.state == "used"]
     return max(used, key=lambda component: component.priority).name if used else "unknown"
+
+
+def _doubt_threads(heard: t.Dict[str, t.Any], cores: t.Iterable[Core], warnings: t.List[str]) -> None:
+    """Warn of cores with more threads than x86's processors have, where no processor describes itself: Xeon Phi alone has four.
+
+    What `xl` prints may have one number for cores of several complexes or dies of a package.
+    """
+    most = max((len(core.complete_cpuset) for core in cores), default=0)
+    x86 = "x86" in heard.get("xen", {}).get("capabilities", "")
+    if most > 2 and x86 and not heard.get("cpu_policy"):
+        warnings.append(
+            f"Cores of {most} threads were told, and but for Xeon Phi no x86 processor has more than two: CPUs of several cores may have "
+            "been taken for those of one; see whether the hypervisor itself can be asked (source: hypercall)."
+        )
 
 
 def _cores(groups: t.Iterable[Group], warnings: t.List[str]) -> t.Tuple[Core, ...]:

@@ -222,6 +222,7 @@ def _io_order(thing: hwloc_devices.IoObject) -> t.Tuple[str, str]:
 
 def _machine_infos(topology: Topology, host_name: str, omissions: t.Iterable[Omission]) -> Infos:
     xen = topology.xen
+    host_name = host_name or topology.host_name or ""
     dmi = hwloc_devices.dmi_infos(topology.dmi)
     if topology.bare:
         return ([(names.HOST_NAME, host_name)] if host_name else []) + dmi

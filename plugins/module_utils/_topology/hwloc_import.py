@@ -123,6 +123,7 @@ class _Machine:
             cpu_kinds=kinds,
             warnings=topology.warnings + tuple(warnings),
             hwloc_objects=tuple(self.kept_objects) or None,
+            host_name=self.info(names.HOST_NAME) or None,
         )
 
     def info(self, name: str) -> t.Optional[str]:

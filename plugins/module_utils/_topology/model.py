@@ -353,7 +353,7 @@ class NamesUnknown(Failure):
 class Topology(t.NamedTuple):
     """The whole host. `domains`, `pci_devices` and `dmi` are None when they were not asked for.
 
-    `hwloc_objects` are None where the topology was not read from hwloc XML that has such.
+    `host_name` and `hwloc_objects` are None where the topology was not read from hwloc XML that has such.
     """
 
     xen: Xen
@@ -385,6 +385,7 @@ class Topology(t.NamedTuple):
     pci_devices: t.Optional[t.Tuple[PciDevice, ...]] = None
     dmi: t.Optional[t.Dict[str, t.Optional[str]]] = None
     hwloc_objects: t.Optional[t.Tuple[HwlocObject, ...]] = None
+    host_name: t.Optional[str] = None
 
     @property
     def bare(self) -> bool:
@@ -435,8 +436,19 @@ class Topology(t.NamedTuple):
         raise Failure(f"there is no cpupool {pool_id} on this host: it has {known}")
 
     def cores_of(self, cpuset: CpuSet) -> int:
-        """Count the physical cores that have at least one PU in the set."""
-        return sum(1 for core in self.cores if core.complete_cpuset & cpuset)
+        """Count the physical cores that have at least one PU in the set.
+
+        A core that has PUs on several nodes counts where its first PU is, so that no core is counted twice.
+        """
+        return sum(
+            1
+            for core in self.cores
+            if (
+                core.complete_cpuset & cpuset
+                if core.node is not None
+                else core.complete_cpuset.first() in cpuset
+            )
+        )
 
     def domain(self, ref: t.Union[str, int]) -> Domain:
         """Find a domain by its id, name or UUID; :class:`Failure` says when there is none, or more than one.
@@ -453,6 +465,7 @@ class Topology(t.NamedTuple):
             domain
             for domain in self.domains
             if domain.name in (ref, text)
+            or (text == "Domain-0" and domain.domid == 0 and domain.name is None)
             or (text and text.lstrip("0") == str(domain.domid).lstrip("0"))
             or (len(compact) == 32 and compact == domain.uuid.replace("-", ""))
         ]

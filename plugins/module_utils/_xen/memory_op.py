@@ -26,6 +26,11 @@ errors.explain(
             "This hypervisor has no hypercall for the memory of a domain on each node (XenServer's and XCP-ng's numa_op): use the "
             "debug key instead, or do not ask for the memory by node.",
         ),
+        (errno.EPERM, "numa_op"): (
+            errors.NotSupported,
+            "The kernel of dom0 or Xen's security policy lets no hypercall through that it does not know, and XenServer's and XCP-ng's numa_op "
+            "is one: use the debug key instead, or do not ask for the memory by node.",
+        ),
         (errno.EOPNOTSUPP, "numa_op"): (
             errors.NotSupported,
             "This hypervisor does not tell a domain's memory on each node, for it does not use the host's NUMA nodes.",

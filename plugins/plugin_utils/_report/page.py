@@ -44,7 +44,9 @@ def page(
     hosts: t.Sequence[Picture], plan: Data | None = None, title: str = "", left_out: t.Sequence[str] = ()
 ) -> str:
     """The whole page. `left_out`: sentences about hosts that are not on it."""
-    title = title or (f"Xen host {hosts[0].name}" if len(hosts) == 1 and hosts[0].name else "Xen hosts")
+    nouns = {host.noun for host in hosts}
+    noun = nouns.pop() if len(nouns) == 1 else "Xen host"
+    title = title or (f"{noun} {hosts[0].name}" if len(hosts) == 1 and hosts[0].name else f"{noun}s")
     html = Element("html", {"lang": "en"})
     _head(html, title)
     body = add(html, "body")

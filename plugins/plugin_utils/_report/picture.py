@@ -58,6 +58,11 @@ class Picture:
     notes: tuple[str, ...]
 
     @property
+    def noun(self) -> str:
+        """What it is where it has no name: a machine without Xen is no Xen host."""
+        return "Machine" if self.topology.bare else "Xen host"
+
+    @property
     def pools(self) -> bool:
         """Whether it has to be said which cpupool a CPU is in."""
         return len(self.topology.cpupools) > 1 or bool(self.topology.cpupool_free)
@@ -213,7 +218,7 @@ def picture(name: str, topology: Topology, plan: Data | None = None) -> Picture:
         before, after = tenants_around(topology, plan, name)
         views = [_view("before", before, now), _view("after", after, _after(now, before, after, plan, name))]
     return Picture(
-        name=shown(name),
+        name=shown(name or topology.host_name or ""),
         topology=topology,
         root=root,
         views=tuple(views),

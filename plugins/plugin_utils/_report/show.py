@@ -59,7 +59,7 @@ def to_text(facts: t.Any, name: str = "", plan: t.Any = None, width: int = 100, 
 
     def draw(hosts: t.Sequence[Picture], read: Data | None, lost: t.Sequence[str]) -> str:
         if len(hosts) > 1 or lost:
-            return "\n".join([terminal.fleet_text(hosts, read, wide), *(f"  note: {text}" for text in lost)])
+            return "\n".join([terminal.fleet_text(hosts, read, wide), *terminal.notes(lost, wide)])
         return terminal.host_text(hosts[0], read, wide)
 
     return str(printable(_drawn(facts, name, plan, warn, draw), "\n"))

@@ -127,13 +127,13 @@ class Drawing:
         host = self._picture
         when = "" if view.title == "now" else f", {view.title} the plan"
         svg = Element("svg", {"xmlns": NAMESPACE})
-        add(svg, "title").text = f"{host.name or 'Xen host'}{when}"
+        add(svg, "title").text = f"{host.name or host.noun}{when}"
         add(svg, "desc").text = description(host, view)
         add(svg, "style").text = "\n" + sheet(PICTURE)
         svg.append(self._stock.element)
         add(svg, "rect", class_="paper", width="100%", height="100%")
         width = self.width + 16
-        write(svg, 8, 22, fit(f"{host.name or 'Xen host'}{when}", width - 16, 15 * 1.1), "title")
+        write(svg, 8, 22, fit(f"{host.name or host.noun}{when}", width - 16, 15 * 1.1), "title")
         write(svg, 8, 40, self._headline(), "dim", width - 16)
         top = 50
         for line in (line for text in about(host) for line in folded(text, width - 16, TEXT)):
@@ -146,8 +146,9 @@ class Drawing:
         y = self._legend(svg, view, y + 12)
         y = self._distances(svg, y + 12)
         for note in host.notes:
-            write(svg, 8, y + TEXT, f"Note: {note}", "", width - 16)
-            y += LINE
+            for line in folded(f"Note: {note}", width - 16, TEXT):
+                write(svg, 8, y + TEXT, line)
+                y += LINE
         return to_text(self._finish(svg, width, y + 6))
 
     def _headline(self) -> str:

@@ -33,6 +33,17 @@ def pad(text: str, width: int) -> str:
     return text + " " * max(width - columns(text), 0)
 
 
+def notes(texts: t.Iterable[str], width: int) -> list[str]:
+    """Sentences below a picture, broken at this width."""
+    return [
+        line
+        for text in texts
+        for line in textwrap.wrap(
+            f"note: {text}", width, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False
+        )
+    ]
+
+
 def host_text(host: Picture, plan: Data | None = None, width: int = 100) -> str:
     """The host now, or before and after the plan, and the plan's steps there."""
     xen = host.topology.xen
@@ -59,7 +70,7 @@ def host_text(host: Picture, plan: Data | None = None, width: int = 100) -> str:
             "PCI devices at no known node",
             *(f"  {host.device_words(device)}" for device in unplaced),
         ]
-    lines += [f"  note: {note}" for note in host.notes]
+    lines += notes(host.notes, width)
     return "\n".join(line.rstrip() for line in lines)
 
 

@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import collections
 import typing as t
 
 from ...module_utils._errors import printable
@@ -53,7 +52,7 @@ def _counts(topology: Topology) -> list[str]:
         pus += f" ({online} online)"
     threads = linux.pus // linux.cores if linux.cores and linux.pus else None
     rows = [
-        ("", "Xen", "dom0's lscpu"),
+        ("", "hwloc" if topology.bare else "Xen", "dom0's lscpu"),
         ("packages", str(len(topology.packages)), _number(linux.packages)),
         ("cores", str(len(topology.cores)), _number(linux.cores)),
         ("PUs", pus, _number(linux.pus)),
@@ -65,10 +64,9 @@ def _counts(topology: Topology) -> list[str]:
 
 def _nodes(topology: Topology) -> list[str]:
     distances = topology.distances
-    cores = collections.Counter(core.node for core in topology.cores)
     rows = [("node", "CPUs", "cores", "memory free", *(f"to {node}" for node in distances.nodes))]
     for node, to_others in zip(topology.nodes, distances.matrix, strict=True):
-        cells = [str(node.os_index), str(node.cpuset) or "none", str(cores[node.os_index])]
+        cells = [str(node.os_index), str(node.cpuset) or "none", str(topology.cores_of(node.complete_cpuset))]
         rows.append((*cells, _size(node.memory_free), *(_number(distance) for distance in to_others)))
     return table(rows, (_RIGHT, _LEFT, _RIGHT, _RIGHT, *(_RIGHT for _node in distances.nodes)))
 
@@ -79,8 +77,12 @@ def host_summary(facts: t.Any, name: str = "") -> str:
     `facts`: ``ansible_facts["xen_topology"]``. Raises Failure when it is something else.
     """
     topology = from_facts(facts)
+    name = name or topology.host_name or ""
     title = f"{printable(name)}: " if name else ""
-    title += f"Xen {topology.xen.version}, scheduler {topology.xen.scheduler}"
+    if topology.bare:
+        title += "a machine without Xen"
+    else:
+        title += f"Xen {_number(topology.xen.version)}, scheduler {_number(topology.xen.scheduler)}"
     lines = [title, "", *_counts(topology), "", *_nodes(topology)]
     return "\n".join([*lines, *(f"  warning: {warning}" for warning in topology.warnings)])
 

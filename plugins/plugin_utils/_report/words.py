@@ -24,16 +24,19 @@ def shown(value: t.Any) -> str:
 
 
 def size_text(size: int | None) -> str:
-    """Bytes for people: ``1.5 GiB``, ``949 MiB``, ``4 KiB``; ``?`` when unknown."""
+    """Bytes for people: ``1.5 GiB``, ``949 MiB``, ``1.25 MiB``, ``4 KiB``; ``?`` when unknown. What rounds to 1024 has the next unit."""
     if size is None:
         return "?"
-    if abs(size) < 1 << 20:
-        return f"{size / 1024:.0f} KiB" if size else "0 MiB"
-    for unit, shift in (("TiB", 40), ("GiB", 30)):
+    if not size:
+        return "0 MiB"
+    for unit, shift, places in (("KiB", 10, 0), ("MiB", 20, 2), ("GiB", 30, 1), ("TiB", 40, 1)):
         value = size / (1 << shift)
-        if abs(value) >= 1:
-            return f"{value:.0f} {unit}" if abs(value - round(value)) < 0.05 else f"{value:.1f} {unit}"
-    return f"{size / (1 << 20):.0f} MiB"
+        if unit == "MiB" and abs(value) >= 10:
+            places = 0
+        figure = f"{value:.{places}f}"
+        if abs(float(figure)) < 1024:
+            break
+    return f"{figure.rstrip('0').rstrip('.') if '.' in figure else figure} {unit}"
 
 
 def count(number: int, one: str, many: str | None = None) -> str:

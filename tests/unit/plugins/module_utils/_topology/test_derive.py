@@ -374,6 +374,26 @@ def test_an_online_cpu_without_a_node_stays_in_its_package_and_is_said():
     )
 
 
+@pytest.mark.parametrize(
+    ("threads", "sections", "doubted"),
+    [
+        (4, {}, True),
+        (2, {}, False),
+        (4, {"cpu_policy": [[0, INVALID, 11, 0x756E6547, 0x6C65746E, 0x49656E69]]}, False),
+        (4, {"xen": {"major": 4, "minor": 17, "extraversion": "", "capabilities": "xen-3.0-aarch64"}}, False),
+    ],
+)
+def test_more_threads_than_a_core_has_are_doubted(threads, sections, doubted):
+    topology = derive(made_host([(cpu // threads, 0, 0) for cpu in range(8)], **sections))
+    assert any("may have been taken for those of one" in warning for warning in topology.warnings) is doubted
+
+
+def test_a_core_on_two_nodes_is_counted_once():
+    topology = derive(made_host([(0, 0, 0), (0, 0, 1), (1, 0, 1), (1, 0, 1)]))
+    assert [topology.cores_of(node.cpuset) for node in topology.nodes] == [1, 1]
+    assert topology.cores_of(topology.cpuset) == len(topology.cores) == 2
+
+
 def test_an_offline_cpu_without_an_apic_id_is_in_an_unknown_place():
     places = [place if cpu != 6 else (INVALID, INVALID, 1) for cpu, place in enumerate(SMALL)]
     topology = derive(made_host(places, pcpuinfo=None, physinfo={"nr_cpus": 7}, **pool_without(6)))

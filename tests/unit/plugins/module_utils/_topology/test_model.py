@@ -48,6 +48,16 @@ def test_a_domain_is_found_by_name_id_and_uuid(ref, domid):
     assert HOST.domain(ref).domid == domid
 
 
+def test_domain_0_is_found_by_that_name_when_nobody_gave_it_one():
+    nameless = derive(made_host(domains=[made_domain(0), made_domain(3)], domain_names={"3": "web"}))
+    assert nameless.domain("Domain-0").domid == 0
+    other = derive(
+        made_host(domains=[made_domain(0), made_domain(3)], domain_names={"0": "control", "3": "web"})
+    )
+    with pytest.raises(Failure, match="there is no domain 'Domain-0'"):
+        other.domain("Domain-0")
+
+
 @pytest.mark.parametrize("ref", ["web", "web1", "9", 9, -1, "", "web 1/x", "6b1f0a52"])
 def test_an_unknown_domain_is_answered_with_those_there_are(ref):
     with pytest.raises(

@@ -117,6 +117,7 @@ TABLE = [
     (errno.EINVAL, "sysctl", "get_cpufreq_para", errors.NotSupported, ["CPU 9", "xen-acpi-processor"]),
     (errno.ENOENT, "hypfs", "read", errors.NoSuchEntry, ["no /cpupool/5/sched-gran"]),
     (errno.ENOSYS, "domctl", "numa_op", errors.NotSupported, ["XenServer", "debug key"]),
+    (errno.EPERM, "domctl", "numa_op", errors.NotSupported, ["lets no hypercall through", "debug key"]),
     (errno.EOPNOTSUPP, "domctl", "numa_op", errors.NotSupported, ["does not use the host's NUMA nodes"]),
     (errno.EINVAL, "sysctl", "numainfo", errors.Invalid, ["sysctl numainfo"]),
     (

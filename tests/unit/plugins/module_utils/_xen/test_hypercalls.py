@@ -6,6 +6,7 @@
 
 import copy
 import errno
+import types
 
 import pytest
 from ansible_collections.dom0.xen.plugins.module_utils._xen import (
@@ -518,6 +519,17 @@ def test_memory_by_node_from_the_hypercall_that_some_have(fake, xen):
     assert memory_op.node_pages(xen, WEB, 2) == [0, fake.domain(WEB)["tot_pages"]]
     with pytest.raises(errors.NoSuchDomain):
         memory_op.node_pages(xen, 99, 2)
+
+
+@pytest.mark.parametrize(("command", "version"), [(90, 0), (43, None)])
+def test_stable_domctls_want_no_interface_version(xen, monkeypatch, command, version):
+    # get_domain_state is one
+    op = types.SimpleNamespace()
+    monkeypatch.setattr(type(xen), "_call", lambda *_arguments: 0)
+    monkeypatch.setattr(type(xen), "address", lambda _xen, _buffer: 0)
+    xen.domctl(op, command, "getdomaininfo", WEB)
+    assert op.interface_version == (xen.interface["domctl"] if version is None else version)
+    assert op.domain == WEB
 
 
 def test_memory_by_node_on_others_is_refused_with_what_to_do(xen):
