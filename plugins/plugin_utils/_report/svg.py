@@ -17,7 +17,7 @@ from .picture import Picture, View, cpu_words, memory_words, share_words
 from .style import HEAT, PICTURE, TINTS, sheet
 from .tenants import ALLOWED, SOFT, Tenant
 from .tree import CORE, HOST, NODE, PU, Box
-from .words import count, fit, folded, size_text, text_width
+from .words import count, fit, folded, shown, size_text, text_width
 
 #: So many guests on a thread are written below each other; more become swatches without a text, so many in a row and in all.
 MOST_CHIPS, SWATCHES_A_ROW, MOST_SWATCHES = 6, 4, 24
@@ -418,10 +418,11 @@ def box_label(box: Box) -> str:
     """What stands on a box."""
     if box.kind != NODE:
         return box.label
+    kind = f" ({shown(box.thing.subtype)})" if box.thing.subtype else ""
     if not box.cpus:
         near = ", ".join(str(node) for node in box.thing.nearest_cpu_nodes)
-        return f"{box.label}, no CPUs" + (f" (nearest: {near})" if near else "")
-    return f"{box.label}, CPUs {box.cpus}"
+        return f"{box.label}{kind}, no CPUs" + (f" (nearest: {near})" if near else "")
+    return f"{box.label}{kind}, CPUs {box.cpus}"
 
 
 def floating_lines(picture: Picture, view: View) -> list[str]:

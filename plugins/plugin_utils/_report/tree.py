@@ -86,7 +86,7 @@ LEVELS = (
 def tree(topology: Topology) -> tuple[Box, list[str]]:
     """The host's boxes, and a sentence for each object that has no place among them because it crosses others.
 
-    Nodes without CPUs are the host's last children.
+    Nodes without CPUs come last: those beside other memory of a package there, the rest in the host.
     """
     objects = [
         (-len(cpus), rank, Box(level.kind, level.label(thing), thing, cpus))
@@ -96,11 +96,12 @@ def tree(topology: Topology) -> tuple[Box, list[str]]:
     root = Box(HOST, "", topology, topology.complete_cpuset)
     innermost = dict.fromkeys(root.cpus, root)
     crossing: list[str] = []
+    beside: list[Box] = []
     for _size, _rank, box in sorted(objects, key=lambda found: found[:2]):
         parents = {id(innermost[cpu]): innermost[cpu] for cpu in box.cpus if cpu in innermost}
         if not box.cpus:
             if box.kind == NODE:
-                root.children.append(box)
+                beside.append(box)
         elif len(parents) > 1:
             crossing.append(
                 f"{box.label} (CPUs {box.cpus}) crosses the boundaries of others and is not drawn."
@@ -109,7 +110,14 @@ def tree(topology: Topology) -> tuple[Box, list[str]]:
             (parent,) = parents.values()
             parent.children.append(box)
             innermost.update(dict.fromkeys(box.cpus, box))
-    for box in root.walk():
+    for box in beside:
+        # memory beside that of a processor stands in its box, other memory without CPUs in the host's
+        cpus = box.thing.shared_cpuset
+        around = [
+            other for other in root.walk() if other.kind in (HOST, PACKAGE) and cpus and cpus <= other.cpus
+        ]
+        (around[-1] if around else root).children.append(box)
+    for box in list(root.walk()):
         box.children.sort(key=lambda child: (not child.cpus, min(child.cpus, default=0)))
     _gather_homeless(root)
     return root, crossing

@@ -29,10 +29,10 @@ def size_text(size: int | None) -> str:
         return "?"
     if not size:
         return "0 MiB"
-    for unit, shift, places in (("KiB", 10, 0), ("MiB", 20, 2), ("GiB", 30, 1), ("TiB", 40, 1)):
+    for unit, shift, places in (("KiB", 10, 0), ("MiB", 20, 0), ("GiB", 30, 1), ("TiB", 40, 1)):
         value = size / (1 << shift)
-        if unit == "MiB" and abs(value) >= 10:
-            places = 0
+        if unit == "MiB" and abs(value) < 10 and not size % (1 << shift - 3):
+            places = 3  # caches come in eighths
         figure = f"{value:.{places}f}"
         if abs(float(figure)) < 1024:
             break

@@ -15,10 +15,12 @@ import pytest
 from ansible_collections.dom0.xen.plugins.module_utils._errors import Failure
 from ansible_collections.dom0.xen.plugins.module_utils._topology.facts import to_facts
 from ansible_collections.dom0.xen.plugins.module_utils._topology.facts_reading import from_facts
+from ansible_collections.dom0.xen.plugins.module_utils._topology.hwloc_import import from_hwloc_xml
 from ansible_collections.dom0.xen.plugins.plugin_utils._report import palette, style
 from ansible_collections.dom0.xen.plugins.plugin_utils._report.picture import picture
 from ansible_collections.dom0.xen.plugins.plugin_utils._report.show import to_html, to_svg, to_text
 from ansible_collections.dom0.xen.plugins.plugin_utils._report.terminal import filled_bar
+from ansible_collections.dom0.xen.plugins.plugin_utils._report.text import host_summary
 from ansible_collections.dom0.xen.plugins.plugin_utils._report.tree import tree
 from ansible_collections.dom0.xen.plugins.plugin_utils._report.words import (
     columns,
@@ -516,6 +518,8 @@ def test_texts_are_cut_to_fit():
         ((1 << 20) - 1, "1 MiB"),
         ((1 << 40) - 1, "1 TiB"),
         ((10 << 20) + (1 << 19), "10 MiB"),
+        (11 << 17, "1.375 MiB"),
+        ((1 << 20) + 4096, "1 MiB"),
         (-(5 << 18), "-1.25 MiB"),
     ],
 )
@@ -546,6 +550,43 @@ def test_a_fleet_in_rows():
     page = to_html(hosts)
     assert page.count('scope="row" class="name"><a href="#host-') == 100
     assert page.count("<details") == 100 and "<details open" not in page
+
+
+HBM = """<topology version="2.0"><object type="Machine" os_index="0" cpuset="0xf" complete_cpuset="0xf" nodeset="0xf" complete_nodeset="0xf">
+<info name="HostName" value="max1"/>
+<object type="Package" os_index="0" cpuset="0x3" complete_cpuset="0x3" nodeset="0x5" complete_nodeset="0x5">
+<object type="NUMANode" os_index="0" cpuset="0x3" complete_cpuset="0x3" nodeset="0x1" complete_nodeset="0x1" local_memory="1073741824"/>
+<object type="NUMANode" os_index="2" subtype="HBM" cpuset="0x3" complete_cpuset="0x3" nodeset="0x4" complete_nodeset="0x4" local_memory="1310720"/>
+<object type="PU" os_index="0" cpuset="0x1" complete_cpuset="0x1"/><object type="PU" os_index="1" cpuset="0x2" complete_cpuset="0x2"/></object>
+<object type="Package" os_index="1" cpuset="0xc" complete_cpuset="0xc" nodeset="0x0" complete_nodeset="0x0">
+<object type="PU" os_index="2" cpuset="0x4" complete_cpuset="0x4"/><object type="PU" os_index="3" cpuset="0x8" complete_cpuset="0x8"/></object>
+</object></topology>"""
+
+
+def test_a_machine_without_xen_is_no_xen_host_and_its_hbm_is_beside_its_dram():
+    topology = from_hwloc_xml(HBM)
+    root, crossing = tree(topology)
+    packages = [box for box in root.children if box.kind == "package"]
+    assert not crossing and len(packages) == len(root.children) == 2
+    assert [box.label for box in packages[0].children] == ["node 0", "node 2"]
+    # CPUs without a node are drawn in their package
+    assert [str(box.cpus) for box in packages[1].children] == ["2", "3"]
+    facts = to_facts(topology)
+    for drawn in (to_svg(facts), to_html(facts), to_text(facts), host_summary(facts)):
+        assert "max1" in drawn
+        assert "Xen host" not in drawn and "Xen None" not in drawn
+    assert "node 2 (HBM), no CPUs (nearest: 0)" in to_svg(facts)
+    assert "1.25 MiB" in to_svg(facts)
+    nameless = to_facts(topology._replace(host_name=None))
+    assert ">Machine<" in to_svg(nameless)
+
+
+def test_notes_are_broken_at_the_width_asked_for():
+    facts = to_facts(from_hwloc_xml(HBM))
+    assert max(map(len, to_text(facts, width=60).splitlines())) <= 60
+    drawn = ElementTree.fromstring(to_svg(facts, width=400))
+    notes = [text.text for text in drawn.iter(SVG + "text") if text.text and "empty host" in text.text]
+    assert notes and max(map(len, notes)) < 90
 
 
 # docs/
