@@ -421,6 +421,8 @@ def box_label(box: Box) -> str:
     kind = f" ({shown(box.thing.subtype)})" if box.thing.subtype else ""
     if not box.cpus:
         near = ", ".join(str(node) for node in box.thing.nearest_cpu_nodes)
+        if box.thing.shared_cpuset and near:
+            return f"{box.label}{kind} beside {near}"
         return f"{box.label}{kind}, no CPUs" + (f" (nearest: {near})" if near else "")
     return f"{box.label}{kind}, CPUs {box.cpus}"
 

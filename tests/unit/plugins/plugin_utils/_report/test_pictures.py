@@ -575,7 +575,7 @@ def test_a_machine_without_xen_is_no_xen_host_and_its_hbm_is_beside_its_dram():
     for drawn in (to_svg(facts), to_html(facts), to_text(facts), host_summary(facts)):
         assert "max1" in drawn
         assert "Xen host" not in drawn and "Xen None" not in drawn
-    assert "node 2 (HBM), no CPUs (nearest: 0)" in to_svg(facts)
+    assert "node 2 (HBM) beside 0" in to_svg(facts)
     assert "1.25 MiB" in to_svg(facts)
     nameless = to_facts(topology._replace(host_name=None))
     assert ">Machine<" in to_svg(nameless)
