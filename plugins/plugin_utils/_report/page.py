@@ -34,6 +34,8 @@ MOST_OPEN = 8
 MOST_STEPS = 60
 #: And more PCI devices of a host.
 MOST_DEVICES = 40
+#: Distances between more nodes are left to the facts: a table of them has the square of their number, and Xen knows 64.
+MOST_NODES = 128
 #: Sets of CPUs with more characters may be broken between lines.
 SHORT = 12
 
@@ -363,6 +365,13 @@ def _distances(parent: Element, host: Picture) -> None:
     if len(distances.nodes) < 2:
         return
     say(parent, "h3", "Distances between nodes")
+    if len(distances.nodes) > MOST_NODES:
+        say(
+            parent,
+            "p",
+            f"Each of {len(distances.nodes)} nodes to each: too many for a table. The facts have them.",
+        )
+        return
     heads = [("node", ""), *((str(node), "") for node in distances.nodes)]
     caption = "From the node of the row to that of the column; 10 is the node itself, 20 twice as far"
     body = _table(parent, heads, caption, "heat")

@@ -16,7 +16,7 @@ from ansible_collections.dom0.xen.plugins.module_utils._errors import Failure
 from ansible_collections.dom0.xen.plugins.module_utils._topology.facts import to_facts
 from ansible_collections.dom0.xen.plugins.module_utils._topology.facts_reading import from_facts
 from ansible_collections.dom0.xen.plugins.module_utils._topology.hwloc_import import from_hwloc_xml
-from ansible_collections.dom0.xen.plugins.plugin_utils._report import palette, style
+from ansible_collections.dom0.xen.plugins.plugin_utils._report import page, palette, style
 from ansible_collections.dom0.xen.plugins.plugin_utils._report.picture import picture
 from ansible_collections.dom0.xen.plugins.plugin_utils._report.show import to_html, to_svg, to_text
 from ansible_collections.dom0.xen.plugins.plugin_utils._report.terminal import filled_bar
@@ -629,3 +629,10 @@ def test_no_host_is_left():
         to_html({"a": {**facts([(2, 4096)]), "nodes": 1}, "b": None})
     with pytest.raises(Failure, match="damaged"):
         to_text({**facts([(2, 4096)]), "nodes": 1})
+
+
+def test_distances_between_more_nodes_than_a_table_shows(monkeypatch):
+    made = facts([(1, 512)] * 5)
+    assert "too many for a table" not in to_html(made)
+    monkeypatch.setattr(page, "MOST_NODES", 4)
+    assert "Each of 5 nodes to each: too many for a table." in to_html(made)
