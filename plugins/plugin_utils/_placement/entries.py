@@ -359,14 +359,20 @@ def objective(problem: Problem, state: State, known: bounds.Bounds) -> list[Plan
     else:
         # So many it may be, and not those of the lowest priority.
         fewest = min(fewest, missing - 1)
-    least = {"spanning": bounds.least_spanning(problem, missing), **bounds.all_bounds(problem, missing)}
+    least = known
+    if not set(_UNITS) <= set(known):
+        least = {
+            "spanning": bounds.least_spanning(problem, missing),
+            **bounds.all_bounds(problem, missing),
+            **known,
+        }
     found = []
     for level, (unit, scale) in _UNITS.items():
         if level == "unplaced":
             found.append(_level(level, missing, fewest, unit, scale))
             continue
         value = state.value(level)
-        found.append(_level(level, value, max(least[level], known.get(level, 0)), unit, scale))
+        found.append(_level(level, value, least[level], unit, scale))
     return found
 
 

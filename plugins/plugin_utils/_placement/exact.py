@@ -106,6 +106,9 @@ class Engine:
             found = self._part(problem, state, bounds, FIRST, 0.6)
             looked = found is not None
             if found is not None:
+                if found.at.count(None) > state.at.count(None):
+                    # More guests, of lower priorities, are left out: what was known of the load does not hold for that.
+                    bounds = {level: bound for level, bound in bounds.items() if level in FIRST}
                 state = found
                 polish(state)
         if self.wish == "exact" or any(state.value(level) > bounds.get(level, 0) for level in SECOND[:-1]):
