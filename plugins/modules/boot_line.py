@@ -205,7 +205,7 @@ def _settle(module: AnsibleModule, words: t.List[str]) -> layouts.Outcome:
     params = module.params
     host = layouts.Host(
         read=_read,
-        write=lambda path, text: _write(path, text),
+        write=_write,
         remove=files.remove,
         names=_names,
         which=lambda name: _which(module, name),

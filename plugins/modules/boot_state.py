@@ -193,7 +193,7 @@ IMPORT = re.compile(rb"^[ \t]*from[ ](\.+)([\w.]*)[ ]import[ ](\([^)]*\)|[^\n(#]
 TYPES_ONLY = re.compile(rb"^if t\.TYPE_CHECKING:\n(?:[ \t][^\n]*\n|\n)*", re.MULTILINE)
 
 #: What a Python succeeds with that can run the program.
-PROBE = "import sys, _cffi_backend; sys.exit(sys.version_info < (3, 6))"
+PROBE = "import sys, _cffi_backend; raise SystemExit(sys.version_info < (3, 6))"
 
 
 def main() -> None:

@@ -175,7 +175,7 @@ def carry_on(case: Case, what: str, ways: Ways) -> str:
             )
         except Stuck as failure:
             if not is_saved(journal.file) or case.unchanged is False:
-                raise Failure(
+                raise Failure(  # pylint: disable=bad-exception-cause  # Stuck is an exception
                     "guest {0!r} stands still: a move of it was interrupted while it was suspended and before it was saved, and domain {1}, "
                     "which alone has its state, {2}. Mend that and run this again; or give up what the guest had in memory: destroy "
                     "domain {1}, remove {3} (saved: discard does both), and create the guest anew".format(

@@ -106,7 +106,9 @@ def look(folder: str = FOLDER) -> t.Tuple[t.List[Journal], t.List[str]]:
         try:
             fields = json.loads((files.read_own(path) or b"").decode("utf-8"))
             # A bool is no number here.
-            if any(type(fields[key]) is bool or not isinstance(fields[key], _TYPES[key]) for key in fields):
+            if any(
+                isinstance(fields[key], bool) or not isinstance(fields[key], _TYPES[key]) for key in fields
+            ):
                 raise ValueError
             journal = Journal(**fields)
             if journal.stage not in STAGES or not os.path.isabs(journal.file):

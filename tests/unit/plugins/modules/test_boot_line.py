@@ -22,7 +22,7 @@ R=$(dirname "$0")/root
 [ -n "$NODROPIN" ] || for x in "$R"/default/grub.d/*.cfg; do [ -e "$x" ] && . "$x"; done
 echo "multiboot2 /xen.gz placeholder ${GRUB_CMDLINE_XEN} ${GRUB_CMDLINE_XEN_DEFAULT} no-real-mode edd=off" > "$R/grub.cfg"
 """
-WORDS = ["dom0_max_vcpus=4", "dom0_mem=4096M,max:4096M"]
+WORDS = ("dom0_max_vcpus=4", "dom0_mem=4096M,max:4096M")
 
 
 @pytest.fixture(autouse=True)
@@ -47,7 +47,7 @@ def settle(tmp_path, monkeypatch, capsys):
     def settle(words=WORDS, **arguments):
         return run(
             monkeypatch, capsys, boot_line,
-            words=words, menu=str(root / "grub.cfg"), update_command=[str(script)],
+            words=list(words), menu=str(root / "grub.cfg"), update_command=[str(script)],
             drop_in=str(root / "default" / "grub.d" / "dom0-xen.cfg"), **arguments,
         )  # fmt: skip
 
@@ -74,7 +74,7 @@ def test_words_are_in_effect_and_a_second_run_changes_nothing(
     first = settle(running="placeholder")
     assert first["changed"], first
     assert first["line"].split()[-4:] == [*WORDS, "no-real-mode", "edd=off"]
-    assert first["pending"] == WORDS
+    assert first["pending"] == list(WORDS)
     assert [entry["after_header"] for entry in first["diff"]] == first["files"]
     before = (root / "grub.cfg").stat().st_mtime_ns
     second = settle(running=first["line"])

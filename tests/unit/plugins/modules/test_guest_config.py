@@ -5,6 +5,7 @@
 """guest_config on real files: what is written, how, and what is said."""
 
 import contextlib
+import functools
 import os
 import signal
 import stat
@@ -249,6 +250,12 @@ def test_killed_at_any_call_each_file_is_the_old_or_the_new_one(call, cfg, tmp_p
     assert [name for name in os.listdir(str(tmp_path)) if name.startswith(".")] == []
 
 
+def _append(said, ask):
+    # A SystemExit out of nowhere comes with no result.
+    with contextlib.suppress(IndexError):
+        said.append(ask())
+
+
 @pytest.mark.parametrize("fault", mortal.FAULTS)
 def test_whatever_goes_wrong_each_file_is_the_old_or_the_new_one(call, cfg, tmp_path, fault):
     second = tmp_path / "db.cfg"
@@ -260,12 +267,7 @@ def test_whatever_goes_wrong_each_file_is_the_old_or_the_new_one(call, cfg, tmp_
         cfg.write_bytes(old)
         second.write_bytes(old)
         said = []
-
-        def act(said=said):
-            # A SystemExit out of nowhere comes with no result.
-            with contextlib.suppress(IndexError):
-                said.append(call(*guests))
-
+        act = functools.partial(_append, said, lambda: call(*guests))
         reached, _error = mortal.Mortal().with_fault(point, mortal.FAULTS[fault](), act)
         assert {cfg.read_bytes(), second.read_bytes()} <= {old, WANTED}, point
         assert [name for name in os.listdir(str(tmp_path)) if name.startswith(".")] == [], point

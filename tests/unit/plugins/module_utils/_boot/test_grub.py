@@ -41,21 +41,21 @@ function savedefault {
 """
 MENU = """
 menuentry 'Plain' --class debian $menuentry_id_option 'plain-id' {
-	linux /vmlinuz root=/dev/vda1
+\tlinux /vmlinuz root=/dev/vda1
 }
 submenu 'More > less' $menuentry_id_option 'more-id' {
-	menuentry 'Old' $menuentry_id_option 'old-id' {
-		savedefault
-		multiboot2 /xen-4.14.gz placeholder old
-	}
-	menuentry "New" --unrestricted $menuentry_id_option 'new-id' {
-		multiboot2	--quirk-bad-kludge /boot/xen-4.17.gz placeholder \\
-			new=1 'quoted<1' "and $nothing two"${empty}
-		module2 /vmlinuz
-	}
+\tmenuentry 'Old' $menuentry_id_option 'old-id' {
+\t\tsavedefault
+\t\tmultiboot2 /xen-4.14.gz placeholder old
+\t}
+\tmenuentry "New" --unrestricted $menuentry_id_option 'new-id' {
+\t\tmultiboot2\t--quirk-bad-kludge /boot/xen-4.17.gz placeholder \\
+\t\t\tnew=1 'quoted<1' "and $nothing two"${empty}
+\t\tmodule2 /vmlinuz
+\t}
 }
 menuentry 'Xen' {
-	multiboot /xen.gz top -- quiet
+\tmultiboot /xen.gz top -- quiet
 }
 """
 

@@ -17,7 +17,7 @@ from ansible_collections.dom0.xen.tests.unit.plugins.module_utils._boot.machines
     without_drop_ins,
 )
 
-WORDS = ["dom0_max_vcpus=4", "dom0_mem=4096M,max:4096M"]
+WORDS = ("dom0_max_vcpus=4", "dom0_mem=4096M,max:4096M")
 
 
 def settle(machine, words=WORDS, check=False, kind=None, menu=None, command=(), drop_in=None):
