@@ -178,3 +178,30 @@ def test_hwloc_writes_sets_as_we_do(xml, cpus):
     printed = xml.ask("hwloc-calc", "--input", "node:1 core:4096 pu:1", *items)
     assert printed.strip() == CpuSet.parse(cpus).hwloc()
     assert CpuSet.from_hwloc(printed) == CpuSet.parse(cpus)
+
+
+SYNTHETIC = [
+    "pack:2 [numa(memory=1GB)] l3:2 core:4 pu:2",
+    "pack:2 [numa] [numa(memory=4GB)] core:2 pu:1",
+    "pack:1 die:2 [numa] [numa] l2:2 core:2 pu:2",
+    "group:2 pack:2 core:3 l1i:1 pu:1",
+    "[numa] pack:2 group:2 [numa] core:2 pu:1",
+]
+
+
+@pytest.mark.parametrize(
+    ("description", "version"),
+    # hwloc 1 has groups and nodes in one another where several nodes have the same CPUs
+    [(description, "v2") for description in SYNTHETIC]
+    + [(description, "v1") for description in SYNTHETIC if "[numa] [" not in description],
+)
+def test_any_machine_of_hwlocs_comes_out_as_it_went_in(description, version, tmp_path):
+    """lstopo makes machines that were never written down here, in both versions of its format that it can write."""
+    xml = Xml("small", tmp_path)
+    flags = ("--export-xml-flags", "1") if version == "v1" else ()
+    xml.write(xml.run("lstopo-no-graphics", "--input", description, *flags, "--of", "xml")[1])
+    shown = xml.ask("lstopo-no-graphics", "--input", xml.path, "--of", "console")
+    with open(xml.path, encoding="utf-8") as stream:
+        xml.write(to_hwloc_xml(from_hwloc_xml(stream.read())).text)
+    again = xml.ask("lstopo-no-graphics", "--input", xml.path, "--of", "console")
+    assert again == shown
