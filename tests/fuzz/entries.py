@@ -23,7 +23,6 @@ from ansible_collections.dom0.xen.plugins.module_utils._discovery.component impo
 from ansible_collections.dom0.xen.plugins.module_utils._errors import Failure
 from ansible_collections.dom0.xen.plugins.module_utils._toolstack import xenstore, xlcfg, xltext
 from ansible_collections.dom0.xen.plugins.module_utils._topology import acpi, command_line
-from ansible_collections.dom0.xen.plugins.module_utils._topology.cpuid import Policy
 from ansible_collections.dom0.xen.plugins.module_utils._topology.cpuset import CpuSet
 from ansible_collections.dom0.xen.plugins.module_utils._topology.derive import derive
 from ansible_collections.dom0.xen.plugins.module_utils._topology.expression import resolve
@@ -296,15 +295,6 @@ def _boot(line: str) -> None:
 
 def _policy(rows: t.Any) -> None:
     _replay({**RECORDED[0], "data": {**RECORDED[0]["data"], "cpu_policy": rows}})
-    if all(
-        isinstance(row, list)
-        and len(row) == 6
-        and all(isinstance(word, int) and 0 <= word < 2**32 for word in row)
-        for row in rows or [[]]
-    ):
-        policy = Policy(rows)
-        policy.caches()
-        policy.widths()
 
 
 def _tables(data: bytes) -> None:
