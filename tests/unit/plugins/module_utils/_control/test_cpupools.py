@@ -594,8 +594,8 @@ def test_a_run_that_is_killed_at_any_point_is_finished_by_the_next(tmp_path, wan
 def test_whatever_goes_wrong_at_any_point_the_next_run_finishes_it(tmp_path, wanted, fault):
     """At every so manieth change of the host or a file, another for each fault; with EVERY_POINT=1 at all."""
     begin, wish, options, outcome = _trial(tmp_path, wanted)
-    stride = 1 if os.environ.get("EVERY_POINT") else 5
-    point, reached = 1 + list(mortal.FAULTS).index(fault) % stride, True
+    stride = 1 if os.environ.get("EVERY_POINT") else 11
+    point, reached = 1 + 3 * list(mortal.FAULTS).index(fault) % stride, True
     while reached:
         host = begin()
         reached, error = host.with_fault(
