@@ -230,7 +230,7 @@ from ..module_utils._changing import LOCK_ARGUMENTS, host_lock
 from ..module_utils._control import cpupools as control
 from ..module_utils._control import granularity, pool_steps
 from ..module_utils._control.journal import Journal
-from ..module_utils._control.steps import refuse_risks
+from ..module_utils._control.risks import refuse_risks
 from ..module_utils._discovery import authoritative
 from ..module_utils._discovery.component import DOMAINS
 from ..module_utils._module import FAULT_ARGUMENTS, WRITING_ARGUMENTS, Module, failures, open_xen

@@ -160,7 +160,7 @@ from ..module_utils._changing import LOCK_ARGUMENTS, host_lock
 from ..module_utils._control import granularity, pool_steps
 from ..module_utils._control import pcpus as control
 from ..module_utils._control.journal import Journal
-from ..module_utils._control.steps import refuse_risks
+from ..module_utils._control.risks import refuse_risks
 from ..module_utils._module import FAULT_ARGUMENTS, WRITING_ARGUMENTS, Module, failures, open_xen
 from ..module_utils._settled import settled
 

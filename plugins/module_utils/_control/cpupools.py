@@ -21,7 +21,8 @@ from . import masks
 from .journal import Moved
 from .pool_order import Order, Pool, pool_name
 from .pool_plan import PoolPlan, PoolState
-from .steps import Masks, Step, affinity_difference, owed_note, risks
+from .risks import risks
+from .steps import Masks, Step, affinity_difference, owed_note
 
 PRESENT, ABSENT = "present", "absent"
 

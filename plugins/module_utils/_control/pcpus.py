@@ -18,7 +18,8 @@ from .._topology.expression import resolve
 from .._topology.model import Domain, Topology
 from . import granularity as gran
 from . import masks
-from .steps import Masks, Step, risks
+from .risks import risks
+from .steps import Masks, Step
 
 
 class PcpuPlan(t.NamedTuple):
