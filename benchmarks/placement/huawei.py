@@ -20,6 +20,7 @@ from ansible_collections.dom0.xen.plugins.module_utils._topology.cpuset import C
 from ansible_collections.dom0.xen.plugins.plugin_utils._placement.bounds import fewest_unplaced
 from ansible_collections.dom0.xen.plugins.plugin_utils._placement.effort import Effort
 from ansible_collections.dom0.xen.plugins.plugin_utils._placement.model import (
+    ALONE,
     VCPU,
     Cell,
     Group,
@@ -155,10 +156,10 @@ def faults(hosts: t.Sequence[Host], base: Base, state: State) -> list[str]:
             if len({host for host, _part in members}) > 1:
                 found.append(name)
             continue
-        by_host: dict[str, set[int]] = {}
+        by_host: dict[str, list[int]] = {}
         for host, part in members:
-            by_host.setdefault(host, set()).add(part)
-        if any(len(parts) > 1 for parts in by_host.values()):
+            by_host.setdefault(host, []).append(part)
+        if any(len(parts) > 1 and (ALONE in parts or len(set(parts)) > 1) for parts in by_host.values()):
             found.append(name)
     return found
 

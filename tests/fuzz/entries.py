@@ -12,6 +12,7 @@ import struct
 import types
 import typing as t
 from pathlib import Path
+from unittest import mock
 
 from ansible.errors import AnsibleError
 from ansible_collections.dom0.xen.plugins.action import placement_check, placement_plan
@@ -171,7 +172,10 @@ def _of_the_tools(texts: dict[str, str]) -> None:
         command = " ".join(argv)
         return (0, texts[command], "") if command in texts else (127, "", "no such command")
 
-    heard = xl_reading.read(Request(frozenset([DOMAINS]), lambda: None, run))
+    with mock.patch.object(
+        xl_reading.xenstore.Xenstore, "open", side_effect=xenstore.XenstoreError("no xenstore")
+    ):
+        heard = xl_reading.read(Request(frozenset([DOMAINS]), lambda: None, run))
     raw = RawHost(heard.sections, [{"name": "xl", "priority": 50, "state": "used", "reason": None}])
     facts = to_facts(derive(raw))
     json.dumps(facts).encode()
@@ -183,17 +187,6 @@ def _with_text(command: str) -> t.Callable[[str], None]:
         _of_the_tools({**SAID[0], command: said})
 
     return run
-
-
-class _NoStore:
-    """Xenstore is not there."""
-
-    @classmethod
-    def open(cls) -> t.Any:
-        raise xenstore.XenstoreError("no xenstore")
-
-
-xl_reading.xenstore.Xenstore.open = _NoStore.open  # type: ignore[method-assign]
 
 
 def _store(replies: bytes) -> None:

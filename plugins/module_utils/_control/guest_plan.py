@@ -233,6 +233,10 @@ def _decide(
     return decision
 
 
+def _nothing() -> t.Dict[t.Any, t.Any]:
+    return {}
+
+
 class Known(t.NamedTuple):
     """What deciding about moves takes: {domid: {node: bytes}}, what libxl knows of a domain, and guests whose move was interrupted.
 
@@ -241,13 +245,13 @@ class Known(t.NamedTuple):
     the domains that write to disks, {what it is: domid}.
     """
 
-    memory: t.Callable[[], t.Dict[int, t.Dict[int, int]]] = dict
+    memory: t.Callable[[], t.Dict[int, t.Dict[int, int]]] = _nothing
     configuration: t.Callable[[int], t.Dict[str, t.Any]] = lambda domid: {}
     interrupted: t.FrozenSet[str] = frozenset()
     free: t.Optional[t.Mapping[int, int]] = None
     names: t.Mapping[int, str] = {}
     disks: t.Callable[[xlcfg.Config], t.Mapping[t.Any, str]] = lambda config: {}
-    held: t.Callable[[], t.Mapping[t.Any, int]] = dict
+    held: t.Callable[[], t.Mapping[t.Any, int]] = _nothing
 
 
 def _uuid(guest: Wanted, configs: t.Mapping[str, t.Union[bytes, OSError]]) -> t.Optional[str]:

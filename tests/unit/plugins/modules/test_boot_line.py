@@ -4,8 +4,6 @@
 
 """boot_line from its arguments to its result, on files in a folder."""
 
-from __future__ import annotations
-
 import json
 
 import pytest
