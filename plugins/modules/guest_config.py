@@ -286,11 +286,8 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._changing import LOCK_ARGUMENTS, host_lock
 from ..module_utils._control import config, files
-from ..module_utils._discovery import authoritative
 from ..module_utils._module import Module, failures, open_xen
 from ..module_utils._toolstack import xlcfg, xlkeys
-from ..module_utils._topology import expression
-from ..module_utils._topology.host import host_of
 
 
 def main() -> None:
@@ -477,6 +474,11 @@ class _Resolver:
         self._topology = None  # type: t.Any
 
     def __call__(self, text: str) -> str:
+        # Few configurations need it, and Python compiles anew what Ansible sends.
+        from ..module_utils._discovery import authoritative
+        from ..module_utils._topology import expression
+        from ..module_utils._topology.host import host_of
+
         if self._topology is None:
             self._topology = host_of(authoritative.ask(open_xen=lambda: open_xen(self._module)))
         return str(expression.resolve(text, self._topology))

@@ -15,6 +15,7 @@ import pytest
 pytest.importorskip("ansible.module_utils.basic")
 
 from ansible_collections.dom0.xen.plugins.module_utils._control.lock import host_lock
+from ansible_collections.dom0.xen.plugins.module_utils._discovery import authoritative
 from ansible_collections.dom0.xen.plugins.modules import guest_config
 from ansible_collections.dom0.xen.tests.unit.plugins.module_utils._control import mortal
 from ansible_collections.dom0.xen.tests.unit.plugins.module_utils._topology.hosts import recording
@@ -166,7 +167,7 @@ def test_expressions_beyond_xl_ask_the_host_once(call, cfg, monkeypatch):
         asked.append(tuple(subset))
         return recording("small")
 
-    monkeypatch.setattr(guest_config.authoritative, "ask", ask)
+    monkeypatch.setattr(authoritative, "ask", ask)
     call({"path": str(cfg), "cpus": "0-1"})
     assert asked == []
     assert call({"path": str(cfg), "cpus": "node:1"})["guests"][0]["after"]["cpus"] == ["4-7", "4-7"]
