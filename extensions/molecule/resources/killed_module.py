@@ -13,9 +13,10 @@ Where `points` have numbers, `runs` are done once without being killed, and what
     {"saved": 1}                    once a file in /var/lib/dom0-xen/saves has so many bytes: 1 is when a guest is asked to suspend
     {"within": "xl create", "at": 0.3}  in the middle of an xl, at this part of the time that it took before; if it is quicker now, earlier
 
-"then" is what is run after that: {"deed": "xl restore", "then": ARGV}. With "alone": true what it has started, xl above all, goes on, otherwise that is killed with it.
-What is seen right then goes to `states`. The same run again has to succeed, and the last one to change nothing when it comes once more. What `look` prints then goes to `look`, and the
-guests there are then to `ends`. `setup` puts the host back before each time; its commands may fail. Prints JSON.
+"then" is what is run after that: {"deed": "xl restore", "then": ARGV}. With "alone": true what it has started, xl above all, goes on,
+otherwise that is killed with it. What is seen right then goes to `states`. The same run again has to succeed, and the last one to change nothing when
+it comes once more. What `look` prints then goes to `look`, and the guests there are then to `ends`. `setup` puts the host back before each
+time; its commands may fail. Prints JSON.
 """
 
 from __future__ import annotations

@@ -133,7 +133,7 @@ class Xenstore:
                 return cls(line.send, line.receive, connection.close)
         for path in devices:
             try:
-                device = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK)
+                device = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
             except OSError as error:
                 reasons.append("%s: %s" % (path, error.strerror or error))
             else:

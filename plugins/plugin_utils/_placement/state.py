@@ -27,7 +27,8 @@ LEVELS = ("unplaced", "spanning", "crowding", "distance", "device", "smt", "peak
 class State:
     """Who is where. Guests are numbers; `at[guest]` is the option it has, None while it is not placed.
 
-    `free`: bytes of each resource, `room`: of all hosts together; `load`, `vcpus`: thousandths on each cell; `taken`: cores of each cell that guests have for themselves.
+    `free`: bytes of each resource, `room`: of all hosts together; `load`, `vcpus`: thousandths on each cell; `taken`: cores
+    of each cell that guests have for themselves.
     """
 
     def __init__(self, problem: Problem) -> None:

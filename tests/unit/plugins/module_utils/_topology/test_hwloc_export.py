@@ -438,7 +438,9 @@ def test_devices_that_claim_to_be_below_each_other():
         for device in host.pci_devices
     ]
     machine = machine_of(host._replace(pci_devices=tuple(loop)))
-    assert "PCIDev 0000:42:00.0: is below itself, or below more bridges than a machine has" in infos(machine, "XenLeftOut")
+    assert "PCIDev 0000:42:00.0: is below itself, or below more bridges than a machine has" in infos(
+        machine, "XenLeftOut"
+    )
 
 
 def test_dmi():
