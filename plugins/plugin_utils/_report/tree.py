@@ -110,14 +110,13 @@ def tree(topology: Topology) -> tuple[Box, list[str]]:
             (parent,) = parents.values()
             parent.children.append(box)
             innermost.update(dict.fromkeys(box.cpus, box))
+    packages = [box for box in root.walk() if box.kind == PACKAGE]
     for box in beside:
         # memory beside that of a processor stands in its box, other memory without CPUs in the host's
         cpus = box.thing.shared_cpuset
-        around = [
-            other for other in root.walk() if other.kind in (HOST, PACKAGE) and cpus and cpus <= other.cpus
-        ]
-        (around[-1] if around else root).children.append(box)
-    for box in list(root.walk()):
+        around = next((package for package in packages if cpus and cpus <= package.cpus), root)
+        around.children.append(box)
+    for box in root.walk():
         box.children.sort(key=lambda child: (not child.cpus, min(child.cpus, default=0)))
     _gather_homeless(root)
     return root, crossing
