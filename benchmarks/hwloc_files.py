@@ -22,7 +22,7 @@ import typing as t
 from xml.etree import ElementTree
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-import conftest  # noqa: F401, I001  # pylint: disable=unused-import  (it lets the collection be imported from this checkout)
+import conftest  # noqa: F401, I001  # pylint: disable=unused-import
 from ansible_collections.dom0.xen.plugins.module_utils._errors import Failure
 from ansible_collections.dom0.xen.plugins.module_utils._topology.facts import to_facts
 from ansible_collections.dom0.xen.plugins.module_utils._topology.facts_reading import from_facts

@@ -25,7 +25,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-import conftest  # noqa: E402, F401  # pylint: disable=unused-import  # lets the collection be imported from this checkout
+import conftest  # noqa: E402, F401  # pylint: disable=unused-import
 
 from . import runner  # noqa: E402
 from .entries import ENTRIES  # noqa: E402

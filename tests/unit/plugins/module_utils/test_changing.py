@@ -5,6 +5,9 @@
 import contextlib
 
 import pytest
+
+pytest.importorskip("ansible.module_utils.basic")
+
 from ansible_collections.dom0.xen.plugins.module_utils import _changing
 
 

@@ -204,7 +204,7 @@ def test_names_that_are_not_utf8_come_as_those_from_xenstore_do():
     name = b"caf\xe9".decode("utf-8", "surrogateescape")
     (row,) = xltext.domains(LISTED % (name, 3, 3), ["Pool-0"])
     assert (row.name, row.domid, row.pool) == ("caf\\xe9", 3, "Pool-0")
-    assert json.dumps(row.name).isascii()
+    assert max(json.dumps(row.name)) < "\x80"
 
 
 def test_names_are_padded_by_bytes():
