@@ -329,7 +329,9 @@ class _Module(Module):
 
     def _load_params(self) -> None:
         super()._load_params()
-        self._texts = sorted(_texts_of(self.params), key=len, reverse=True)
+        # What Ansible itself hands over ("fuse", for one) is no configuration.
+        given = {key: value for key, value in self.params.items() if not key.startswith("_ansible_")}
+        self._texts = sorted(_texts_of(given), key=len, reverse=True)
 
     def exit_json(self, **result: t.Any) -> None:
         super().exit_json(invocation=self._invocation(), **result)

@@ -292,3 +292,15 @@ def test_passwords_are_told_to_nobody(call, cfg, monkeypatch, tmp_path):
     assert (tmp_path / "db.cfg").read_text() == content
     for word in ("hush-hush", "silence"):
         assert word not in str(result) + str(logged)
+
+
+def test_what_ansible_hands_over_itself_is_starred_out_nowhere(call, tmp_path):
+    vnuma = [{"node": 0, "memory": 256, "vcpus": "0"}]
+    guest = {
+        "path": str(tmp_path / "w.cfg"),
+        "content": 'type = "pv"',
+        "memory": 256,
+        "vcpus": 1,
+        "vnuma": vnuma,
+    }
+    assert "xl refuses it for a PV guest" in call(guest, _ansible_selinux_special_fs=["fuse", "nfs"])["msg"]
