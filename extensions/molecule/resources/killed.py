@@ -25,17 +25,17 @@ JOURNAL = "/run/dom0-xen/moves.json"
 POINTS = 6
 # What a run does that changes something, by module and name.
 DEEDS = {
-    "_xen.sysctl": (
+    "_xen.changes": (
         "cpupool_create",
         "cpupool_destroy",
         "cpupool_add_cpu",
         "cpupool_remove_cpu",
         "cpupool_move_domain",
     ),
-    "_xen.domctl": ("setvcpuaffinity",),
+    "_xen.pinning": ("setvcpuaffinity",),
     "_toolstack.xenstore": ("name_cpupool",),
 }
-FILE_DEEDS = ("replace", "unlink")
+FILE_DEEDS = ("rename", "unlink")
 
 
 def states(guests):
