@@ -7,8 +7,9 @@
     python3 tools/check.py molecule:place     one scenario
     python3 tools/check.py quick              what a change touches (this is `make check`)
 
-There are as many lanes as the machine has CPUs (LANES=1 for one after the other), and the longest checks come first. An emulated host keeps more
-than one CPU busy, and two of them hold each other up, so there is at most one for every two CPUs. All checks run, also after one has failed. What a check prints goes to ``.cache/logs/``; it is shown when the check fails, and at once with V=1. The end is a table of checks,
+There are as many lanes as the machine has CPUs (LANES=1 for one after the other), and the longest checks come first. An emulated host keeps
+more than one CPU busy, and two of them hold each other up, so there is at most one for every two CPUs. All checks run, also after one has
+failed. What a check prints goes to ``.cache/logs/``; it is shown when the check fails, and at once with V=1. The end is a table of checks,
 scenarios and their slowest tasks; the last line counts: every unit test, every Molecule scenario, and each other check as one.
 """
 
