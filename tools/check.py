@@ -495,9 +495,9 @@ def _learn(ended: t.Sequence[Ended]) -> None:
     TIMES.write_text(json.dumps(times, indent=1) + "\n", encoding="utf-8")
 
 
-def _stop_hosts() -> None:
-    """Stop the scenarios' hosts: Molecule does so itself, unless it is interrupted."""
-    names = scenarios()
+def _stop_hosts(checks: t.Iterable[Check]) -> None:
+    """Stop the hosts of the scenarios among these: Molecule does so itself, unless it is interrupted."""
+    names = {check.title.partition(" ")[2] for check in checks if check.title.startswith("scenario ")}
     left = [name for name in labelled(Cache(default_root(os.environ))) if name.partition("+")[2] in names]
     if left:
         down = [sys.executable, "-m", "tests.xenhost", "down", *left]
@@ -548,6 +548,7 @@ def main(names: list[str]) -> int:
     live = bool(os.environ.get("V"))
     begin = time.monotonic()
     lanes = None
+    checks: list[Check] = []
     try:
         venv, checks, skipped = _gathered(names or list(GROUPS))
         for one in skipped:
@@ -563,7 +564,7 @@ def main(names: list[str]) -> int:
         return 130
     finally:
         if lanes:
-            _stop_hosts()
+            _stop_hosts(checks)
     _learn(lanes.ended)
     say(report(lanes.ended, lanes.lanes, time.monotonic() - begin))
     say(f"\n{lanes.count + Count(skipped=len(skipped))}")
