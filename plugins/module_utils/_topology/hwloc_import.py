@@ -308,6 +308,9 @@ class _Machine:
             self._take_memory(0, self.root)
             self.places["node"].update(dict.fromkeys(self.everything, 0))
             return
+        if self.ours:
+            # an export adds a node where it has none to show, as hwloc wants one: Xen has no such node
+            elements = [element for element in elements if element.info(names.MADE_UP) is None]
         numbers = {}  # type: t.Dict[Element, int]
         for element in elements:
             number = element.number("os_index", LARGEST_NODE)
@@ -502,7 +505,7 @@ class _Machine:
         )
 
     def _numainfo(self) -> t.Dict[str, t.Any]:
-        size = max(self.memory) + 1
+        size = max(self.memory, default=-1) + 1
         distances = hwloc_distances.Reader(
             self.document, list(self.memory), self.old_distances, self.warnings
         ).matrix()

@@ -255,6 +255,14 @@ def strange_hosts(draw):
     )
 
 
+def test_a_cpu_without_a_node_gets_none_from_the_node_that_an_export_adds():
+    # the only node has CPUs that are nowhere in hwloc's tree, so hwloc is shown one that stands for the machine
+    places = [[INVALID, INVALID, 0], [INVALID, INVALID, 0], [0, 0, INVALID]]
+    back = check_round_trip(derive(made_host(places, numainfo=numa([1, None, None, None]))))
+    assert [pu.node for pu in back.pus] == [0, 0, None]
+    assert [node.os_index for node in back.nodes] == [0]
+
+
 @given(strange_hosts())
 def test_whatever_a_host_is_like_its_export_keeps_the_rules_and_comes_back(raw):
     topology = derive(raw)
