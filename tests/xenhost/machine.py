@@ -99,7 +99,7 @@ def _pci(host: Host) -> list[str]:
 def argv(host: Host, restore: bool = False) -> list[str]:
     """QEMU's argument vector; with ``restore`` it continues from the snapshot in its disk instead of booting."""
     args = [QEMU, "-name", f"{NAME_PREFIX}{host.name}", "-nodefaults", "-no-user-config", "-display", "none"]
-    args += ["-machine", "q35", "-accel", "tcg,thread=multi"]
+    args += ["-machine", "q35", "-accel", "tcg,thread=single"]
     args += ["-cpu", f"max,{_CPU_FLAGS},vendor={host.vendor}"]
     args += ["-smp", f"{host.cpus},sockets={host.sockets},cores={host.cores},threads={host.threads}"]
     args += ["-m", f"{host.memory_mib}M", *_numa(host)]

@@ -4,7 +4,8 @@
 
     python3 counting_kernel.py FILE
 
-It counts in the register ESI, where xenctx(1) shows it, giving its CPU away after each number. It takes part in being suspended: it opens
+It counts in the register ESI, where xenctx(1) shows it, and sleeps for a second or two after each number: a guest that never slept would take
+most of an emulator's time. It takes part in being suspended: it opens
 an event channel to dom0, and when that fires it suspends itself by SCHEDOP_shutdown. Its number, 3, is to be written to
 device/suspend/event-channel in the guest's xenstore by whoever starts it, as that is the one thing which would take it a driver. Where that
 hypercall returns 0 it is in a new domain, and begins with a new channel; where 1 nothing came of it, and it goes on with the one it has. Like
@@ -12,7 +13,7 @@ every guest with drivers for Xen it says how events shall interrupt it (HVM_PARA
 never enables interrupts none comes.
 
 The formats: ELF-32 (System V ABI), Xen's PVH entry (docs/misc/pvh.pandoc) and hypercalls: memory_op 12 with XENMEM_add_to_physmap 7,
-sched_op 29 with SCHEDOP_yield 0 and SCHEDOP_shutdown 2, event_channel_op 32 with EVTCHNOP_alloc_unbound 6, hvm_op 34 with HVMOP_set_param 0
+sched_op 29 with SCHEDOP_poll 3 and SCHEDOP_shutdown 2, event_channel_op 32 with EVTCHNOP_alloc_unbound 6, hvm_op 34 with HVMOP_set_param 0
 (xen/include/public).
 """
 
@@ -26,6 +27,7 @@ BASE = 0x100000
 PAGE = 4096
 DATA = BASE + PAGE // 2
 SHARED_INFO = BASE + 4 * PAGE
+SYSTEM_TIME = SHARED_INFO + 48  # vcpu_info[0].time.system_time, nanoseconds
 PENDING = SHARED_INFO + 2048  # evtchn_pending of a 32-bit shared_info, behind 32 vcpu_info of 64 bytes
 SELF, DOM0, SUSPEND = 0x7FF0, 0, 2
 # xen/include/public/elfnote.h
@@ -35,6 +37,8 @@ PHYSMAP = struct.pack("<HHIII", SELF, 0, 0, 0, SHARED_INFO >> 12)
 SHUTDOWN = struct.pack("<I", SUSPEND)
 CALLBACK = struct.pack("<HHIQ", SELF, 0, 0, 2 << 56 | 0xF3)  # HVM_PARAM_CALLBACK_IRQ: a vector
 CHANNEL = struct.pack("<HHI", SELF, DOM0, 0)
+# Xen writes the system time when the guest gets its CPU, as of its last calibration, which is a second ago at most: this is always ahead.
+PAUSE_NS = 2_000_000_000
 
 
 def hypercall(number: int, command: int, argument: int) -> bytes:
@@ -49,12 +53,19 @@ def code() -> bytes:
     shutdown = DATA + len(PHYSMAP)
     callback = shutdown + len(SHUTDOWN)
     channel = callback + len(CALLBACK)
+    poll = channel + len(CHANNEL)
     machine = b"\x31\xf6\xbc" + struct.pack("<I", DATA + PAGE)  # xor esi, esi; mov esp
     start = len(machine)
     machine += hypercall(12, 7, DATA) + hypercall(34, 0, callback) + hypercall(32, 6, channel)
     machine += b"\x8b\x15" + struct.pack("<I", channel + 4)  # mov edx, the port
     again = len(machine)
-    machine += b"\x46" + hypercall(29, 0, 0)  # inc esi; yield
+    machine += b"\x46"  # inc esi
+    machine += b"\xa1" + struct.pack("<I", SYSTEM_TIME)  # mov eax, [SYSTEM_TIME]
+    machine += b"\x8b\x0d" + struct.pack("<I", SYSTEM_TIME + 4)  # mov ecx, its upper half
+    machine += b"\x05" + struct.pack("<I", PAUSE_NS) + b"\x83\xd1\x00"  # add eax, PAUSE_NS; adc ecx, 0
+    machine += b"\xa3" + struct.pack("<I", poll + 8)  # mov [timeout], eax
+    machine += b"\x89\x0d" + struct.pack("<I", poll + 12)  # mov its upper half, ecx
+    machine += hypercall(29, 3, poll)  # until then, or until the channel fires
     machine += b"\xf0\x0f\xb3\x15" + struct.pack("<I", PENDING)  # lock btr [PENDING], edx
     machine += b"\x73" + struct.pack("<b", again - (len(machine) + 2))  # jnc
     machine += hypercall(29, 2, shutdown)
@@ -76,7 +87,9 @@ def kernel() -> bytes:
     header += struct.pack("<IIIIIIII", 1, PAGE, BASE, BASE, PAGE, 5 * PAGE, 7, PAGE)
     header += struct.pack("<IIIIIIII", 4, 52 + 64, 0, 0, len(notes), len(notes), 4, 4)
     file = (header + notes).ljust(PAGE, b"\0") + code().ljust(PAGE // 2, b"\x90")
-    return (file + PHYSMAP + SHUTDOWN + CALLBACK + CHANNEL).ljust(2 * PAGE, b"\0")
+    data = PHYSMAP + SHUTDOWN + CALLBACK + CHANNEL
+    poll = struct.pack("<IIQ", DATA + len(data) - 4, 1, 0)  # one port, the channel's
+    return (file + data + poll).ljust(2 * PAGE, b"\0")
 
 
 if __name__ == "__main__":

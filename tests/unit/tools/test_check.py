@@ -124,16 +124,6 @@ def test_what_others_need_comes_first_and_the_longest_next(check):
     assert check._ordered(checks, {"short": 999})[1].title == "short"
 
 
-def test_of_emulated_hosts_there_is_one_for_two_cpus(check, lanes, monkeypatch, tmp_path):
-    monkeypatch.setattr(check.os, "cpu_count", lambda: 2)
-    alone = "import os, time; os.mkdir({0!r}); time.sleep(0.2); os.rmdir({0!r})".format(
-        str(tmp_path / "host")
-    )
-    made = lanes()
-    made.run([run(check, name, alone, emulates=True) for name in "abc"])
-    assert made.count == check.Count(3)
-
-
 def test_a_check_waits_for_what_it_needs(check, lanes, tmp_path):
     write = f"import pathlib, time; time.sleep(0.3); pathlib.Path({str(tmp_path / 'made')!r}).touch()"
     read = f"import pathlib; assert pathlib.Path({str(tmp_path / 'made')!r}).exists()"

@@ -14,8 +14,17 @@ import re
 import typing as t
 
 import pytest
-from ansible_collections.dom0.xen.plugins.module_utils._xen import errors
+from ansible_collections.dom0.xen.plugins.module_utils._xen import (
+    changes,
+    errors,
+    hardware,
+    memory_op,
+    pinning,
+)
 from ansible_collections.dom0.xen.tests.unit.plugins.module_utils._topology.hosts import ROOT
+
+#: These bring sentences of their own; a program that loads one of them has those.
+BRINGING = (changes, hardware, memory_op, pinning)
 
 ONHOST = "tests/onhost/hypercalls.py"
 SCENARIO = "extensions/molecule/errors/verify.yml"
