@@ -9,7 +9,7 @@ from __future__ import annotations
 import typing as t
 
 from ..plugin_utils._placement.request import GUEST_KEYS
-from ..plugin_utils._roles import boot, files, steps, wanted
+from ..plugin_utils._roles import boot, files, homes, steps, wanted
 from .report import spoken
 
 
@@ -33,5 +33,6 @@ class FilterModule:
             "xl_config": spoken(wanted.config_text, "xl_config"),
             "boot_arguments": spoken(boot.boot_arguments, "boot_arguments"),
             "boot_pending": spoken(boot.boot_pending, "boot_pending"),
+            "created_homes": spoken(homes.created_homes, "created_homes"),
             "known_faults": spoken(boot.known_faults, "known_faults"),
         }

@@ -13,10 +13,10 @@ Where `points` have numbers, `runs` are done once without being killed, and what
     {"saved": 1}                    once a file in /var/lib/dom0-xen/saves has so many bytes: 1 is when a guest is asked to suspend
     {"within": "xl create", "at": 0.3}  in the middle of an xl, at this part of the time that it took before; if it is quicker now, earlier
 
-"then" is what is run after that: {"deed": "xl restore", "then": ARGV}. With "alone": true what it has started, xl above all, goes on,
+With "alone": true what it has started, xl above all, goes on,
 otherwise that is killed with it. What is seen right then goes to `states`. The same run again has to succeed, and the last one to change nothing when
 it comes once more. What `look` prints then goes to `look`, and the guests there are then to `ends`. `setup` puts the host back before each
-time; its commands may fail. Prints JSON.
+time; its commands may fail. With "leave": true it ends once the first point has killed: the host stays as it is then. Prints JSON.
 """
 
 from __future__ import annotations
@@ -224,9 +224,10 @@ def main() -> None:
             entry["killed"] = killed(run, point, names, lengths, count, attempt)
             if entry["killed"]:
                 break
-        if entry["killed"] and "then" in point:
-            subprocess.run(point["then"], capture_output=True, stdin=subprocess.DEVNULL, check=True)
         entry["states"] = domains()
+        if task.get("leave"):
+            sys.stdout.write(json.dumps(entry))
+            return
         result = module(run)
         entry["again"] = {key: result.get(key) for key in ("changed", "failed", "msg", "recovered", "left")}
         if task.get("look"):

@@ -104,5 +104,6 @@ def _kill(process: t.Any) -> None:
 
 def how_to_start() -> str:
     """The command that starts xenstored on this host."""
-    # Debian's script of Xen's daemons; upstream, and XCP-ng, have a unit of its own.
-    return "systemctl start %s" % ("xen" if os.path.exists("/etc/init.d/xen") else "xenstored")
+    # Debian's script of Xen's daemons, which counts as started once it has run, whatever became of them; upstream, and XCP-ng, have a unit
+    # of xenstored's own, which refuses to be restarted.
+    return "systemctl restart xen" if os.path.exists("/etc/init.d/xen") else "systemctl start xenstored"
