@@ -16,6 +16,7 @@ import typing as t
 
 from .choose import Rule, best_option, by_load, by_memory
 from .effort import Effort
+from .fill import fill, peculiar
 from .improve import gather, improve
 from .problem import Problem
 from .scarcity import Scarce, by_slots, scarcest
@@ -139,7 +140,7 @@ def solve(
                 starts.append(greedy(problem, order, sparing))
                 tell(_progress("sparing slots", starts[-1]))
     if any(option is None for option in starts[0].at):
-        for state in _leaving_out_the_largest(problem, sized, floor, effort.part(2)):
+        for state in _leaving_out_the_largest(problem, sized, floor, starts[0].key(), effort.part(2)):
             starts.append(state)
             tell(_progress("the largest left out", state))
     few = len(problem.movers) <= MANY_GUESTS and not any(stay is not None for stay in problem.stays)
@@ -164,11 +165,12 @@ def solve(
 
 
 def _leaving_out_the_largest(
-    problem: Problem, sized: t.Sequence[int], floor: Key, effort: Effort
+    problem: Problem, sized: t.Sequence[int], floor: Key, first: Key, effort: Effort
 ) -> t.Iterator[State]:
     """Starts that leave out the largest from the beginning, as many as it takes until all others have a place.
 
-    The guests that are kept are placed the largest first, then the others, the smallest first.
+    The guests that are kept fill up one node after the other, or are placed the largest first, then the others, the smallest first.
+    `first`: what was reached without.
     """
     movers, weights = problem.movers, problem.weights
     rising = sorted(range(len(movers)), key=lambda guest: (-weights[guest], movers[guest].guest.need, guest))
@@ -181,23 +183,44 @@ def _leaving_out_the_largest(
     missing = max(1, floor[0] // least) if floor[0] < len(movers) * least else 1
     kept = len(movers) - missing
     step = 1
+    best, filled = first, False
     for _start in range(MOST_STARTS):
         chosen = set(hopeful[: max(0, kept)])
         order = [guest for guest in sized if guest in chosen]
         order += [guest for guest in rising if guest not in chosen]
-        for rule in (by_load, by_memory):
+        for rule in (None, by_load, by_memory):
             if effort.late():
                 return
-            state = greedy(problem, order, rule, most_excess=0)
-            for guest in order:
-                if state.at[guest] is None and not effort.over():
-                    gather(state, guest, effort)
-            state = greedy(problem, order, rule, state)
+            state = _start_of(problem, order, chosen, rule, effort)
             yield state
             if all(state.at[guest] is not None for guest in chosen):
                 return
+            if rule is None and state.index is not None:
+                # On a fleet the other rules are for what is too peculiar for it.
+                if state.key() < best:
+                    best, filled = state.key(), True
+                    break
+                if filled:
+                    return
         kept = min(kept, len(hopeful)) - step
         step *= 2
+
+
+def _start_of(
+    problem: Problem, order: t.Sequence[int], chosen: t.Collection[int], rule: Rule | None, effort: Effort
+) -> State:
+    """Place the chosen guests on as many nodes as they need by a rule, or by filling up nodes (None), then the others anywhere."""
+    state = state_of(problem, problem.stays)
+    if rule is None:
+        # What is peculiar comes first, as the rest goes anywhere.
+        state = greedy(problem, peculiar(state, order), by_load, state, most_excess=0)
+        fill(state, chosen, effort)
+        rule = by_memory
+    state = greedy(problem, order, rule, state, most_excess=0)
+    for guest in order:
+        if state.at[guest] is None and not effort.over():
+            gather(state, guest, effort)
+    return greedy(problem, order, rule, state)
 
 
 def _progress(stage: str, state: State) -> str:
