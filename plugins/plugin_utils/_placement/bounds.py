@@ -6,17 +6,18 @@
 
 """Figures that no placement can be below, cheap to compute. They tell how far from the best possible a plan may be.
 
-Each holds for every placement that leaves out no more guests than the one it is printed beside.
+Each holds for every placement that leaves out no more guests than the one it is printed beside, and where that is said has no more nodes
+beyond those needed.
 """
 
 from __future__ import annotations
 
 import bisect
-import itertools
 import typing as t
 
+from .loads import busiest, least_load, least_need, may_be_alone
 from .model import VCPU
-from .options import Mover, Shape
+from .options import Shape
 from .problem import Problem
 from .scarcity import scarcest, too_many_apart, torn
 from .state import LARGE
@@ -29,14 +30,17 @@ MOST_UNITS = 400
 Bounds = dict[str, int]
 
 
-def all_bounds(problem: Problem, missing: int) -> Bounds:
-    """Return a bound of each level below the first two, for placements that leave out no more than `missing` guests."""
+def all_bounds(problem: Problem, missing: int, spanning: int | None = None) -> Bounds:
+    """Return a bound of each level below the first two, for placements that leave out no more than `missing` guests.
+
+    `spanning`: how many nodes beyond those needed they may have; None for any number.
+    """
     return {
         "crowding": least_own_cost(problem, "crowding", missing),
         "distance": least_own_cost(problem, "distance", missing),
         "device": least_own_cost(problem, "device", missing),
         "smt": least_smt(problem, missing),
-        "peak_load": least_peak(problem, missing),
+        "peak_load": least_peak(problem, missing, spanning),
         "moves": 0,
         "imbalance": least_imbalance(problem, missing),
     }
@@ -53,14 +57,14 @@ def fewest_unplaced(problem: Problem) -> int:
         shape = problem.maker.shape(mover)
         if not problem.maker.needed(shape) and stay is None:
             continue
-        needs.append(_least_need(mover))
+        needs.append(least_need(mover))
         vcpus.append(VCPU * (mover.guest.vcpus - len(mover.guest.dedicated_vcpus)))
     placed = _most_under(sorted(needs), problem.hosts_total())
     limits = [
         None if ratio is None else ratio * pus
         for ratio, pus in zip(problem.cells.ratio, problem.cells.pus, strict=True)
     ]
-    if limits and None not in limits and not any(_alone(mover) for mover in problem.movers):
+    if limits and None not in limits and not any(may_be_alone(mover) for mover in problem.movers):
         total = sum(t.cast("list[int]", limits)) - sum(problem.base.vcpus.values())
         placed = min(placed, _most_under(sorted(vcpus), total))
     return max(
@@ -81,7 +85,7 @@ def least_spanning(problem: Problem, unplaced: int) -> int:
         if guest.nodes is not None or any(policy.numa_policy != "preferred" for policy in policies):
             continue
         if problem.maker.needed(problem.maker.shape(mover)) == 1:
-            demands.append(_least_need(mover))
+            demands.append(least_need(mover))
     if not demands:
         return 0
     demands.sort()
@@ -151,19 +155,15 @@ def least_smt(problem: Problem, unplaced: int) -> int:
         max(0, base.load.get(name, 0) - cores * VCPU)
         for name, cores in zip(problem.cells, problem.cores, strict=True)
     )
-    return max(there, _least_load(problem, unplaced) - sum(problem.cores) * VCPU)
+    return max(there, least_load(problem, unplaced) - sum(problem.cores) * VCPU)
 
 
-def least_peak(problem: Problem, unplaced: int) -> int:
-    """Load of the busiest cores, in millionths of a vCPU for each core: the mean, and what is there already."""
-    if not problem.cores:
-        return 0
-    base = problem.base
-    there = max(
-        base.load.get(name, 0) * 1000 // cores
-        for name, cores in zip(problem.cells, problem.cores, strict=True)
-    )
-    return max(there, _least_load(problem, unplaced) * 1000 // sum(problem.cores))
+def least_peak(problem: Problem, unplaced: int, spanning: int | None = None) -> int:
+    """Load of the busiest cores, in millionths of a vCPU for each core, of placements with no more than `spanning` nodes beyond those needed.
+
+    See :func:`.loads.busiest`; without `spanning` it holds for any number of nodes.
+    """
+    return busiest(problem, unplaced, spanning)
 
 
 def least_imbalance(problem: Problem, unplaced: int) -> int:
@@ -173,7 +173,7 @@ def least_imbalance(problem: Problem, unplaced: int) -> int:
     """
     base = problem.base
     loads = [base.load.get(name, 0) for name in problem.cells]
-    left, cores = _least_load(problem, unplaced), sum(problem.cores)
+    left, cores = least_load(problem, unplaced), sum(problem.cores)
     total, others = 0, len(loads)
     for load, own in sorted(
         zip(loads, problem.cores, strict=True), key=lambda one: one[0] / one[1], reverse=True
@@ -184,27 +184,6 @@ def least_imbalance(problem: Problem, unplaced: int) -> int:
         left, cores, others = left - load, cores - own, others - 1
     # each node's own figure is rounded down
     return total + max(0, left * left // cores - others) if others else total
-
-
-def _least_load(problem: Problem, unplaced: int) -> int:
-    """Load of everything when the `unplaced` guests with the largest loads are left out, and those that may have CPUs of their own."""
-    loads = sorted(
-        0 if _alone(mover) else mover.guest.vcpus * VCPU * mover.guest.weight // 256
-        for mover in problem.movers
-    )
-    return sum(problem.base.load.values()) + sum(itertools.islice(loads, max(0, len(loads) - unplaced)))
-
-
-def _least_need(mover: Mover) -> int:
-    """Bytes that the guest takes from some host, at the very least."""
-    if mover.stay is not None:
-        return min(mover.guest.need, sum(mover.held.values()))
-    return max(0, mover.guest.need - sum(mover.held.values()))
-
-
-def _alone(mover: Mover) -> bool:
-    policies = [mover.guest.policy, *mover.guest.host_policies.values()]
-    return mover.guest.trust_group is not None or any(policy.cpu_policy != "shared" for policy in policies)
 
 
 def _most_under(sizes: t.Sequence[int], total: int) -> int:

@@ -106,8 +106,9 @@ class Engine:
             found = self._part(problem, state, bounds, FIRST, 0.6)
             looked = found is not None
             if found is not None:
-                if found.at.count(None) > state.at.count(None):
-                    # More guests, of lower priorities, are left out: what was known of the load does not hold for that.
+                if found.at.count(None) > state.at.count(None) or found.spanning > state.spanning:
+                    # More guests, of lower priorities, are left out, or more nodes taken for one: what was known of the load does not
+                    # hold for that.
                     bounds = {level: bound for level, bound in bounds.items() if level in FIRST}
                 state = found
                 polish(state)

@@ -527,7 +527,7 @@ def _known(
 ) -> Bounds:
     """The bounds of the levels of a state. `proven`: levels that no placement can better; `more`: further bounds for what is as good before."""
     missing = sum(1 for option in state.at if option is None)
-    known = bounds.all_bounds(problem, missing)
+    known = bounds.all_bounds(problem, missing, state.spanning)
     known["unplaced"] = floor[0]
     known["spanning"] = bounds.least_spanning(problem, missing)
     for level in proven:
