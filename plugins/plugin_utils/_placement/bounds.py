@@ -158,12 +158,12 @@ def least_smt(problem: Problem, unplaced: int) -> int:
     return max(there, least_load(problem, unplaced) - sum(problem.cores) * VCPU)
 
 
-def least_peak(problem: Problem, unplaced: int, spanning: int | None = None) -> int:
+def least_peak(problem: Problem, unplaced: int, spanning: int | None = None, local: bool = False) -> int:
     """Load of the busiest cores, in millionths of a vCPU for each core, of placements with no more than `spanning` nodes beyond those needed.
 
-    See :func:`.loads.busiest`; without `spanning` it holds for any number of nodes.
+    See :func:`.loads.busiest`; without `spanning` it holds for any number of nodes. `local`: of those in which everybody is at its devices.
     """
-    return busiest(problem, unplaced, spanning)
+    return busiest(problem, unplaced, spanning, local)
 
 
 def least_imbalance(problem: Problem, unplaced: int) -> int:

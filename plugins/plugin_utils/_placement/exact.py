@@ -20,7 +20,7 @@ import typing as t
 from pathlib import Path
 
 from ...module_utils._errors import Failure
-from .bounds import Bounds
+from .bounds import Bounds, all_bounds
 from .options import Option
 from .problem import Problem
 from .program import Level, Model
@@ -106,10 +106,10 @@ class Engine:
             found = self._part(problem, state, bounds, FIRST, 0.6)
             looked = found is not None
             if found is not None:
-                if found.at.count(None) > state.at.count(None) or found.spanning > state.spanning:
-                    # More guests, of lower priorities, are left out, or more nodes taken for one: what was known of the load does not
-                    # hold for that.
+                if (found.unplaced, found.spanning) != (state.unplaced, state.spanning):
+                    # What was known of the other levels holds for placements that are like the one before on these.
                     bounds = {level: bound for level, bound in bounds.items() if level in FIRST}
+                    bounds |= all_bounds(problem, found.at.count(None), found.spanning)
                 state = found
                 polish(state)
         if self.wish == "exact" or any(state.value(level) > bounds.get(level, 0) for level in SECOND[:-1]):

@@ -98,11 +98,11 @@ def _kept(loads: t.Sequence[Load], left_out: int, room: int) -> int:
 # The busiest cores.
 
 
-def busiest(problem: Problem, unplaced: int, spanning: int | None = None) -> int:
+def busiest(problem: Problem, unplaced: int, spanning: int | None = None, local: bool = False) -> int:
     """Load of the busiest cores at least, in millionths of a vCPU for each core.
 
     Holds for placements that leave out no more than `unplaced` guests, and have no more than `spanning` nodes beyond those needed; None for
-    any number of them.
+    any number of them. `local`: in which everybody is at its devices.
     """
     if not problem.cores:
         return 0
@@ -115,7 +115,12 @@ def busiest(problem: Problem, unplaced: int, spanning: int | None = None) -> int
     least = max(load * 1000 // own for load, own in zip(there, problem.cores, strict=True))
     loads = loads_of(problem)
     left_out = max(0, unplaced - (len(problem.movers) - len(loads)))
-    least = max(least, _widest_of(problem, loads, left_out, spanning))
+    least = max(least, _widest_of(problem, loads, left_out, spanning), _left_there(problem, there, cores, left_out))
+    if spanning is not None:
+        for cell, some in _tied(problem, loads, local).items():
+            # So many guests may be on other nodes beside.
+            load = _kept(some, left_out + spanning, sum(one.need for one in some))
+            least = max(least, (load + there[cell]) * 1000 // cores[cell])
     for cells, some in _regions(problem, loads):
         room = problem.hosts_total() if len(some) == len(loads) else sum(one.need for one in some)
         load = _kept(some, left_out, room)
@@ -150,6 +155,60 @@ def _regions(problem: Problem, loads: t.Sequence[Load]) -> t.Iterator[tuple[t.Co
     for mine in dict.fromkeys(cells.values()):
         if len(mine) < len(problem.cells):
             yield mine, [one for wish, some in wishes.items() if cells[wish] <= mine for one in some]
+
+
+def _tied(problem: Problem, loads: t.Sequence[Load], local: bool) -> dict[int, list[Load]]:
+    """Guests that can be on one node alone because of their devices, by the cell of that node. `local`: those that it is better for, too."""
+    maker = problem.maker
+    tied: dict[int, list[Load]] = {}
+    for one in loads:
+        guest = problem.movers[one.guest].guest
+        if not guest.pci_devices or problem.stays[one.guest] is not None or not _single(problem, one):
+            continue
+        cells = []
+        for host, pool, _sizes, _whole in maker.sized(maker.shape(problem.movers[one.guest])):
+            for node in pool.cells:
+                place = maker.place(host, pool, (node,))
+                if place is None or maker.device_fault(guest, host, place) is not None:
+                    continue
+                if not local or not maker.device_cost(guest, host, [node]):
+                    cells.append(maker.cell[host.name, pool.id, node])
+        if len(cells) == 1:
+            tied.setdefault(cells[0], []).append(one)
+    return tied
+
+
+def _left_there(problem: Problem, there: t.Sequence[int], cores: t.Sequence[int], left_out: int) -> int:
+    """How busy cores are at least because no more than so many of the guests that run on them may be moved."""
+    if problem.most_moves is None:
+        return 0
+    running: dict[int, list[int]] = {}
+    for stay in problem.stays:
+        if stay is not None and len(stay.uses) == 1:
+            running.setdefault(stay.uses[0][0], []).append(stay.uses[0][1])
+    for found in running.values():
+        found.sort(reverse=True)
+
+    def possible(peak: int) -> bool:
+        left = t.cast(int, problem.most_moves) + left_out
+        for cell, found in running.items():
+            load = there[cell] + sum(found)
+            for one in found:
+                if load * 1000 // cores[cell] <= peak:
+                    break
+                load, left = load - one, left - 1
+            if left < 0:
+                return False
+        return True
+
+    low, high = -1, max(((there[cell] + sum(found)) * 1000 for cell, found in running.items()), default=0)
+    while high - low > 1:
+        middle = (low + high) // 2
+        if possible(middle):
+            high = middle
+        else:
+            low = middle
+    return high if running else 0
 
 
 def _single(problem: Problem, one: Load) -> bool:

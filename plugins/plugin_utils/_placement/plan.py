@@ -532,6 +532,13 @@ def _known(
     known["spanning"] = bounds.least_spanning(problem, missing)
     for level in proven:
         known[level] = state.value(level)
+    before = ("crowding", "distance", "device")
+    if any(mover.guest.pci_devices for mover in problem.movers) and not state.device:
+        # Only placements that are as good on the levels before count, and none is better there.
+        if all(state.value(level) <= known[level] for level in before):
+            known["peak_load"] = max(
+                known["peak_load"], bounds.least_peak(problem, missing, state.spanning, local=True)
+            )
     for level, bound in (more or {}).items():
         known[level] = max(known.get(level, 0), bound)
     return known
