@@ -109,13 +109,14 @@ def busiest(problem: Problem, unplaced: int, spanning: int | None = None, local:
     base = problem.base
     there = [base.load.get(name, 0) for name in problem.cells]
     cores = [
-        max(1, own - base.cores.get(name, 0))
-        for name, own in zip(problem.cells, problem.cores, strict=True)
+        max(1, own - base.cores.get(name, 0)) for name, own in zip(problem.cells, problem.cores, strict=True)
     ]
     least = max(load * 1000 // own for load, own in zip(there, problem.cores, strict=True))
     loads = loads_of(problem)
     left_out = max(0, unplaced - (len(problem.movers) - len(loads)))
-    least = max(least, _widest_of(problem, loads, left_out, spanning), _left_there(problem, there, cores, left_out))
+    least = max(
+        least, _widest_of(problem, loads, left_out, spanning), _left_there(problem, there, cores, left_out)
+    )
     if spanning is not None:
         for cell, some in _tied(problem, loads, local).items():
             # So many guests may be on other nodes beside.
@@ -221,7 +222,9 @@ def _single(problem: Problem, one: Load) -> bool:
     return (
         problem.maker.needed(problem.maker.shape(mover)) == 1
         and all(policy.numa_policy in ("preferred", "single", "1") for policy in policies)
-        and (problem.stays[one.guest] is None or all(policy.numa_policy == "preferred" for policy in policies))
+        and (
+            problem.stays[one.guest] is None or all(policy.numa_policy == "preferred" for policy in policies)
+        )
     )
 
 
@@ -259,9 +262,7 @@ def _widest_of(problem: Problem, loads: t.Sequence[Load], left_out: int, spannin
     )
 
 
-def _nodes_of(
-    needed: int, shape: Shape, spanning: int | None, runs: bool
-) -> tuple[int | None, int | None]:
+def _nodes_of(needed: int, shape: Shape, spanning: int | None, runs: bool) -> tuple[int | None, int | None]:
     """On how many nodes a guest can be at most, and on how many when it has no more than it needs; None for all of a host.
 
     `runs`: it may stay where it is, whatever its policy says.
@@ -309,9 +310,7 @@ def _in_pieces(
     rooms = _most_loads(some, {memory for _cores, _there, memory in kinds})
     ordered = sorted(one.load for one in some)
     sizes = sorted({one.load for one in some} - {0})[-MOST_ROOMS:]
-    counts = [
-        (size, max(0, len(ordered) - bisect.bisect_left(ordered, size) - left_out)) for size in sizes
-    ]
+    counts = [(size, max(0, len(ordered) - bisect.bisect_left(ordered, size) - left_out)) for size in sizes]
 
     def possible(peak: int) -> bool:
         limits = [
@@ -320,9 +319,7 @@ def _in_pieces(
         ]
         if sum(limit // step * step * number for limit, number in limits) < load:
             return False
-        return all(
-            sum(limit // size * number for limit, number in limits) >= count for size, count in counts
-        )
+        return all(sum(limit // size * number for limit, number in limits) >= count for size, count in counts)
 
     high = max(least, (sum(there) + sum(ordered)) * 1000)
     if possible(least) or not possible(high):

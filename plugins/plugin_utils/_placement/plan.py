@@ -532,13 +532,13 @@ def _known(
     known["spanning"] = bounds.least_spanning(problem, missing)
     for level in proven:
         known[level] = state.value(level)
-    before = ("crowding", "distance", "device")
-    if any(mover.guest.pci_devices for mover in problem.movers) and not state.device:
-        # Only placements that are as good on the levels before count, and none is better there.
-        if all(state.value(level) <= known[level] for level in before):
-            known["peak_load"] = max(
-                known["peak_load"], bounds.least_peak(problem, missing, state.spanning, local=True)
-            )
+    # Only placements that are as good on the levels before count: where none is better there, everybody is at its devices in them.
+    settled = not state.device and all(
+        state.value(level) <= known[level] for level in ("crowding", "distance")
+    )
+    if settled and any(mover.guest.pci_devices for mover in problem.movers):
+        local = bounds.least_peak(problem, missing, state.spanning, local=True)
+        known["peak_load"] = max(known["peak_load"], local)
     for level, bound in (more or {}).items():
         known[level] = max(known.get(level, 0), bound)
     return known

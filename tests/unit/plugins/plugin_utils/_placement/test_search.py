@@ -169,6 +169,45 @@ def test_bounds_of_load() -> None:
     assert bounds.least_imbalance(problem, 1) == 4_000_000 - 2
 
 
+def test_bound_of_the_peak_knows_that_guests_are_whole() -> None:
+    # One of two nodes has two of three guests, unless one of them is spread or left out.
+    problem = problem_of([(2, 1000), (2, 1000)], [100] * 3, vcpus=2)
+    assert bounds.least_peak(problem, 0, 0) == 2_000_000
+    assert bounds.least_peak(problem, 0, 1) == 1_500_000
+    assert bounds.least_peak(problem, 1, 0) == 1_000_000
+
+
+def test_bound_of_the_peak_knows_what_a_node_has_room_for() -> None:
+    # One of five guests is on the small node at most, so four of them are on the other one.
+    problem = problem_of([(4, 1500), (4, 300)], [300] * 5)
+    assert bounds.least_peak(problem, 0, 0) == 1_000_000
+    assert bounds.least_peak(problem, 0) == 625_000
+
+
+def test_bound_of_the_peak_knows_who_is_busy_alone() -> None:
+    problem = problem_of([(2, 1000), (4, 1000), (8, 1000)], [100], vcpus=6)
+    assert bounds.least_peak(problem, 0, 0) == 750_000
+    assert bounds.least_peak(problem, 0) == 6_000_000 // 14
+
+
+def test_bound_of_the_load_knows_that_the_guests_left_out_have_to_make_room() -> None:
+    host = host_room("alpha", hosts.host([(4, 1000)]), Reserve(low_memory=False))
+    sizes = [("a", 1, 900), ("b", 4, 600), ("c", 8, 90)]
+    movers = [Mover(Guest(name, vcpus, net(need) * MIB)) for name, vcpus, need in sizes]
+    problem = make_problem([host], movers)
+    # Without b there are 9 vCPUs; without c, which has the most of them, there is no room for the others.
+    assert 8_000 <= bounds.least_smt(problem, 1) + 4_000 <= 9_000
+    assert 2_000_000 <= bounds.least_peak(problem, 1, 0) <= 2_250_000
+
+
+def test_bound_of_the_peak_knows_who_is_tied_to_a_cpupool() -> None:
+    topology = hosts.host([(4, 2000), (4, 2000)], pools=[("second", range(4, 8))])
+    host = host_room("alpha", topology, Reserve(low_memory=False))
+    movers = [Mover(Guest(f"g{number}", 1, 100 * MIB, pool="second")) for number in range(4)]
+    assert bounds.least_peak(make_problem([host], movers), 0) == 2_000_000
+    assert bounds.least_peak(make_problem([host], movers), 1) == 1_500_000
+
+
 def test_bound_of_imbalance_leaves_busy_nodes_as_they_are() -> None:
     problem = problem_of([(2, 1000), (2, 1000), (4, 1000)], [100] * 3, vcpus=2)
     first, second, third = problem.cells
