@@ -1,10 +1,11 @@
 # Copyright (c) 2026, dom0.xen contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How time and memory grow with hosts and guests. Each size is planned in a process of its own."""
+"""How time and memory grow with hosts and guests: of the search, and of all that the action does. Each size is planned in a process of its own."""
 
 from __future__ import annotations
 
 import json
+import math
 import random
 import resource
 import subprocess
@@ -18,17 +19,36 @@ if __name__ == "__main__":
     # It makes ansible_collections.dom0.xen importable.
     import conftest  # noqa: F401 # pylint: disable=unused-import
 
+from ansible_collections.dom0.xen.plugins.module_utils._topology.facts_reading import from_facts
 from ansible_collections.dom0.xen.plugins.plugin_utils._placement import bounds
 from ansible_collections.dom0.xen.plugins.plugin_utils._placement.effort import Effort
 from ansible_collections.dom0.xen.plugins.plugin_utils._placement.model import MIB, Guest
 from ansible_collections.dom0.xen.plugins.plugin_utils._placement.options import Mover
-from ansible_collections.dom0.xen.plugins.plugin_utils._placement.plan import solve_problem
+from ansible_collections.dom0.xen.plugins.plugin_utils._placement.plan import (
+    make_plan,
+    solve_problem,
+    summary,
+)
 from ansible_collections.dom0.xen.plugins.plugin_utils._placement.problem import make_problem
+from ansible_collections.dom0.xen.plugins.plugin_utils._placement.request import read_all
 from ansible_collections.dom0.xen.plugins.plugin_utils._placement.search import MOST_LOOKS
+from ansible_collections.dom0.xen.tests.unit.plugins.plugin_utils._placement import hosts as made_hosts
 from world import GIB, HUAWEI, KINDS, Kind, host_of
 
 #: (hosts, guests): one host with eight nodes, then fleets.
 SIZES = ((1, 50), (1, 150), (1, 400), (10, 200), (100, 2_000), (300, 6_000), (1_000, 20_000))
+
+#: (what, hosts, guests) of the whole action: fleets, one group that is to be kept apart, and one large host.
+WHOLE = (
+    ("fleet", 100, 2_000),
+    ("fleet", 300, 6_000),
+    ("fleet", 1_000, 20_000),
+    ("fleet", 5_000, 100_000),
+    ("one group", 250, 500),
+    ("one group", 1_000, 2_000),
+    ("64 nodes", 1, 64),
+    ("64 nodes", 1, 256),
+)
 
 #: Share of the fleet's memory that is asked for.
 FILL = 0.93
@@ -94,5 +114,79 @@ def scale(say: t.Callable[[str], None]) -> list[str]:
     return lines
 
 
+def measure_whole(what: str, hosts: int, guests: int) -> dict[str, t.Any]:
+    """Facts, request, plan and summary, as the action makes them, without Ansible's own part."""
+    rand = random.Random(7)
+    wanted: list[dict[str, t.Any]] = []
+    for number in range(guests):
+        vcpus, gib, _weight = rand.choices(HUAWEI, [weight for *_flavour, weight in HUAWEI])[0]
+        wanted.append({"name": f"g{number:06}", "vcpus": vcpus, "memory": gib * 1024})
+    groups = []
+    if what == "one group":
+        names = [guest["name"] for guest in wanted]
+        groups = [{"name": "crew", "policy": "anti-affinity", "scope": "host", "members": names}]
+    kinds = [_fleet(number) for number in range(hosts)]
+    if what == "64 nodes":
+        kinds = [
+            KINDS["16 nodes"]._replace(
+                nodes=64, distances=[[10 if a == b else 20 for b in range(64)] for a in range(64)]
+            )
+        ]
+    asked = sum(guest["memory"] * 257 / 256 + guest["vcpus"] + 2 for guest in wanted)
+    scale = asked / FILL / (sum(kind.nodes * kind.gib for kind in kinds) * 1024)
+    facts = {}
+    for number, kind in enumerate(kinds):
+        nodes = [(kind.cores, int(kind.gib * scale * 1024))] * kind.nodes
+        facts[f"h{number:04}"] = made_hosts.facts(nodes, distance=kind.distances)
+    request = {"guests": wanted, "groups": groups, "reserve": {"low_memory": False}}
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    begin = time.process_time()
+    topologies = {name: from_facts(one) for name, one in facts.items()}
+    read = read_all(list(facts), request)
+    plan = make_plan(topologies, read.guests, read.reserve, read.settings, Effort(MOST_LOOKS))
+    lines = summary(plan)
+    levels = {level["level"]: level for level in plan["objective"]}
+    return {
+        "cpu": time.process_time() - begin,
+        "mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        "before": before // 1024,
+        "lines": len(lines),
+        "unplaced": levels["unplaced"]["value"],
+        "spanning": levels["spanning"]["value"],
+        "peak": levels["peak_load"]["value"],
+        "bound": levels["peak_load"]["bound"],
+        "ended": plan["search"]["ended_by"],
+    }
+
+
+def growth(say: t.Callable[[str], None], most: int | None = None) -> list[str]:
+    """The whole action at all sizes, up to `most` guests; returns the lines of a table. Exponents are between a size and the one before it."""
+    lines = [
+        "| what | hosts | guests | CPU time | exponent | memory of the process, and before | unplaced | spanning | peak / bound | ended by |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    last: dict[str, tuple[int, float]] = {}
+    for what, hosts, guests in WHOLE:
+        if most is not None and guests > most:
+            continue
+        command = [sys.executable, str(Path(__file__).resolve()), str(hosts), str(guests), what]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        found = json.loads(done.stdout)
+        exponent = ""
+        if what in last:
+            number, seconds = last[what]
+            exponent = f"{math.log(found['cpu'] / seconds) / math.log(guests / number):.2f}"
+        last[what] = (guests, found["cpu"])
+        lines.append(
+            f"| {what} | {hosts} | {guests} | {found['cpu']:.2f} s | {exponent} | {found['mib']} MiB, {found['before']} MiB | "
+            f"{found['unplaced']} | {found['spanning']} | {found['peak']} / {found['bound']} | {found['ended']} |"
+        )
+        say(lines[-1])
+    return lines
+
+
 if __name__ == "__main__":
+    if len(sys.argv) > 3:
+        print(json.dumps(measure_whole(sys.argv[3], int(sys.argv[1]), int(sys.argv[2]))))
+        sys.exit()
     print(json.dumps(measure(int(sys.argv[1]), int(sys.argv[2]))))
