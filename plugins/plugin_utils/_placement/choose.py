@@ -85,6 +85,10 @@ def best_of_shape(
     sized = maker.sized(shape)
     if nodes is not None:
         sized = [entry for entry in sized if entry[0].name == nodes[0]]
+    if shape.apart:
+        # On a fleet most hosts are closed to a member of a large group: no look at their nodes is needed.
+        state.looks += len(sized) // 32
+        sized = [entry for entry in sized if not state.shut(shape, entry[0].name)]
     for size in sorted({size for _host, _pool, sizes, _whole in sized for size in sizes}):
         excess = max(0, size - needed)
         if (best is not None and excess > best_key[0]) or (most_excess is not None and excess > most_excess):
@@ -149,6 +153,8 @@ def _of_a_kind(state: State, index: Index, kind: t.Any, shape: Shape, rule: Rule
     for cell in cells:
         state.looks += 1
         host, pool, _resource = t.cast(t.Any, index.home[cell])
+        if shape.apart and state.shut(shape, host.name):
+            continue
         option = maker.option(shape, host, pool, (maker.cells.names[cell][2],))
         if option is None or not state.fits(option):
             continue

@@ -58,6 +58,8 @@ class Explainer:
         self.large = len(problem.cells) >= LARGE
         self.settings = settings
         self.effort = effort
+        #: What is told of guests without a place that are alike, by the shape that they share.
+        self.told: dict[int, tuple[list[str], str, list[str]]] = {}
 
     def late(self) -> bool:
         """Whether the limit of time has passed, so that only the least is told."""
@@ -365,6 +367,15 @@ class Explainer:
         guest = mover.guest
         if self.late():
             return [need_clause(guest), NO_TIME], MORE_TIME, [MORE_TIME]
+        shape = self.problem.maker.shape(mover)
+        if id(shape) not in self.told:
+            self.told[id(shape)] = self._unplaced(mover)
+        sentences, own, helps = self.told[id(shape)]
+        return list(sentences), own, list(helps)
+
+    def _unplaced(self, mover: Mover) -> tuple[list[str], str, list[str]]:
+        """The same for any guest like this one: nothing in it depends on the name."""
+        guest = mover.guest
         sentences = [need_clause(guest)]
         nearest: list[tuple[int, str]] = []
         hosts = self.problem.maker.shape(mover).hosts
@@ -688,6 +699,8 @@ class Explainer:
     def _low_memory_would_do(self, mover: Mover) -> str | None:
         guest = mover.guest
         for host in self.problem.maker.shape(mover).hosts:
+            if not any(node.low_memory for node in host.nodes.values()):
+                continue
             for place in self.problem.maker.candidates(guest, host, t.cast(Pool, host.find_pool(guest.pool))):
                 # What the user's own reserve does not keep back as well.
                 lows = {

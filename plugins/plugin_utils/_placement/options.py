@@ -135,6 +135,12 @@ class Shape:
         self.least_crowding = 0
         self.sized: list[tuple[Host, Pool, list[int], int]] | None = None
         self.made: dict[tuple[str, tuple[int, ...]], Option | None] = {}
+        #: (name, part) of its groups that are kept apart by host.
+        self.apart = tuple(
+            (one.group.name, one.part)
+            for one in guest.groups
+            if one.group.policy == "anti-affinity" and one.group.scope == "host"
+        )
         #: Shared with the shapes that differ in nothing but their groups.
         self.drafts: dict[tuple[str, tuple[int, ...]], Draft | None] = {}
         self.every: tuple[Option, ...] | None = None

@@ -100,14 +100,14 @@ def greedy(
             if place_together(state, rest, rule):
                 left_out.update(one for one in rest if state.at[one] is None)
                 continue
-        # What has no room now will have none later: room only becomes less. Groups are another matter.
+        # What has no room now will have none later: room only becomes less. Groups that keep together are another matter.
         shape = state.shapes[guest]
         if id(shape) in hopeless:
             continue
         option = best_option(state, guest, rule, most_excess=most_excess)
         if option is not None:
             state.put(guest, option)
-        elif not shape.guest.groups:
+        elif all(membership.group.policy == "anti-affinity" for membership in shape.guest.groups):
             hopeless.add(id(shape))
     return state
 

@@ -99,6 +99,14 @@ class State:
                 return False
         return not any(device in self.owners for device in option.devices)
 
+    def shut(self, shape: Shape, host: str) -> bool:
+        """Tell whether a group that is kept apart by host closes all of a host to the shape as things are."""
+        for group, part in shape.apart:
+            there = self.apart.get((group, host))
+            if there is not None and there[1] and (there[0] != part or part == ALONE):
+                return True
+        return False
+
     def _cores_fit(self, option: Option) -> bool:
         """Whether there are cores for who wants some for itself, and what the others may have together."""
         cells = self.problem.cells
