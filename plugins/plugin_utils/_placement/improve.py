@@ -402,36 +402,54 @@ def _balance(state: State, effort: Effort) -> bool:
 
 def _cool(state: State, hot: int, effort: Effort) -> set[int]:
     """Better the whole by moving a guest off a cell, or exchanging it for one or two others. Returns the cells that changed."""
-    here = _representatives(state, hot)
+    here = _weighed(state, hot)
     if not here:
         return set()
     before = state.key()
     # On a fleet it would take too long for all of them.
     busiest = state.index is None or state.ratio[hot] == state.ratios[-1]
+    room = state.free[_memory_of(state, hot)]
+    mine_only = [mine for mine, *_figures in here]
     for number, cold in enumerate(_cool_cells(state, hot)):
-        there: list[int] | None = None
-        for mine in here:
+        limit = _most_calming(state, hot, cold)
+        left = state.free[_memory_of(state, cold)]
+        if effort.over():
+            return set()
+        for mine, load, need, _gives in here:
+            if 0 < load < limit and need <= left and _exchange(state, [mine], hot, [], cold, before, effort):
+                return {hot, cold}
+        there = _weighed(state, cold)
+        for mine, load, need, gives in here:
             if effort.over():
                 return set()
-            if _calmer(state, hot, cold, _load(state, mine)) and _exchange(
-                state, [mine], hot, [], cold, before, effort
-            ):
-                return {hot, cold}
-        there = _representatives(state, cold)
-        for mine in here:
-            for theirs in there:
-                if effort.over():
-                    return set()
-                more = _load(state, mine) - _load(state, theirs)
-                if _calmer(state, hot, cold, more) and _exchange(
-                    state, [mine], hot, [theirs], cold, before, effort
+            for theirs, its_load, its_need, its_gives in there:
+                if (
+                    0 < load - its_load < limit
+                    and need <= left + its_gives
+                    and its_need <= room + gives
+                    and _exchange(state, [mine], hot, [theirs], cold, before, effort)
                 ):
                     return {hot, cold}
-        if len(state.ratio) <= 64 and _several(state, here, hot, there, cold, before, effort):
-            return {hot, cold}
+        if len(state.ratio) <= 64:
+            theirs_only = [theirs for theirs, *_figures in there]
+            if _several(state, mine_only, hot, theirs_only, cold, before, effort):
+                return {hot, cold}
         if number < MOST_DIVIDED and busiest and _divide(state, hot, cold, before, effort):
             return {hot, cold}
     return set()
+
+
+def _weighed(state: State, cell: int) -> list[tuple[int, int, int, int]]:
+    """Guests that stand for those of a cell: (guest, its load, bytes that it needs elsewhere, bytes that it gives back)."""
+    return [
+        (
+            guest,
+            _load(state, guest),
+            0 if state.shapes[guest].mover.held else state.shapes[guest].need,
+            t.cast(Option, state.at[guest]).demand[0][1],
+        )
+        for guest in _representatives(state, cell)
+    ]
 
 
 def _several(
@@ -558,17 +576,18 @@ def _load(state: State, guest: int) -> int:
 
 def _calmer(state: State, hot: int, cold: int, more: int) -> bool:
     """Whether `more` load going from one cell to the other leaves both less busy than the busier one is now."""
-    if more <= 0:
-        return False
+    return 0 < more < _most_calming(state, hot, cold)
+
+
+def _most_calming(state: State, hot: int, cold: int) -> int:
+    """The load from which on it no longer helps to have that much less on the one cell and more on the other."""
     cells, taken = state.problem.cells, state.taken
     there = cells.cores[cold] - taken[cold]
     here = cells.cores[hot] - taken[hot]
-    # the sum of squared loads for each core becomes less
-    return (
-        there > 0
-        and here > 0
-        and ((2 * state.load[cold] + more) * here < (2 * state.load[hot] - more) * there)
-    )
+    if there <= 0 or here <= 0:
+        return 0
+    # So that the sum of squared loads for each core becomes less.
+    return max(0, (2 * (state.load[hot] * there - state.load[cold] * here) - 1) // (here + there) + 1)
 
 
 def _exchange(
