@@ -612,6 +612,8 @@ class Explainer:
             total = max(sum(short.values()), missing.get(None, 0))
             if any(amount > self._can_be_freed(host, node) for node, amount in missing.items()):
                 continue  # the node is too small for it, whoever leaves
+            if not self._nothing_else_forbids(mover, host, place, short, total):
+                continue
             several = len(place.nodes) > 1
             of = f" of {host.name}" if len(self.hosts) > 1 else ""
             if not short:
@@ -624,6 +626,27 @@ class Explainer:
             if several not in best or (total, order) < best[several][:2]:
                 best[several] = (total, order, text)
         return [(total, text) for total, _order, text in best.values()]
+
+    def _nothing_else_forbids(
+        self, mover: Mover, host: Host, place: Place, short: t.Mapping[int, int], total: int
+    ) -> bool:
+        """Whether the guest would fit if that was freed: so many bytes of nodes, and of the host in all."""
+        pool = t.cast(Pool, host.find_pool(mover.guest.pool))
+        option = self.problem.maker.regardless_of_memory(mover, host, pool, place)
+        if option is None:
+            return False
+        free = self.state.free
+        more = {self.resource[host.name, node]: amount for node, amount in short.items()}
+        if len(place.nodes) == 1 and more:
+            more = dict.fromkeys(more, total)
+        more[self.resource[host.name, None]] = total
+        for resource, amount in more.items():
+            free[resource] += amount
+        try:
+            return self.state.fits(option)
+        finally:
+            for resource, amount in more.items():
+                free[resource] -= amount
 
     def _can_be_freed(self, host: Host, number: int | None) -> int:
         """Bytes of a node (None: of the host) that domains have, those that run, those that are being built and those of the plan."""

@@ -385,6 +385,20 @@ class OptionMaker:
         shape.made[key] = made
         return made
 
+    def regardless_of_memory(self, mover: Mover, host: Host, pool: Pool, place: Place) -> Option | None:
+        """Return the option that a place would be if its nodes had the memory, None when another hard rule forbids it."""
+        guest = mover.guest
+        if guest.vcpus > place.pus or _too_many_parts(guest, host, place):
+            return None
+        if guest.pci_devices and self.device_fault(guest, host, place) is not None:
+            return None
+        uses = self.uses(guest, host, pool, place)
+        if uses is None:
+            return None
+        return self._option(
+            guest, host, place, self.demand(mover, place), uses, 0, 0, self.even(guest, place)
+        )
+
     def option_within(
         self, shape: Shape, option: Option, free: t.Sequence[int], shares: Shares | None = None
     ) -> Option | None:

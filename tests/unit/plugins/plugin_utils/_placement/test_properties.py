@@ -20,7 +20,12 @@ from ansible_collections.dom0.xen.plugins.plugin_utils._placement.problem import
 from ansible_collections.dom0.xen.plugins.plugin_utils._placement.request import read_request
 from ansible_collections.dom0.xen.plugins.plugin_utils._placement.search import solve
 from ansible_collections.dom0.xen.plugins.plugin_utils._placement.state import State
-from ansible_collections.dom0.xen.tests.unit.plugins.plugin_utils._placement import checker, hosts, small
+from ansible_collections.dom0.xen.tests.unit.plugins.plugin_utils._placement import (
+    advice,
+    checker,
+    hosts,
+    small,
+)
 from hypothesis import given, note
 from hypothesis import strategies as st
 
@@ -216,6 +221,12 @@ def test_nothing_that_is_called_proven_can_be_bettered(seed: int) -> None:
     """Against all placements that there are, tried one by one, level by level."""
     facts, request = small.case(seed)
     assert small.false_claims(facts, request, "builtin") == []
+
+
+@given(st.integers(0, 1_000_000))
+def test_advice_helps_when_it_is_followed(seed: int) -> None:
+    """Each is an edit of the request or of the facts; planned again with it, the guest or another one more has a place."""
+    assert advice.useless(seed)[1] == []
 
 
 def test_a_guest_that_makes_room_by_spanning_is_found() -> None:
