@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Kills a module at many points of its work, on the host, and lets a second run come after. Run in dom0 as root.
 
-    python3 killed_module.py '{"points": [{"deed": 0.3}, ..], "setup": [ARGV, ..], "runs": [ARGV, ..], "look": ARGV}'
+    python3 killed_module.py '{"module": NAME, "payload": FILE, "points": [{"deed": 0.3}, ..], "setup": [ARGV, ..], "runs": [ARGUMENTS, ..], "look": ARGV}'
 
-Where `points` have numbers, `runs` are done once without being killed, and what they do to files and with xl is counted. Then, for each of
+`payload` is what Ansible would send for the module (tools/payload.py). It is loaded once (many.py, beside this file), and each run with one of
+`runs` is a child of that: where Python starts for each, most of the time goes there. Where `points` have numbers, `runs` are done once without being killed, and what they do to files and with xl is counted. Then, for each of
 `points`, the next of `runs`, in turn, gets SIGKILL:
 
     {"deed": "xl restore"}          right before the first deed of that name
@@ -35,7 +36,10 @@ import tempfile
 import time
 import typing as t
 
+import many
+
 Argv = t.List[str]
+Arguments = t.Dict[str, t.Any]
 Point = t.Dict[str, t.Any]
 SAVED = "/var/lib/dom0-xen/saves/*.save"
 LONGEST = 900  # seconds until an event is given up
@@ -43,26 +47,25 @@ ATTEMPTS = 4  # to kill a run before it ends
 FOLDER = tempfile.mkdtemp()
 LOG = os.path.join(FOLDER, "deeds")
 
-# Python reads it when it starts. It writes down when the module starts a program, renames or removes a file, and kills it right before that.
-HOOK = """
-import os, signal, sys, time
 
-def deed(event, arguments):
-    if event == "subprocess.Popen":
-        name = " ".join([os.path.basename(os.fsdecode(part)) for part in arguments[1][:2]])
-    elif event in ("os.rename", "os.remove") and "ansible" not in str(arguments[0]):
-        name = event
-    else:
-        return
-    with open(os.environ["DEEDS"], "a+") as log:
-        log.seek(0)
-        number = len(log.readlines())
-        log.write("%r %s\\n" % (time.monotonic(), name))
-    if os.environ.get("DIE_BEFORE") in (str(number), name):
-        os.kill(os.getpid(), signal.SIGKILL)
+def write_down(before: str) -> None:
+    """Have this process write down when it starts a program, renames or removes a file, and kill itself right before `before`."""
 
-sys.addaudithook(deed)
-"""
+    def deed(event: str, arguments: tuple[t.Any, ...]) -> None:
+        if event == "subprocess.Popen":
+            name = " ".join([os.path.basename(os.fsdecode(part)) for part in arguments[1][:2]])
+        elif event in ("os.rename", "os.remove") and "ansible" not in str(arguments[0]):
+            name = event
+        else:
+            return
+        with open(LOG, "a+", encoding="utf-8") as log:
+            log.seek(0)
+            number = len(log.readlines())
+            log.write(f"{time.monotonic()!r} {name}\n")
+        if before in (str(number), name):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(deed)
 
 
 def deeds() -> list[tuple[float, str]]:
@@ -75,25 +78,56 @@ def deeds() -> list[tuple[float, str]]:
     return [(float(when), name) for when, name in lines]
 
 
-def start(argv: Argv, before: str = "") -> subprocess.Popen[str]:
-    """Start a module, that is killed right before a deed."""
-    if os.path.exists(LOG):
-        os.unlink(LOG)
-    return subprocess.Popen(
-        argv,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-        env={**os.environ, "PYTHONPATH": FOLDER, "DEEDS": LOG, "DIE_BEFORE": before},
-    )
+class Run:
+    """A run of the loaded module, that is killed right before a deed."""
+
+    basic: t.Any
+    loaded: t.Any
+    name: str
+
+    @classmethod
+    def load(cls, payload: str, name: str) -> None:
+        """Load the module that all runs are of."""
+        with open(payload, encoding="utf-8") as stream:
+            cls.basic, cls.loaded, _archive = many.load(stream.read(), name)
+        cls.name = name
+
+    def __init__(self, arguments: Arguments, before: str = "") -> None:
+        if os.path.exists(LOG):
+            os.unlink(LOG)
+        sys.stdout.flush()
+        self._output, output = os.pipe()
+        self.pid = os.fork()
+        if not self.pid:
+            # Others look for what belongs to it.
+            os.setsid()
+            os.dup2(output, 1)
+            os.dup2(output, 2)
+            os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+            write_down(before)
+            many.run_here(self.basic, self.loaded, self.name, arguments)
+        os.close(output)
+        self._status: int | None = None
+
+    def ended(self) -> bool:
+        """Whether it has."""
+        if self._status is None:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            self._status = status if pid else None
+        return self._status is not None
+
+    def end(self) -> tuple[bool, str]:
+        """Wait for its end; whether it was killed, and what it has printed."""
+        with open(self._output, encoding="utf-8", errors="replace") as stream:
+            output = stream.read()
+        if self._status is None:
+            self._status = os.waitpid(self.pid, 0)[1]
+        return os.WIFSIGNALED(self._status), output
 
 
-def module(argv: Argv) -> dict[str, t.Any]:
-    """Run a module to its end; its result."""
-    with start(argv) as process:
-        output = process.communicate()[0]
+def module(arguments: Arguments) -> dict[str, t.Any]:
+    """Run the module to its end; its result."""
+    output = Run(arguments).end()[1]
     try:
         return t.cast("dict[str, t.Any]", json.loads(output[output.index("{") :]))
     except ValueError:
@@ -164,37 +198,33 @@ def family(process: int) -> list[int]:
 
 
 def killed(
-    argv: Argv, point: Point, names: Names, lengths: dict[str, float], count: int, attempt: int
+    arguments: Arguments, point: Point, names: Names, lengths: dict[str, float], count: int, attempt: int
 ) -> bool:
-    """Start a module and have it killed at a point; whether it was killed before its end."""
+    """Start a run and have it killed at a point; whether it was killed before its end."""
     if "deed" in point:
         before = point["deed"] if isinstance(point["deed"], str) else str(int(point["deed"] * count))
-        with start(argv, before) as process:
-            process.communicate()
-        return process.returncode == -signal.SIGKILL
-    with start(argv) as process:
-        begun = time.monotonic()
-        while (
-            process.poll() is None
-            and time.monotonic() - begun < LONGEST
-            and not has_come(point, names, lengths, attempt)
-        ):
-            time.sleep(0.001)
-        ended = process.poll() is not None
-        if not ended and point.get("alone"):
-            process.kill()
-        elif not ended:
-            for each in family(process.pid):
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(each, signal.SIGKILL)
-        return not ended
+        return Run(arguments, before).end()[0]
+    run = Run(arguments)
+    begun = time.monotonic()
+    while (
+        not run.ended()
+        and time.monotonic() - begun < LONGEST
+        and not has_come(point, names, lengths, attempt)
+    ):
+        time.sleep(0.001)
+    ended = run.ended()
+    if not ended:
+        for each in [run.pid] if point.get("alone") else family(run.pid):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(each, signal.SIGKILL)
+    run.end()
+    return not ended
 
 
 def main() -> None:
     """Do what the argument says."""
-    with open(os.path.join(FOLDER, "sitecustomize.py"), "w", encoding="utf-8") as stream:
-        stream.write(HOOK)
     task = json.loads(sys.argv[1])
+    Run.load(task["payload"], task["module"])
     runs = itertools.cycle(task["runs"])
 
     def setup() -> None:
