@@ -2,15 +2,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Prints how many bytes Ansible sends to a host for a module: the AnsiballZ file, as its executor builds it.
 
-    python3 payload.py
-    python3 payload.py dom0.xen.topology_facts [FILE [ARGUMENTS]]
+    python3 tools/workshop.py run python tools/payload.py
+    python3 tools/workshop.py run python tools/payload.py dom0.xen.topology_facts [FILE [ARGUMENTS]]
 
 Without arguments, of each module of this collection: the files and KiB of our own source in it, how many of these KiB are compiled whatever
 the module is asked (`weight.py`), and the bytes of the whole.
 
 With FILE it is written there, too: it runs on any host. ARGUMENTS are the module's, as JSON; none without.
 
-Run it with the Python and the environment of ansible-playbook. It uses what Ansible's executor uses, which is nobody's public interface.
+It needs the Python and the environment of ansible-playbook, which `workshop.py run` gives it. It uses what Ansible's executor uses, which is nobody's public interface.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def payload(module: str, arguments: dict[str, t.Any]) -> bytes:
     """The file. The loader of plugins is ready."""
     found = module_loader.find_plugin_with_context(module)
     if not found.resolved:
-        raise SystemExit(f"{module} is not found")
+        raise SystemExit(f"{module} is not found: run this with `python3 tools/workshop.py run python tools/payload.py`")
     variables = {"ansible_python_interpreter": "/usr/bin/python3"}
     built = modify_module(
         module_name=found.resolved_fqcn or module,
