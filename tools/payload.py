@@ -36,7 +36,9 @@ def payload(module: str, arguments: dict[str, t.Any]) -> bytes:
     """The file. The loader of plugins is ready."""
     found = module_loader.find_plugin_with_context(module)
     if not found.resolved:
-        raise SystemExit(f"{module} is not found: run this with `python3 tools/workshop.py run python tools/payload.py`")
+        raise SystemExit(
+            f"{module} is not found: run this with `python3 tools/workshop.py run python tools/payload.py`"
+        )
     variables = {"ansible_python_interpreter": "/usr/bin/python3"}
     built = modify_module(
         module_name=found.resolved_fqcn or module,

@@ -103,7 +103,7 @@ def memory_text(row: Row) -> str:
     """Memory by node with shares: ``node 1: 256 MiB (100 %)``; what is less than half a MiB is left out."""
     by_node = row["memory_by_node"]
     if by_node is None:
-        return "not measured" if row["verdict"] in ("good", "unproved") else "-"
+        return "not measured" if row["verdict"] in ("good", "unproved", "shared") else "-"
     seen = {node: size for node, size in by_node.items() if size >= 1 << 19}
     total = sum(seen.values())
     if not total:
@@ -123,6 +123,7 @@ _VERDICTS = {
     "good": "good",
     "bad": "BAD",
     "unproved": "good, memory not measured",
+    "shared": "shared with ",
     "planned": "planned",
     "unplaced": "NOT PLACED",
 }
@@ -149,7 +150,7 @@ def placement_summary(rows: t.Sequence[Row], name: str = "") -> str:
             _number(row["vcpus"]),
             affinity_text(row["affinity"]),
             memory_text(row),
-            _VERDICTS[row["verdict"]],
+            _VERDICTS[row["verdict"]] + ", ".join(row.get("shared_with", [])),
         )
         for row in rows
     ]

@@ -14,10 +14,11 @@ A row is a JSON-able dict::
     {"name", "host", "domid": int|None, "state": str|None, "vcpus": int|None, "nodes": "1" or "" (any),
      "affinity": [{"vcpus": "0-3", "hard": "all", "soft": "4-7"}], "memory_bytes": int|None,
      "memory_by_node": {"1": bytes}|None, "memory_source": "debug_key"|"deltas"|None,
-     "verdict": "good"|"bad"|"unproved"|"planned"|"unplaced", "reasons": [str], "notes": [str]}
+     "verdict": "good"|"bad"|"unproved"|"shared"|"planned"|"unplaced", "reasons": [str], "notes": [str]}
 
 ``good``: everything asked was measured and is right. ``bad``: something is not, `reasons` say what. ``unproved``: what was
-measured is right, but where the memory is was not measured. ``planned``: nothing has been done yet (check mode). ``unplaced``:
+measured is right, but where the memory is was not measured. ``shared``: it is as it was planned, but domains that the plan leaves alone may run on CPUs
+that it has for itself; the row names them in ``shared_with``. ``planned``: nothing has been done yet (check mode). ``unplaced``:
 the plan found no room for it, on any host.
 """
 
@@ -323,6 +324,33 @@ def _check_each_vcpu(entry: Data, domain: Data, topology: Topology) -> list[str]
     return reasons
 
 
+def _sharing(
+    entry: Data, steps: t.Sequence[Data], present: t.Mapping[str, Data], topology: Topology
+) -> dict[str, CpuSet]:
+    """The domains that may run on CPUs that a guest has for itself, with these CPUs. `steps` are the plan's, to keep domains off such CPUs.
+
+    The domain's masks count where they were read back, else what the plan says.
+    """
+    found = {}
+    masks = [_mask(mask, topology) for mask in _planned_masks(entry, "hard")]
+    for step in steps:
+        # CPUs of other cpupools are nobody's there
+        apart = _pool_of(int(step["domid"]), topology) - _mask(step["hard"], topology)
+        own = CpuSet(cpu for mask in masks for cpu in mask & apart)
+        domain = present.get(str(step["guest"]))
+        if domain is not None:
+            own &= CpuSet(cpu for vcpu in domain["vcpus"] for cpu in _mask(str(vcpu["hard"]), topology))
+        if own:
+            found[str(step["guest"])] = own
+    return found
+
+
+def _pool_of(domid: int, topology: Topology) -> CpuSet:
+    """The CPUs of a domain's cpupool; all where that is not known."""
+    pools = {domain.cpupool for domain in topology.domains or () if domain.domid == domid}
+    return next((pool.cpuset for pool in topology.cpupools if pool.id in pools), topology.complete_cpuset)
+
+
 def _absent(name: str, host: str | None, verdict: str, reasons: list[str], entry: Data | None = None) -> Row:
     entry = entry or {}
     planned = _planned_affinity(entry) if "hard" in entry else []
@@ -362,6 +390,9 @@ def judge_plan(
     """
     topology = _topology(facts, host)
     present = _by_name(domains)
+    loose = [
+        step for step in plan.get("steps") or [] if step["action"] == "keep_off" and step["host"] == host
+    ]
     rows = []
     for entry in plan["guests"]:
         if entry["host"] != host:
@@ -413,7 +444,16 @@ def judge_plan(
             continue
         row = judge(wanted, domain, memory, topology, host, int(entry["memory_bytes"]))
         wrong = _check_each_vcpu(entry, domain, topology)
-        rows.append({**row, "verdict": "bad", "reasons": [*row["reasons"], *wrong]} if wrong else row)
+        sharing = _sharing(entry, loose, present, topology)
+        row["reasons"] += [
+            *wrong,
+            *(f"CPUs {cpus} are its own, and {other} may run there." for other, cpus in sharing.items()),
+        ]
+        if wrong:
+            row["verdict"] = "bad"
+        elif sharing and row["verdict"] != "bad":
+            row.update(verdict="shared", shared_with=list(sharing))
+        rows.append(row)
     for entry in plan.get("unplaced") or []:
         rows.append(_absent(str(entry["name"]), None, "unplaced", list(entry.get("reasons") or [])))
     return t.cast(t.List[Row], printable(rows))

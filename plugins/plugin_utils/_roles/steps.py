@@ -151,15 +151,17 @@ def place_steps(
     texts: t.Mapping[str, str] | None = None,
     check: bool = False,
     allowed: t.Iterable[str] = (),
+    keep_off: t.Iterable[str] = (),
 ) -> dict[str, t.Any]:
     """What to hand to guest_config, guest, vcpu_affinity and domain_info on `host`, each in the order of the plan.
 
     `wanted` as :func:`.wanted.wanted_guests` gives it, `texts` as :func:`.wanted.guest_texts`; what is returned has no configuration in it, see
     :func:`.wanted.with_texts`.
     In check mode (`check`) a guest that does not exist yet has no vCPUs to pin and nothing to prove. `allowed` has those of "migrate" and
-    "restart" that may be done to guests that run; others of them are left alone. Returns::
+    "restart" that may be done to guests that run; others of them are left alone. `keep_off` names domains that the plan has no other say in, and that
+    may be kept off CPUs which guests have for themselves. Returns::
 
-        {"rounds": [{"configs": [..], "guests": [..]}], "configs": [..], "guests": [..], "affinities": [..],
+        {"keep_off": [..], "loose": [names of domains that the plan wants kept off such CPUs], "rounds": [{"configs": [..], "guests": [..]}], "configs": [..], "guests": [..], "affinities": [..],
          "present": [names to read back], "applied": [names that were migrated or restarted]}
 
     The rounds come first, one after the other.
@@ -168,7 +170,19 @@ def place_steps(
     allowed = [action for action in allowed if action in ("migrate", "restart")]
     rounds = _rounds(plan, host, at, allowed)
     applied = list(dict.fromkeys(guest["name"] for one in rounds for guest in one["guests"]))
-    steps: dict[str, t.Any] = {"rounds": rounds, "configs": [], "guests": [], "affinities": [], "present": []}
+    loose = [
+        step for step in plan.get("steps") or [] if step["action"] == "keep_off" and step["host"] == host
+    ]
+    permitted = set(keep_off)
+    steps: dict[str, t.Any] = {
+        "keep_off": [
+            {"guest": str(step["domid"]), "hard": step["hard"]}
+            for step in loose
+            if step["guest"] in permitted
+        ],
+        "loose": [str(step["domid"]) for step in loose],
+    }
+    steps |= {"rounds": rounds, "configs": [], "guests": [], "affinities": [], "present": []}
     for planned in plan["guests"]:
         name, action = planned["name"], planned["action"]
         if planned["host"] != host or not (action in _APPLIED or name in applied):

@@ -141,6 +141,10 @@ def test_memory_that_nobody_measured_is_said_so():
     assert "counted" not in text
 
 
+def test_who_shares_cpus_is_named_in_the_table():
+    assert "shared with Domain-0" in placement_summary([row(verdict="shared", shared_with=["Domain-0"])])
+
+
 def test_no_guests():
     assert placement_summary([], "xen1") == "xen1: guests\n\n  none"
 

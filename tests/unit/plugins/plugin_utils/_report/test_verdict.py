@@ -101,6 +101,33 @@ def test_the_hole_for_devices_of_an_hvm_guest_is_not_missed(facts):
     assert row["reasons"] == ["Only 255 MiB of its 256 MiB were seen on any node."]
 
 
+OWN = {"action": "keep", "hard": ["4", "5"], "soft": "all"}
+
+
+def sharing(facts, domains, **step):
+    loose = {"step": 1, "guest": "Domain-0", "action": "keep_off", "host": "xen1", "domid": 0, **step}
+    (row,) = judge_plan({"guests": [planned(**OWN)], "steps": [loose]}, facts, "xen1", domains)
+    return row
+
+
+def test_who_has_cpus_that_others_may_use_too_is_told_with_whom(facts):
+    there = domain(hard=["4", "5"], soft="all", memory={1: 256})
+    row = sharing(facts, [there], hard="0-3,6-7")
+    assert (row["verdict"], row["shared_with"]) == ("shared", ["Domain-0"])
+    assert row["reasons"] == ["CPUs 4-5 are its own, and Domain-0 may run there."]
+    # the masks that were read back count, where they were
+    dom0 = {**domain("Domain-0", hard=["0-4", "0-3"]), "domid": 0}
+    assert sharing(facts, [there, dom0], hard="0-3,6-7")["reasons"] == [
+        "CPUs 4 are its own, and Domain-0 may run there."
+    ]
+    gone = {**domain("Domain-0", hard="0-3,6-7"), "domid": 0}
+    assert sharing(facts, [there, gone], hard="0-3,6-7")["verdict"] == "good"
+    # another host's
+    assert sharing(facts, [there], hard="0-3,6-7", host="xen2")["verdict"] == "good"
+    # what is wrong is worse
+    assert sharing(facts, [domain(hard=["4", "6"], soft="all")], hard="0-3,6-7")["verdict"] == "bad"
+
+
 def test_memory_that_was_not_measured_is_no_proof(facts):
     assert verdict(facts, planned(), [domain()])["verdict"] == "unproved"
 

@@ -71,7 +71,19 @@ def test_steps_hold_everything_that_the_modules_need_in_the_order_of_the_plan():
         "present": ["b", "a"],
         "rounds": [],
         "applied": [],
+        "keep_off": [],
+        "loose": [],
     }
+
+
+def test_other_domains_are_kept_off_where_that_is_allowed():
+    step = {"step": 0, "guest": "Domain-0", "action": "keep_off", "host": "xen1", "domid": 0, "hard": "2-7"}
+    plan = {"guests": [planned("a")], "steps": [step, {**step, "host": "xen2", "hard": "0"}]}
+    steps = place_steps(plan, WANTED, "xen1", keep_off=["Domain-0", "nobody"])
+    assert steps["keep_off"] == [{"guest": "0", "hard": "2-7"}]
+    assert steps["loose"] == ["0"]
+    steps = place_steps(plan, WANTED, "xen1")
+    assert (steps["keep_off"], steps["loose"]) == ([], ["0"])
 
 
 def test_other_hosts_and_guests_that_need_a_restart_are_left_alone():
