@@ -211,10 +211,10 @@ options:
         default: 0
       low_memory:
         description:
-          - Whether to leave the low memory of the first node alone on hosts with several nodes. Xen keeps it for devices that can only
-            address low memory and gives guests memory of any other node first. It is a quarter of the first node, rounded up to a power of
-            two, at most 4 GiB.
-          - With V(false) all free memory of the node counts. A guest that is meant to get the last of it then has part of its memory
+          - Whether to leave low memory alone on hosts with several nodes. Xen keeps it for devices that can only
+            address low memory and gives guests any other memory first, of whichever node. It is all memory below an address, a quarter of the first node,
+            rounded up to a power of two, at most 4 GiB; C(nodes[].memory_low_bytes) of the facts says on which nodes that lies.
+          - With V(false) all free memory of these nodes counts. A guest that is meant to get the last of it then has part of its memory
             elsewhere.
         type: bool
         default: true

@@ -75,7 +75,8 @@ notes:
   - Ansible runs several fact modules side by side and stops them after C(gather_timeout) seconds, 10 unless set. Where a host
     is slower than that, set the variable C(ansible_facts_parallel) to V(false).
   - Memory that Xen reports for a node (C(memory_spanned_bytes)) spans from its first to its last page and may contain holes. How much
-    RAM there is (C(memory_total_bytes)) comes from the machine's memory map and the firmware's tables.
+    RAM there is (C(memory_total_bytes)) comes from the machine's memory map and the firmware's tables, and so does how much of it Xen gives to guests last
+    (C(memory_low_bytes)).
 seealso:
   - module: dom0.xen.domain_info
   - module: dom0.xen.placement_plan
@@ -339,6 +340,7 @@ ansible_facts:
               memory_total_bytes: 2146946048
               memory_spanned_bytes: 2147483648
               memory_free_bytes: 1793241088
+              memory_low_bytes: 536476672
               nearest_cpu_nodes: [0]
               proximity_domain: 0
         sub_numa:

@@ -230,6 +230,7 @@ TOP: t.Dict[str, Form] = {
             memory_total_bytes=("memory_total", maybe(WHOLE)),
             memory_spanned_bytes=("memory_spanned", maybe(WHOLE)),
             memory_free_bytes=("memory_free", maybe(WHOLE)),
+            memory_low_bytes=("memory_low", maybe(WHOLE)),
             nearest_cpu_nodes=many(ID),
             proximity_domain=maybe(WHOLE),
             shared_cpuset=LIST,

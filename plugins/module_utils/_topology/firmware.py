@@ -17,6 +17,8 @@ from .cpuset import CpuSet
 
 _RAM = 1  # E820
 _NON_VOLATILE = 4  # SRAT memory flags
+_PAGE = 4096
+_FOUR_GIB = 1 << 32
 _LARGEST_ADDRESS = 1 << 57  # more than any x86 or Arm processor has
 
 #: A domain without memory has a node that spans nothing.
@@ -256,17 +258,9 @@ class Firmware:
             return self._ram_of_made_up_nodes(spans, spanned)
         if self.numa != "on":
             return dict.fromkeys(spans)
-        domain_of = {node: domain for domain, node in self.node_of.items()}
         volatile = [row for row in self._memory if not row[3] & _NON_VOLATILE]
-        owned = {}  # type: t.Dict[int, t.List[Range]]
-        for start, size, owner, _flags in volatile:
-            owned.setdefault(owner, []).append((start, start + size))
-        found = {}  # type: t.Dict[int, t.Optional[int]]
-        for node in spans:
-            if node not in domain_of:
-                found[node] = None
-                continue
-            found[node] = total(common(self.ram, joined(owned.get(domain_of[node], ()))))
+        ranges = self._ranges(spans)
+        found = {node: total(common(self.ram, ranges[node])) if node in ranges else None for node in spans}  # type: t.Dict[int, t.Optional[int]]
         given = joined((start, start + size) for start, size, _owner, _flags in volatile)
         if total(given) != sum(row[1] for row in volatile):
             self._warnings.append(
@@ -279,6 +273,34 @@ class Firmware:
                 f"{homeless} bytes of this host's RAM are in no proximity domain of the firmware (SRAT): they are counted on no node."
             )
         return found
+
+    def _ranges(self, spans: t.Iterable[int]) -> t.Dict[int, t.List[Range]]:
+        """Return where the memory of each node is, by the SRAT; a node whose proximity domain is unknown is left out."""
+        domain_of = {node: domain for domain, node in self.node_of.items()}
+        owned = {}  # type: t.Dict[int, t.List[Range]]
+        for start, size, owner, flags in self._memory:
+            if not flags & _NON_VOLATILE:
+                owned.setdefault(owner, []).append((start, start + size))
+        return {node: joined(owned.get(domain_of[node], ())) for node in spans if node in domain_of}
+
+    def low_by_node(self, spans: t.Mapping[int, int]) -> t.Dict[int, int]:
+        """Return the RAM of each node, bytes, that Xen gives to guests last; nothing where that cannot be told.
+
+        With several nodes it is what lies below an address: a quarter of what the first node spans that begins below 4 GiB, from its beginning, rounded up to a power
+        of two, at most 4 GiB. Source: arch_get_dma_bitsize (xen/arch/x86/numa.c), alloc_domheap_pages (xen/common/page_alloc.c).
+        """
+        ranges = self._ranges(spans) if self.numa == "on" and len(spans) > 1 else {}
+        if self.ram is None or set(ranges) != set(spans):
+            return {}
+        for node in sorted(spans):
+            start = min((start for start, _end in ranges[node]), default=_FOUR_GIB)
+            if spans[node] and start < _FOUR_GIB:
+                # both are whole pages
+                pages = start // _PAGE + spans[node] // _PAGE // 4
+                limit = min(_PAGE << max(0, pages - 1).bit_length(), _FOUR_GIB)
+                low = common(self.ram, [(0, limit)])
+                return {other: total(common(low, ranges[other])) for other in spans}
+        return {}
 
     def _ram_of_made_up_nodes(
         self, spans: t.Mapping[int, int], spanned: t.Sequence[t.Optional[int]]

@@ -98,6 +98,7 @@ class _Machine:
         self.node_cpus = {}  # type: t.Dict[t.Optional[int], CpuSet]
         self.holes = set()  # type: t.Set[int]
         self.domains = {}  # type: t.Dict[str, int]
+        self.low = {}  # type: t.Dict[str, int]
         self.kept = collections.Counter()  # type: t.Dict[str, int]
         self.free = {}  # type: t.Dict[int, t.Optional[int]]
 
@@ -337,6 +338,9 @@ class _Machine:
         kind = element.attributes.get("subtype") or element.info("Type")
         if element.kind == "NUMANode" and kind:
             self.kinds[str(number)] = kind
+        low = told_number(element.info(names.NODE_LOW), LARGEST_MEMORY)
+        if low is not None and self.ours:
+            self.low[str(number)] = low
         domain = told_number(element.info(names.PROXIMITY), LARGEST_PART)
         if domain is not None and self.ours:
             self.domains[str(number)] = domain
@@ -481,6 +485,7 @@ class _Machine:
                 for node, size in sorted(self.memory.items())
                 if size is not None and node not in self.holes
             },
+            "node_low_memory": self.low,
             "node_domains": self.domains,
             "node_shared": {str(node): list(cpus) for node, cpus in sorted(self.shared.items())},
             "node_kinds": self.kinds,

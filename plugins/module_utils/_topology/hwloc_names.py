@@ -35,6 +35,7 @@ KIND_KHZ = "XenMaxKHz"
 #: Infos of a NUMA node.
 PROXIMITY = "ACPIProximityDomain"
 NODE_FREE = "XenMemoryFree"  # bytes
+NODE_LOW = "XenMemoryLow"  # bytes that Xen gives to guests last
 NODE_SPANNED = "XenMemorySpanned"  # bytes, holes included
 NODE_HOLES = "XenMemoryHoles"  # local_memory is what the node spans, for want of its RAM
 LOCAL_CPUS = "XenLocalCPUs"  # there when the node has no online CPU, for hwloc gives such a node the Machine's sets: none; offline: 4-7

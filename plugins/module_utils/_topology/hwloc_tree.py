@@ -224,6 +224,8 @@ def _node(node: NumaNode, topology: Topology) -> Object:
         infos.append((names.PROXIMITY, str(node.proximity_domain)))
     if node.memory_free is not None:
         infos.append((names.NODE_FREE, str(node.memory_free)))
+    if node.memory_low is not None:
+        infos.append((names.NODE_LOW, str(node.memory_low)))
     if not node.cpuset:
         infos.append((names.LOCAL_CPUS, f"none; offline: {node.complete_cpuset or 'none'}"))
         if node.nearest_cpu_nodes:

@@ -177,6 +177,7 @@ class NumaNode(t.NamedTuple):
 
     `shared_cpuset` are the CPUs that it is near to where some of them are another node's, as with HBM beside the DRAM of a processor: hwloc
     knows that, and such a node is nearest to those that have them. `subtype` is what hwloc calls its memory, for instance HBM.
+    `memory_low` is how much of its RAM Xen gives to guests last, None where that is unknown.
     """
 
     os_index: int
@@ -189,6 +190,7 @@ class NumaNode(t.NamedTuple):
     proximity_domain: t.Optional[int] = None
     shared_cpuset: CpuSet = CpuSet()
     subtype: t.Optional[str] = None
+    memory_low: t.Optional[int] = None
 
 
 class Distances(t.NamedTuple):

@@ -39,6 +39,8 @@ def nodes_of(
     spanned = [at(info["memsize"], index) for index in range(len(info["memsize"]))]
     ram = firmware.ram_by_node(spans(heard), spanned)
     ram.update((int(node), size) for node, size in heard.get("node_memory", {}).items())
+    low = firmware.low_by_node(spans(heard))
+    low.update((int(node), size) for node, size in heard.get("node_low_memory", {}).items())
     cpu_nodes = [found.key[0] for found in groups if found.cpuset]
     shared = {int(node): CpuSet(cpus) for node, cpus in heard.get("node_shared", {}).items()}
     beside = {
@@ -60,6 +62,7 @@ def nodes_of(
                 domain_of.get(index),
                 shared.get(index, CpuSet()),
                 heard.get("node_kinds", {}).get(str(index)),
+                low.get(index),
             )
         )
     return tuple(nodes), distances

@@ -36,6 +36,7 @@ sched_gran          hypfs: {"0": "core"}, the scheduling granularity of each cpu
 pci_nodes           XEN_SYSCTL_pcitopoinfo: {"0000:40:00.0": node}; 0xFFFFFFFF = the firmware does not say, 0xFFFFFFFE = unknown to Xen
 unanswered          {question: sentence}: what else the hypervisor was asked, and why there is no answer
 node_memory         {"0": bytes}: the RAM of each node, from a source that knows it (hwloc XML)
+node_low_memory     {"0": bytes}: how much of it Xen gives to guests last, likewise
 node_domains        {"0": number}: what ACPI calls each node, from a source that knows it (hwloc XML)
 pci_devices         sysfs of dom0: [{address "0000:00:1f.2", class, vendor, device, subsystem_vendor, subsystem_device, revision, driver or
                     null, parent (a bridge's address, or "pci0000:00"), buses [secondary, subordinate] of a bridge, interfaces
@@ -188,6 +189,7 @@ SECTIONS = {
     "memory_map": shape.items(shape.row(_WHOLE, _WHOLE, _WHOLE), _MOST_REGIONS),
     "cpu_policy": shape.items(shape.row(*[shape.word] * 6)),
     "node_memory": shape.keyed(_WHOLE),
+    "node_low_memory": shape.keyed(_WHOLE),
     "node_domains": shape.keyed(_WHOLE),
     "px_max_mhz": shape.keyed(shape.word),
     "sched_gran": shape.keyed(_TEXT),

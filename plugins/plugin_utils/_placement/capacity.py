@@ -73,20 +73,23 @@ def core_scheduling(topology: Topology) -> bool:
     return asked in ("core", "socket")
 
 
-def low_memory(topology: Topology) -> tuple[int, int] | None:
-    """(node, bytes) of the low memory that Xen gives to guests last; None on a host with one node.
+def low_memory(topology: Topology) -> dict[int, int]:
+    """Bytes of the low memory of each node that Xen gives to guests last; none on a host with one node.
 
     On a host with several nodes Xen sets the memory below a limit aside for devices with short DMA addresses and takes it only when *all*
-    nodes have nothing else (alloc_domheap_pages, xen/common/page_alloc.c). The limit is a quarter of the first node, rounded up to a power
-    of two, at most 4 GiB (arch_get_dma_bitsize, xen/arch/x86/numa.c). So a guest that needs the last memory of that node gets memory of
-    other nodes instead. How much of it is free is not known: the whole counts. The node is taken to begin at address 0.
+    nodes have nothing else (alloc_domheap_pages, xen/common/page_alloc.c). So a guest that needs the last memory of such a node gets memory
+    of other nodes instead. How much of it is free is not known: the whole counts. Where the facts do not say where it lies, the first node
+    is taken to begin at address 0, and to have all of it.
     """
+    known = {node.os_index: node.memory_low for node in topology.nodes if node.memory_low is not None}
+    if known:
+        return {node: size for node, size in known.items() if size}
     spans = [(node.os_index, node.memory_spanned) for node in topology.nodes if node.memory_spanned]
     if len(topology.nodes) < 2 or not spans:
-        return None
+        return {}
     node, spanned = min(spans)
     bits = min((max(1, spanned // PAGE // 4) - 1).bit_length() + 12, 32)
-    return node, 1 << bits
+    return {node: 1 << bits}
 
 
 _Key = t.TypeVar("_Key", int, tuple[str, int])
@@ -187,10 +190,10 @@ class _Spread:
 
 
 def _nodes(topology: Topology, reserve: Reserve, units: _Units) -> t.Iterator[Node]:
-    low = low_memory(topology) if reserve.low_memory else None
+    low = low_memory(topology) if reserve.low_memory else {}
     for node in topology.nodes:
         free = node.memory_free
-        whole = low[1] if low is not None and low[0] == node.os_index else 0
+        whole = low.get(node.os_index, 0)
         held_back = min(whole, free or 0)
         online = node.cpuset & topology.cpuset
         yield Node(

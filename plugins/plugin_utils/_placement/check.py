@@ -562,13 +562,11 @@ class _Check:
         free: dict[str, dict[int | None, int]] = {}
         for name, topology in self.topologies.items():
             reserve = self.reserves[name]
-            low = low_memory(topology) if reserve.low_memory else None
+            low = low_memory(topology) if reserve.low_memory else {}
             nodes: dict[int | None, int] = {}
             for node in topology.nodes:
                 if node.memory_free is not None:
-                    kept = max(
-                        reserve.node_memory, low[1] if low is not None and low[0] == node.os_index else 0
-                    )
+                    kept = max(reserve.node_memory, low.get(node.os_index, 0))
                     nodes[node.os_index] = max(0, node.memory_free - kept)
             whole = sum(node.memory_free or 0 for node in topology.nodes)
             nodes[None] = whole - (topology.memory.outstanding or 0) - reserve.host_memory

@@ -234,6 +234,42 @@ def test_ram_is_the_map_within_the_domains():
     assert ram(**SRAT) == ({0: 2 * GIB - (384 << 10), 1: 2 * GIB}, [])
 
 
+def low(spans, ranges, order=None):
+    """The low memory of nodes of these spans, whose domains have `ranges` of RAM; the CPU with APIC id n is of node n."""
+    rows = [(start, size, domain) for domain, (start, size) in enumerate(ranges)]
+    order = order or list(range(len(ranges)))
+    view, _warnings = firmware(
+        srat_cpus=cpus(*((apic_id, domain) for apic_id, domain in enumerate(order))),
+        srat_memory=memory(*rows),
+        memory_map=[[start, size, 1] for start, size in ranges],
+    )
+    view.learn_nodes([(apic_id, apic_id) for apic_id in range(len(order))], spans, False)
+    return view.low_by_node(spans)
+
+
+def test_low_memory_is_below_a_quarter_of_the_first_node_rounded_up():
+    ranges = [(0, GIB), (GIB, GIB)]
+    assert low({0: GIB, 1: GIB}, ranges) == {0: GIB // 4, 1: 0}
+    # rounded up to a power of two
+    odd = 3 * GIB // 2
+    assert low({0: odd, 1: GIB}, [(0, odd), (odd, GIB)]) == {0: GIB // 2, 1: 0}
+    # at most 4 GiB
+    large = 64 * GIB
+    assert low({0: large, 1: large}, [(0, large), (large, large)]) == {0: 4 * GIB, 1: 0}
+
+
+def test_low_memory_is_on_the_nodes_that_lie_there():
+    # node 0 has domain 2, at 4 GiB: the first below is node 1, domain 1, which begins at 2 GiB
+    ranges = [(0, 2 * GIB), (2 * GIB, GIB), (4 * GIB, GIB)]
+    assert low({0: GIB, 1: GIB, 2: 2 * GIB}, ranges, [2, 1, 0]) == {0: 0, 1: GIB, 2: 2 * GIB}
+
+
+def test_low_memory_is_unknown_where_nodes_are_or_there_is_one():
+    assert low({0: GIB}, [(0, GIB)]) == {}
+    view, _warnings = firmware()
+    assert view.low_by_node({0: GIB, 1: GIB}) == {}
+
+
 def test_one_node_has_all_of_it():
     whole = {0: 4 * GIB - (384 << 10)}
     assert ram({0: 6 * GIB}, **SRAT) == (whole, [])

@@ -70,6 +70,7 @@ def expected(topology):
                 memory_spanned=None,
                 memory_free=None,
                 memory_total=None,
+                memory_low=None,
                 nearest_cpu_nodes=(),
                 proximity_domain=None,
             )

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.dom0.xen.plugins.module_utils._errors import Failure
+from ansible_collections.dom0.xen.plugins.module_utils._topology.derive import derive
 from ansible_collections.dom0.xen.plugins.plugin_utils._placement.capacity import (
     host_room,
     low_memory,
@@ -18,6 +19,7 @@ from ansible_collections.dom0.xen.plugins.plugin_utils._placement.model import (
     memory_need,
     split_evenly,
 )
+from ansible_collections.dom0.xen.tests.unit.plugins.module_utils._topology.hosts import recording
 from ansible_collections.dom0.xen.tests.unit.plugins.plugin_utils._placement import hosts
 from hypothesis import given
 from hypothesis import strategies as st
@@ -64,7 +66,7 @@ def test_memory_of_nodes_and_reserve() -> None:
 )
 def test_low_memory_is_a_quarter_rounded_up_to_a_power_of_two(spanned: int, bits_of_mib: int) -> None:
     # Of a real host whose node 0 has 1536 MiB, Xen 4.17 said at boot: "DMA width 29 bits".
-    assert low_memory(hosts.host([(2, 1000), (2, 1000)], spanned=[spanned, 2048])) == (0, bits_of_mib * MIB)
+    assert low_memory(hosts.host([(2, 1000), (2, 1000)], spanned=[spanned, 2048])) == {0: bits_of_mib * MIB}
 
 
 def test_low_memory_is_kept_on_the_first_node_of_several() -> None:
@@ -73,6 +75,19 @@ def test_low_memory_is_kept_on_the_first_node_of_several() -> None:
     assert [node.low_memory // MIB for node in two.nodes.values()] == [512, 0]
     one = room([(2, 1000)], reserve=Reserve())
     assert one.nodes[0].usable == 1000 * MIB
+
+
+def test_low_memory_is_kept_where_the_facts_say_that_it_lies() -> None:
+    machine = derive(recording("shuffled"))
+    assert {node: size // MIB for node, size in low_memory(machine).items()} == {
+        1: 127,
+        2: 639,
+        3: 640,
+        4: 640,
+    }
+    kept = host_room("alpha", machine, Reserve())
+    # of these nodes there is nothing else
+    assert [number for number, node in kept.nodes.items() if node.usable == 0] == [2, 3, 4]
 
 
 def test_cores_are_counted_once_and_only_where_a_cpu_is_online() -> None:
