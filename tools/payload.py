@@ -10,7 +10,8 @@ the module is asked (`weight.py`), and the bytes of the whole.
 
 With FILE it is written there, too: it runs on any host. ARGUMENTS are the module's, as JSON; none without.
 
-It needs the Python and the environment of ansible-playbook, which `workshop.py run` gives it. It uses what Ansible's executor uses, which is nobody's public interface.
+It needs the Python and the environment of ansible-playbook, which `workshop.py run` gives it. It uses what Ansible's executor uses, which is
+nobody's public interface.
 """
 
 from __future__ import annotations

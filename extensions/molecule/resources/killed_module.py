@@ -5,8 +5,8 @@
     python3 killed_module.py '{"module": NAME, "payload": FILE, "points": [{"deed": 0.3}, ..], "setup": [ARGV, ..], "runs": [ARGUMENTS, ..], "look": ARGV}'
 
 `payload` is what Ansible would send for the module (tools/payload.py). It is loaded once (many.py, beside this file), and each run with one of
-`runs` is a child of that: where Python starts for each, most of the time goes there. Where `points` have numbers, `runs` are done once without being killed, and what they do to files and with xl is counted. Then, for each of
-`points`, the next of `runs`, in turn, gets SIGKILL:
+`runs` is a child of that: where Python starts for each, most of the time goes there. Where `points` have numbers, `runs` are done once without
+being killed, and what they do to files and with xl is counted. Then, for each of `points`, the next of `runs`, in turn, gets SIGKILL:
 
     {"deed": "xl restore"}          right before the first deed of that name
     {"deed": 0.3}                   right before the deed at this part of all of them
@@ -14,10 +14,10 @@
     {"saved": 1}                    once a file in /var/lib/dom0-xen/saves has so many bytes: 1 is when a guest is asked to suspend
     {"within": "xl create", "at": 0.3}  in the middle of an xl, at this part of the time that it took before; if it is quicker now, earlier
 
-With "alone": true what it has started, xl above all, goes on,
-otherwise that is killed with it. What is seen right then goes to `states`. The same run again has to succeed, and the last one to change nothing when
-it comes once more. What `look` prints then goes to `look`, and the guests there are then to `ends`. `setup` puts the host back before each
-time; its commands may fail. With "leave": true it ends once the first point has killed: the host stays as it is then. Prints JSON.
+With "alone": true what it has started, xl above all, goes on, otherwise that is killed with it. What is seen right then goes to `states`. The
+same run again has to succeed, and the last one to change nothing when it comes once more. What `look` prints then goes to `look`, and the guests
+there are then to `ends`. `setup` puts the host back before each time; its commands may fail. With "leave": true it ends once the first point has
+killed: the host stays as it is then. Prints JSON.
 """
 
 from __future__ import annotations

@@ -286,8 +286,8 @@ class Firmware:
     def low_by_node(self, spans: t.Mapping[int, int]) -> t.Dict[int, int]:
         """Return the RAM of each node, bytes, that Xen gives to guests last; nothing where that cannot be told.
 
-        With several nodes it is what lies below an address: a quarter of what the first node spans that begins below 4 GiB, from its beginning, rounded up to a power
-        of two, at most 4 GiB. Source: arch_get_dma_bitsize (xen/arch/x86/numa.c), alloc_domheap_pages (xen/common/page_alloc.c).
+        With several nodes it is what lies below an address: a quarter of what the first node spans that begins below 4 GiB, from its beginning,
+        rounded up to a power of two, at most 4 GiB. Source: arch_get_dma_bitsize (xen/arch/x86/numa.c), alloc_domheap_pages (xen/common/page_alloc.c).
         """
         ranges = self._ranges(spans) if self.numa == "on" and len(spans) > 1 else {}
         if self.ram is None or set(ranges) != set(spans):

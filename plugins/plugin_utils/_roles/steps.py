@@ -161,7 +161,8 @@ def place_steps(
     "restart" that may be done to guests that run; others of them are left alone. `keep_off` names domains that the plan has no other say in, and that
     may be kept off CPUs which guests have for themselves. Returns::
 
-        {"keep_off": [..], "loose": [names of domains that the plan wants kept off such CPUs], "rounds": [{"configs": [..], "guests": [..]}], "configs": [..], "guests": [..], "affinities": [..],
+        {"keep_off": [..], "loose": [numbers of domains that the plan wants kept off such CPUs],
+         "rounds": [{"configs": [..], "guests": [..]}], "configs": [..], "guests": [..], "affinities": [..],
          "present": [names to read back], "applied": [names that were migrated or restarted]}
 
     The rounds come first, one after the other.
