@@ -50,7 +50,7 @@ def locality(
     if memory_by_node is None or not size:
         return Locality(cpu_nodes, None, None, None, None, None, None)
     shares = {node: amount / size for node, amount in memory_by_node.items() if amount}
-    homes = CpuSet(node for node, share in shares.items() if share >= LEAST_SHARE)
+    homes = memory_nodes(memory_by_node)
     # memory of a node without CPUs is at home where it is nearest
     near = {near for node in ground.nodes if node.os_index in homes for near in node.nearest_cpu_nodes}
     at_home = CpuSet()
@@ -74,6 +74,12 @@ def locality(
         _average(should.values(), node_masks, lambda node: _reach(node, shares, ground.distances)),
         _average(may.values(), node_masks, lambda node: _reach(node, shares, ground.distances)),
     )
+
+
+def memory_nodes(memory_by_node: t.Mapping[int, int]) -> CpuSet:
+    """Return the nodes that have a part of a domain's memory that counts; `memory_by_node` has bytes."""
+    size = sum(memory_by_node.values())
+    return CpuSet(node for node, amount in memory_by_node.items() if amount and amount / size >= LEAST_SHARE)
 
 
 def _reach(node: int, shares: t.Mapping[int, float], distances: Distances) -> t.Optional[float]:

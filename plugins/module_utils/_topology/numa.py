@@ -37,9 +37,10 @@ def nodes_of(
     distances = Distances(tuple(ids), matrix, _from_firmware(heard, firmware))
     domain_of = {node: domain for domain, node in firmware.node_of.items()}
     spanned = [at(info["memsize"], index) for index in range(len(info["memsize"]))]
-    ram = firmware.ram_by_node(spans(heard), spanned)
+    told = spans(heard)
+    ram = firmware.ram_by_node(told, spanned)
     ram.update((int(node), size) for node, size in heard.get("node_memory", {}).items())
-    low = firmware.low_by_node(spans(heard))
+    low = firmware.low_by_node(told)
     low.update((int(node), size) for node, size in heard.get("node_low_memory", {}).items())
     cpu_nodes = [found.key[0] for found in groups if found.cpuset]
     shared = {int(node): CpuSet(cpus) for node, cpus in heard.get("node_shared", {}).items()}

@@ -17,8 +17,8 @@ import math
 import typing as t
 
 from .effort import Effort
-from .model import NORMAL_WEIGHT, PAGE, VCPU
-from .options import Option, Shape
+from .model import PAGE
+from .options import Option
 from .state import State
 
 #: Guests that a node chooses among: so many, of all sizes.
@@ -52,7 +52,7 @@ class _Cell(t.NamedTuple):
 def fill(state: State, guests: t.Iterable[int], effort: Effort) -> None:
     """Place guests that may be on any node, and on one; the others stay without a place, as do those for which nothing is left."""
     waiting = sorted(
-        _Waiting(state.shapes[guest].need, _load_of(state.shapes[guest]), guest)
+        _Waiting(state.shapes[guest].need, state.shapes[guest].guest.load, guest)
         for guest in guests
         if state.at[guest] is None and state.problem.stays[guest] is None and _easy(state, guest)
     )
@@ -94,10 +94,6 @@ def _easy(state: State, guest: int) -> bool:
         and not shape.guest.dedicated_on("")
         and state.problem.maker.needed(shape) == 1
     )
-
-
-def _load_of(shape: Shape) -> int:
-    return shape.guest.vcpus * VCPU * shape.guest.weight // NORMAL_WEIGHT
 
 
 def _cells(state: State) -> list[_Cell]:

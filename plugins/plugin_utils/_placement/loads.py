@@ -14,7 +14,6 @@ import itertools
 import math
 import typing as t
 
-from .model import VCPU
 from .options import Mover, Shape
 from .problem import Problem
 
@@ -57,7 +56,7 @@ def loads_of(problem: Problem) -> list[Load]:
     for guest, (mover, stay) in enumerate(zip(problem.movers, problem.stays, strict=True)):
         if stay is None and not problem.maker.needed(problem.maker.shape(mover)):
             continue
-        load = 0 if may_be_alone(mover) else mover.guest.vcpus * VCPU * mover.guest.weight // 256
+        load = 0 if may_be_alone(mover) else mover.guest.load
         found.append(Load(guest, load, least_need(mover), _own_cores(mover, max(1, widest))))
     return found
 
@@ -202,14 +201,8 @@ def _left_there(problem: Problem, there: t.Sequence[int], cores: t.Sequence[int]
                 return False
         return True
 
-    low, high = -1, max(((there[cell] + sum(found)) * 1000 for cell, found in running.items()), default=0)
-    while high - low > 1:
-        middle = (low + high) // 2
-        if possible(middle):
-            high = middle
-        else:
-            low = middle
-    return high if running else 0
+    high = max(((there[cell] + sum(found)) * 1000 for cell, found in running.items()), default=0)
+    return _first(possible, -1, high) if running else 0
 
 
 def _single(problem: Problem, one: Load) -> bool:
@@ -324,7 +317,11 @@ def _in_pieces(
     high = max(least, (sum(there) + sum(ordered)) * 1000)
     if possible(least) or not possible(high):
         return least
-    low = least
+    return _first(possible, least, high)
+
+
+def _first(possible: t.Callable[[int], bool], low: int, high: int) -> int:
+    """Return the first number above `low` that is possible; `high` is, and so is every number above a possible one."""
     while high - low > 1:
         middle = (low + high) // 2
         if possible(middle):

@@ -146,6 +146,11 @@ class Guest:
     vnuma: bool = False
 
     @property
+    def load(self) -> int:
+        """Load of all its vCPUs by its weight, in thousandths of a vCPU."""
+        return self.vcpus * VCPU * self.weight // NORMAL_WEIGHT
+
+    @property
     def need(self) -> int:
         """Bytes that it takes from its nodes in all."""
         return memory_need(self.memory, self.vcpus)

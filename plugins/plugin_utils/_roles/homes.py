@@ -17,11 +17,9 @@ import typing as t
 
 from ...module_utils._errors import Failure, printable
 from ...module_utils._topology.cpuset import CpuSet
+from ...module_utils._topology.locality import memory_nodes
 
 Data = t.Mapping[str, t.Any]
-
-#: A node with less of a guest's memory is not counted as one of its nodes.
-_SHARE = 0.01
 
 
 def created_homes(domains: t.Sequence[Data], facts: Data, records: str = "") -> dict[str, t.Any]:
@@ -37,7 +35,10 @@ def created_homes(domains: t.Sequence[Data], facts: Data, records: str = "") -> 
         for domain in domains:
             affine = None if domain.get("node_affinity") is None else CpuSet.parse(domain["node_affinity"])
             bare = CpuSet(node for node in affine or () if not cpus_of.get(node))
-            measured = _measured(domain)
+            # where it was measured, the nodes that have the guest's memory
+            measured = memory_nodes(
+                {int(node): size for node, size in (domain.get("memory_by_node") or {}).items()}
+            )
             home = measured or homes.get(_digits(domain["uuid"]), CpuSet())
             if home and not measured:
                 home |= bare
@@ -62,12 +63,6 @@ def _nodes(nodes: CpuSet) -> str:
 
 def _digits(uuid: t.Any) -> str:
     return str(uuid).replace("-", "").lower()
-
-
-def _measured(domain: Data) -> CpuSet:
-    """The nodes that have a guest's memory, where that was measured."""
-    sizes = {int(node): size for node, size in (domain.get("memory_by_node") or {}).items()}
-    return CpuSet(node for node, size in sizes.items() if size > _SHARE * sum(sizes.values()))
 
 
 def _recorded(text: str, cpus_of: t.Mapping[int, CpuSet]) -> dict[str, CpuSet]:
